@@ -1,0 +1,343 @@
+"""The configuration as the rest of the controller sees it.
+
+Plain frozen dataclasses, filled by `nublado.config.load` after every check has
+passed. Durations are seconds, memory is bytes, paths are normalised.
+
+References
+----------
+The configuration chapter of the documentation describes every setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from nublado.models.domain.kubernetes import JSON
+
+__all__ = [
+    "AccessMode",
+    "Config",
+    "ContainerImage",
+    "DockerSourceConfig",
+    "FileserverConfig",
+    "FileserverResources",
+    "GoogleSourceConfig",
+    "HomedirSchema",
+    "HostPathSource",
+    "ImagesConfig",
+    "InitContainer",
+    "LabConfig",
+    "LabSecret",
+    "LabSizeDefinition",
+    "NFSSource",
+    "NSSConfig",
+    "PVCSource",
+    "Profile",
+    "PullPolicy",
+    "ResourceAmount",
+    "TmpSource",
+    "Toleration",
+    "Volume",
+    "VolumeMount",
+    "VolumeSource",
+]
+
+
+class Profile(StrEnum):
+    """How logs are written."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class PullPolicy(StrEnum):
+    """When a node pulls the image of a container."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class HomedirSchema(StrEnum):
+    """How the path of a home directory follows from the username."""
+
+    USERNAME = "username"
+    INITIAL_THEN_USERNAME = "initialThenUsername"
+
+
+class TmpSource(StrEnum):
+    """The medium of the lab's ``/tmp``."""
+
+    MEMORY = "memory"
+    DISK = "disk"
+
+
+class AccessMode(StrEnum):
+    """How a persistent volume claim may be mounted."""
+
+    READ_WRITE_ONCE = "ReadWriteOnce"
+    READ_ONLY_MANY = "ReadOnlyMany"
+    READ_WRITE_MANY = "ReadWriteMany"
+    READ_WRITE_ONCE_POD = "ReadWriteOncePod"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """An image that is run as it is: an init container, a file server."""
+
+    repository: str
+    tag: str
+    pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+
+    @property
+    def reference(self) -> str:
+        """``repository:tag``, as Kubernetes takes it."""
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPathSource:
+    """A directory of the node."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class NFSSource:
+    """A directory of an NFS server."""
+
+    server: str
+    server_path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PVCSource:
+    """A claim that is made for every user.
+
+    ``resources`` is passed on as Kubernetes takes it
+    (``{"requests": {"storage": "1Gi"}}``).
+    """
+
+    access_modes: tuple[AccessMode, ...]
+    storage_class_name: str
+    resources: JSON
+    read_only: bool = False
+
+
+VolumeSource = HostPathSource | NFSSource | PVCSource
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that containers may mount."""
+
+    name: str
+    source: VolumeSource
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """Where a container mounts a volume."""
+
+    container_path: str
+    volume_name: str
+    sub_path: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InitContainer:
+    """A container that runs before the notebook."""
+
+    name: str
+    image: ContainerImage
+    privileged: bool = False
+    volume_mounts: tuple[VolumeMount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabSecret:
+    """A key of a secret in the controller's namespace, copied to labs."""
+
+    secret_name: str
+    secret_key: str
+    env: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabSizeDefinition:
+    """Limits of a lab of one size: ``cpu`` in cores, ``memory`` in bytes.
+
+    ``memory_text`` is the amount as it is written in the configuration, for
+    people.
+    """
+
+    size: str
+    cpu: float
+    memory: int
+    memory_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """A taint that labs put up with."""
+
+    key: str | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: int | None = None
+
+    def to_kubernetes(self) -> JSON:
+        """Spell it as Kubernetes does; what is unset is left out."""
+        spelled: JSON = {
+            "key": self.key,
+            "operator": self.operator,
+            "value": self.value,
+            "effect": self.effect,
+            "tolerationSeconds": self.toleration_seconds,
+        }
+        return {key: value for key, value in spelled.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class NSSConfig:
+    """What comes before the generated lines of passwd and group."""
+
+    base_passwd: str = "root:x:0:0:root:/root:/bin/bash\n"
+    base_group: str = "root:x:0:\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LabConfig:
+    """How labs are built and how long their operations may take (seconds).
+
+    ``affinity`` is in Kubernetes' spelling, already validated; empty if unset.
+    """
+
+    namespace_prefix: str
+    sizes: tuple[LabSizeDefinition, ...]
+    application: str | None = None
+    affinity: JSON = field(default_factory=dict)
+    delete_timeout: float = 60.0
+    spawn_timeout: float = 600.0
+    env: Mapping[str, str] = field(default_factory=dict)
+    extra_annotations: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    homedir_prefix: str = "/home"
+    homedir_schema: HomedirSchema = HomedirSchema.USERNAME
+    homedir_suffix: str = ""
+    init_containers: tuple[InitContainer, ...] = ()
+    jupyterlab_config_dir: str = "/opt/lsst/software/jupyterlab"
+    runtime_mounts_dir: str = "/opt/lsst/software/jupyterlab"
+    lab_start_command: tuple[str, ...] = ("/opt/lsst/software/jupyterlab/runlab.sh",)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    nss: NSSConfig = NSSConfig()
+    pull_secret: str | None = None
+    secrets: tuple[LabSecret, ...] = ()
+    tmp_source: TmpSource = TmpSource.MEMORY
+    tolerations: tuple[Toleration, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+
+    def namespace_of(self, username: str) -> str:
+        """Name of the namespace that holds everything of a user's lab."""
+        return f"{self.namespace_prefix}-{username}"
+
+    def home_of(self, username: str) -> str:
+        """Path of a user's home directory inside the lab."""
+        parts = [self.homedir_prefix]
+        if self.homedir_schema is HomedirSchema.INITIAL_THEN_USERNAME:
+            parts.append(username[0])
+        parts.append(username)
+        if self.homedir_suffix:
+            parts.append(self.homedir_suffix)
+        return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class DockerSourceConfig:
+    """Images come from a Docker registry (v2 API)."""
+
+    repository: str
+    registry: str = "docker.io"
+    credentials_path: Path = Path("/etc/secrets/.dockerconfigjson")
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleSourceConfig:
+    """Images come from a Google Artifact Registry."""
+
+    location: str
+    project_id: str
+    repository: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesConfig:
+    """Which images users may choose, and which are prepulled."""
+
+    source: DockerSourceConfig | GoogleSourceConfig
+    recommended_tag: str = "recommended"
+    num_releases: int = 1
+    num_weeklies: int = 2
+    num_dailies: int = 3
+    cycle: int | None = None
+    pin: tuple[str, ...] = ()
+    alias_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceAmount:
+    """CPU in cores and memory in bytes."""
+
+    cpu: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileserverResources:
+    """Limits and requests of a file server; either may be absent."""
+
+    limits: ResourceAmount | None = None
+    requests: ResourceAmount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileserverConfig:
+    """User file servers; timeouts are seconds."""
+
+    namespace: str
+    image: ContainerImage
+    path_prefix: str = "/files"
+    application: str | None = None
+    affinity: JSON = field(default_factory=dict)
+    extra_annotations: Mapping[str, str] = field(default_factory=dict)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    resources: FileserverResources | None = None
+    creation_timeout: float = 120.0
+    delete_timeout: float = 60.0
+    idle_timeout: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration; ``fileserver`` is None where it is disabled."""
+
+    lab: LabConfig
+    images: ImagesConfig
+    fileserver: FileserverConfig | None = None
+    log_level: str = "INFO"
+    profile: Profile = Profile.PRODUCTION
+    name: str = "Nublado"
+    path_prefix: str = "/nublado"
+    metadata_path: Path = Path("/etc/podinfo")

@@ -1,0 +1,125 @@
+"""Values that are fixed by the protocol or by the specification."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+__all__ = [
+    "ANNOTATION_SPAWN",
+    "ANNOTATION_USER_GROUPS",
+    "ANNOTATION_USER_NAME",
+    "ARGO_CD_ANNOTATIONS",
+    "CATEGORY_FILESERVER",
+    "CATEGORY_LAB",
+    "CATEGORY_PREPULLER",
+    "CONFIG_PATH",
+    "DROPDOWN_SENTINEL",
+    "FILESERVER_RECONCILE_INTERVAL",
+    "IMAGE_REFRESH_INTERVAL",
+    "KUBERNETES_NAME_PATTERN",
+    "KUBERNETES_REQUEST_TIMEOUT",
+    "LABEL_ARGO_CD",
+    "LABEL_CATEGORY",
+    "LABEL_USER",
+    "LAB_RECONCILE_INTERVAL",
+    "LAB_STOP_GRACE_SECONDS",
+    "LIMIT_TO_REQUEST_RATIO",
+    "MAX_BODY_BYTES",
+    "MEMORY_TO_TMP_RATIO",
+    "PREPULL_POD_TIMEOUT",
+    "RESERVED_ENV",
+    "RESERVED_ENV_PREFIX",
+    "RESERVED_PATHS",
+    "SIZE_NAMES",
+    "USERNAME_PATTERN",
+]
+
+CONFIG_PATH = Path("/etc/nublado/config.yaml")
+"""Where the configuration is, unless ``NUBLADO_CONFIG`` names another file."""
+
+LABEL_CATEGORY = "nublado.lsst.io/category"
+LABEL_USER = "nublado.lsst.io/user"
+LABEL_ARGO_CD = "argocd.argoproj.io/instance"
+CATEGORY_LAB = "lab"
+CATEGORY_FILESERVER = "fileserver"
+CATEGORY_PREPULLER = "prepuller"
+
+ARGO_CD_ANNOTATIONS = {
+    "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+    "argocd.argoproj.io/sync-options": "Prune=false",
+}
+"""Keep Argo CD from deleting what it did not make."""
+
+ANNOTATION_USER_GROUPS = "nublado.lsst.io/user-groups"
+ANNOTATION_USER_NAME = "nublado.lsst.io/user-name"
+ANNOTATION_SPAWN = "nublado.lsst.io/spawn"
+
+DROPDOWN_SENTINEL = "use_image_from_dropdown"
+"""Value of ``image_list`` that defers to ``image_dropdown``."""
+
+IMAGE_REFRESH_INTERVAL = 5 * 60.0
+LAB_RECONCILE_INTERVAL = 60 * 60.0
+FILESERVER_RECONCILE_INTERVAL = 60 * 60.0
+PREPULL_POD_TIMEOUT = 10 * 60.0
+KUBERNETES_REQUEST_TIMEOUT = 30.0
+"""Intervals and timeouts that the specification fixes, in seconds."""
+
+LAB_STOP_GRACE_SECONDS = 1
+
+LIMIT_TO_REQUEST_RATIO = 4
+"""Resource requests are the limits divided by this."""
+
+MEMORY_TO_TMP_RATIO = 4
+"""``/tmp`` may hold the memory limit divided by this."""
+
+MAX_BODY_BYTES = 1024 * 1024
+
+KUBERNETES_NAME_PATTERN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
+"""Matches (with ``fullmatch``) a DNS label, which most object names are."""
+
+USERNAME_PATTERN = re.compile(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+"""Matches (with ``fullmatch``) the usernames that Gafaelfawr allows.
+
+Lower-case letters, digits and single inner hyphens, with at least one letter.
+"""
+
+SIZE_NAMES = (
+    "fine",
+    "diminutive",
+    "tiny",
+    "small",
+    "medium",
+    "large",
+    "huge",
+    "gargantuan",
+    "colossal",
+    "custom",
+)
+"""All legal names of lab sizes."""
+
+RESERVED_ENV = frozenset(
+    {
+        "ACCESS_TOKEN",
+        "CONTAINER_SIZE",
+        "CPU_GUARANTEE",
+        "CPU_LIMIT",
+        "DEBUG",
+        "EXTERNAL_INSTANCE_URL",
+        "IMAGE_DESCRIPTION",
+        "IMAGE_DIGEST",
+        "JPY_API_TOKEN",
+        "JUPYTER_IMAGE",
+        "JUPYTER_IMAGE_SPEC",
+        "KUBERNETES_NODE_NAME",
+        "MEM_GUARANTEE",
+        "MEM_LIMIT",
+        "RESET_USER_ENV",
+    }
+)
+"""Environment variables of a lab that the configuration may not set."""
+
+RESERVED_ENV_PREFIX = "JUPYTERHUB_"
+
+RESERVED_PATHS = frozenset({"/etc/group", "/etc/passwd", "/tmp"})  # noqa: S108
+"""Paths of a lab over which nothing may be mounted."""

@@ -1,0 +1,129 @@
+"""The in-memory log of one operation, replayed to any number of readers."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Event", "EventLog", "EventType"]
+
+
+class EventType(StrEnum):
+    """Kind of an event; ``complete`` and ``failed`` are the last of a log."""
+
+    INFO = "info"
+    ERROR = "error"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of an operation.
+
+    Parameters
+    ----------
+    number
+        Position in its log, counted from 1.
+    type
+        Kind of event.
+    message
+        Text for the user.
+    progress
+        Estimated share that is done, in percent; None if unknown.
+    timestamp
+        When it happened, seconds since the epoch.
+    """
+
+    number: int
+    type: EventType
+    message: str
+    progress: int | None
+    timestamp: float
+
+
+class EventLog:
+    """Append-only list of events; readers wait for more until it is closed.
+
+    Once a ``complete`` or ``failed`` event is in, the log is closed and
+    whatever comes later is dropped: a reader sees exactly one last event.
+    """
+
+    def __init__(self) -> None:
+        self.id = secrets.token_hex(6)
+        self._events: list[Event] = []
+        self._closed = False
+        self._changed = threading.Condition(threading.Lock())
+
+    def info(self, message: str, progress: int | None = None) -> None:
+        """Report a step."""
+        self._append(EventType.INFO, message, progress)
+
+    def error(self, message: str) -> None:
+        """Report why the operation is failing; `failed` has to follow."""
+        self._append(EventType.ERROR, message, None)
+
+    def complete(self, message: str, progress: int | None = None) -> None:
+        """Report success and close the log."""
+        self._append(EventType.COMPLETE, message, progress)
+
+    def failed(self, message: str) -> None:
+        """Report failure and close the log."""
+        self._append(EventType.FAILED, message, None)
+
+    def close(self) -> None:
+        """End the log without a last event, as when the process stops."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more events will come."""
+        return self._closed
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What has happened so far."""
+        with self._changed:
+            return tuple(self._events)
+
+    @property
+    def last(self) -> Event | None:
+        """The newest event."""
+        with self._changed:
+            return self._events[-1] if self._events else None
+
+    def read(self, start: int, timeout: float) -> tuple[tuple[Event, ...], bool]:
+        """Events from a position on, waiting if there are none yet.
+
+        Parameters
+        ----------
+        start
+            How many events the reader has had already.
+        timeout
+            How long to wait for more, in seconds.
+
+        Returns
+        -------
+        tuple
+            The new events, empty after the timeout, and whether the log ended
+            with them.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self._events) > start or self._closed, timeout
+            )
+            return tuple(self._events[start:]), self._closed
+
+    def _append(self, type_: EventType, message: str, progress: int | None) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            number = len(self._events) + 1
+            self._events.append(Event(number, type_, message, progress, time.time()))
+            self._closed = type_ in (EventType.COMPLETE, EventType.FAILED)
+            self._changed.notify_all()

@@ -1,0 +1,361 @@
+"""All errors that the controller raises on purpose.
+
+Those below `ClientRequestError` become the answer to a request; everything
+else is an internal failure, shown to the caller as a correlation id only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "ClientRequestError",
+    "ConfigurationError",
+    "ConfigurationProblem",
+    "DockerRegistryError",
+    "FileserverCreationError",
+    "FileserverDeletionError",
+    "GafaelfawrError",
+    "GoogleRegistryError",
+    "InsufficientQuotaError",
+    "InvalidDockerReferenceError",
+    "InvalidLabSizeError",
+    "InvalidTokenError",
+    "KubernetesConflictError",
+    "KubernetesError",
+    "KubernetesNotFoundError",
+    "LabDeletionError",
+    "LabExistsError",
+    "LabPodEndedError",
+    "LabPodVanishedError",
+    "MalformedLabError",
+    "MissingSecretError",
+    "NotSupportedError",
+    "NubladoError",
+    "OperationCancelledError",
+    "OperationInProgressError",
+    "OperationTimeoutError",
+    "PermissionDeniedError",
+    "ServiceUnavailableError",
+    "UnknownImageError",
+    "UnknownUserError",
+    "ValidationProblem",
+    "ValidationProblemsError",
+]
+
+Location = Sequence[str | int]
+"""Where in a request an error lies, such as ``("body", "options", "size")``."""
+
+
+class NubladoError(Exception):
+    """Base of all errors that the controller raises itself."""
+
+
+# --- Answers to requests -------------------------------------------------
+
+
+class ClientRequestError(NubladoError):
+    """An error that is the answer to a request.
+
+    Parameters
+    ----------
+    message
+        Text for the caller.
+    location
+        Element of the request that is to blame, if one is.
+    """
+
+    error: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, location: Location | None = None) -> None:
+        super().__init__(message)
+        self.location = list(location) if location is not None else None
+
+
+class InsufficientQuotaError(ClientRequestError):
+    """The user's quota does not allow this lab."""
+
+    error = "insufficient_quota"
+    status = 403
+
+
+class InvalidDockerReferenceError(ClientRequestError):
+    """A reference to an image cannot be parsed, or has no tag."""
+
+    error = "invalid_docker_reference"
+    status = 422
+
+
+class InvalidLabSizeError(ClientRequestError):
+    """A legal size of lab that is not configured."""
+
+    error = "invalid_lab_size"
+    status = 422
+
+
+class InvalidTokenError(ClientRequestError):
+    """Gafaelfawr does not accept the user's token."""
+
+    error = "invalid_token"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("User token is invalid")
+
+
+class LabExistsError(ClientRequestError):
+    """The user has an active lab already."""
+
+    error = "lab_exists"
+    status = 409
+
+    def __init__(self, username: str) -> None:
+        super().__init__(f"Lab already exists for {username}")
+
+
+class OperationInProgressError(ClientRequestError):
+    """Another operation of the same user is in progress."""
+
+    error = "operation_in_progress"
+    status = 409
+
+    def __init__(self, username: str) -> None:
+        super().__init__(f"Conflicting operation for {username} already in progress")
+
+
+class NotSupportedError(ClientRequestError):
+    """The route belongs to a part that is disabled."""
+
+    error = "not_supported"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("Fileserver is disabled in configuration")
+
+
+class PermissionDeniedError(ClientRequestError):
+    """The user acts on what is somebody else's."""
+
+    error = "permission_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("Permission denied")
+
+
+class UnknownImageError(ClientRequestError):
+    """No image matches the request."""
+
+    error = "unknown_image"
+    status = 400
+
+
+class UnknownUserError(ClientRequestError):
+    """Nothing exists for this user."""
+
+    error = "unknown_user"
+    status = 404
+
+    def __init__(self, username: str, location: Location | None = None) -> None:
+        super().__init__(f"Unknown user {username}", location)
+
+
+class LabDeletionError(ClientRequestError):
+    """A lab could not be deleted; its events and the log say why."""
+
+    error = "delete_failed"
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("Failed to delete lab")
+
+
+class FileserverCreationError(ClientRequestError):
+    """A file server could not be made."""
+
+    error = "file_server_create_failed"
+    status = 500
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to create file server: {reason}")
+
+
+class FileserverDeletionError(ClientRequestError):
+    """A file server could not be deleted."""
+
+    error = "file_server_delete_failed"
+    status = 500
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to delete file server: {reason}")
+
+
+class ServiceUnavailableError(ClientRequestError):
+    """The service cannot answer now, but will after a while (seconds)."""
+
+    error = "unavailable"
+    status = 503
+
+    def __init__(self, message: str, retry_after: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationProblem:
+    """One element of a request that does not validate."""
+
+    type: str
+    message: str
+    location: tuple[str | int, ...]
+
+
+class ValidationProblemsError(NubladoError):
+    """A request does not validate; all problems are reported together."""
+
+    status = 422
+
+    def __init__(self, problems: Sequence[ValidationProblem]) -> None:
+        super().__init__("; ".join(p.message for p in problems))
+        self.problems = tuple(problems)
+
+
+# --- Configuration -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationProblem:
+    """One thing wrong with a configuration file.
+
+    Parameters
+    ----------
+    path
+        YAML path, such as ``lab.volumes[2].source.path``; empty for the file.
+    line
+        Line in the file, counted from 1; None if there is none to name.
+    message
+        What is wrong and what was expected.
+    """
+
+    path: str
+    line: int | None
+    message: str
+
+
+class ConfigurationError(NubladoError):
+    """A configuration file cannot be used; carries everything wrong with it."""
+
+    def __init__(self, file: str, problems: Sequence[ConfigurationProblem]) -> None:
+        self.file = file
+        self.problems = tuple(problems)
+        lines = [
+            f"{file}:{p.line or 1}: {p.path + ': ' if p.path else ''}{p.message}"
+            for p in problems
+        ]
+        super().__init__("\n".join(lines))
+
+
+# --- Operations ----------------------------------------------------------
+
+
+class OperationCancelledError(NubladoError):
+    """The operation was cancelled while it waited."""
+
+
+class OperationTimeoutError(NubladoError):
+    """An operation used up its time."""
+
+    def __init__(self, operation: str, seconds: float) -> None:
+        super().__init__(f"{operation} timed out after {seconds}")
+        self.operation = operation
+        self.seconds = seconds
+
+
+class LabPodEndedError(NubladoError):
+    """The pod of a lab ended before or instead of starting."""
+
+
+class LabPodVanishedError(NubladoError):
+    """The pod of a lab was deleted while it was waited for."""
+
+
+class MissingSecretError(NubladoError):
+    """A secret, or a key of one, that the configuration names does not exist."""
+
+
+class MalformedLabError(NubladoError):
+    """The Kubernetes objects of a lab do not tell its state."""
+
+
+# --- Outside systems -----------------------------------------------------
+
+
+class KubernetesError(NubladoError):
+    """A request to Kubernetes failed.
+
+    Parameters
+    ----------
+    message
+        What was attempted, such as ``Error creating object``.
+    kind
+        Kind of the object.
+    namespace, name
+        Which object; either may be None.
+    status
+        HTTP status; None if there was no answer.
+    body
+        What Kubernetes answered, or why there was no answer. Must not hold
+        anything secret.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        namespace: str | None = None,
+        name: str | None = None,
+        status: int | None = None,
+        body: str | None = None,
+    ) -> None:
+        self.message = message
+        self.kind = kind
+        self.namespace = namespace
+        self.name = name
+        self.status = status
+        self.body = body
+        super().__init__(self._text())
+
+    @property
+    def object_name(self) -> str:
+        """``Kind namespace/name``, as far as they are known."""
+        path = "/".join(part for part in (self.namespace, self.name) if part)
+        return f"{self.kind} {path}" if path else self.kind
+
+    def _text(self) -> str:
+        status = f", status {self.status}" if self.status is not None else ""
+        text = f"{self.message} ({self.object_name}{status})"
+        return f"{text}: {self.body}" if self.body else text
+
+
+class KubernetesNotFoundError(KubernetesError):
+    """The object does not exist (404)."""
+
+
+class KubernetesConflictError(KubernetesError):
+    """The object exists already, or has changed meanwhile (409)."""
+
+
+class GafaelfawrError(NubladoError):
+    """Gafaelfawr failed, or answered what cannot be understood."""
+
+
+class DockerRegistryError(NubladoError):
+    """A Docker registry failed, or answered what cannot be understood."""
+
+
+class GoogleRegistryError(NubladoError):
+    """Google Artifact Registry failed."""

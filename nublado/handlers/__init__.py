@@ -1,0 +1,1 @@
+"""Flask blueprints, one per group of routes: parse, call a service, dump."""

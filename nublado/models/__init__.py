@@ -1,0 +1,1 @@
+"""What the controller talks about: domain objects and API schemas."""

@@ -1,0 +1,1 @@
+"""What the services talk about: dataclasses without I/O."""

@@ -1,0 +1,42 @@
+"""Kubernetes objects as the controller handles them: plain JSON.
+
+Objects are dictionaries in Kubernetes' own spelling rather than instances of
+the client's model classes: making and reading them costs a tenth, and what a
+builder returns is byte for byte what is sent.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["JSON", "PodPhase", "name_of", "namespace_of", "uid_of"]
+
+JSON = dict[str, Any]
+"""A JSON object in Kubernetes' spelling."""
+
+
+class PodPhase(StrEnum):
+    """``status.phase`` of a pod."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+def name_of(obj: JSON) -> str:
+    """Name of an object."""
+    return str(obj["metadata"]["name"])
+
+
+def namespace_of(obj: JSON) -> str | None:
+    """Namespace of an object; None for those of the cluster."""
+    namespace = obj["metadata"].get("namespace")
+    return None if namespace is None else str(namespace)
+
+
+def uid_of(obj: JSON) -> str:
+    """Unique identifier of an object; empty before Kubernetes has seen it."""
+    return str(obj["metadata"].get("uid", ""))

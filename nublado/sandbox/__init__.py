@@ -1,0 +1,1 @@
+"""An embedded cluster for the demonstration and the tests."""

@@ -1,0 +1,1 @@
+"""State and decisions: labs, images, prepulling, file servers."""

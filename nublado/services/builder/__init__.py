@@ -1,0 +1,1 @@
+"""Pure functions from configuration, user and image to Kubernetes objects."""
