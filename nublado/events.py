@@ -85,8 +85,7 @@ class EventLog:
         """Whether no more events will come."""
         return self._closed
 
-    @property
-    def events(self) -> tuple[Event, ...]:
+    def all(self) -> tuple[Event, ...]:
         """What has happened so far."""
         with self._changed:
             return tuple(self._events)

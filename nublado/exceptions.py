@@ -346,7 +346,13 @@ class KubernetesNotFoundError(KubernetesError):
 
 
 class KubernetesConflictError(KubernetesError):
-    """The object exists already, or has changed meanwhile (409)."""
+    """The object exists already, or has changed meanwhile (409).
+
+    ``repeated`` says that it may conflict with an earlier attempt of the same
+    request, the answer to which was lost.
+    """
+
+    repeated = False
 
 
 class GafaelfawrError(NubladoError):
