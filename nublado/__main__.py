@@ -1,0 +1,5 @@
+"""``python -m nublado`` is the same as ``nublado``."""
+
+from nublado.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""The ``nublado`` command; one module per subcommand.
+
+Subcommands are imported when they are called: checking a configuration needs
+neither a Kubernetes client nor the sandbox.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from nublado import __version__
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "check-config": "Check configuration files, and report all of their problems.",
+    "demo": "Spawn a lab on an embedded cluster, and show how it comes up.",
+    "sandbox": "Run an embedded cluster and what else surrounds labs.",
+    "version": "Print the version of Nublado.",
+}
+"""Subcommands and what they do.
+
+The module of each is named after it, and has a click command of that name.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        try:
+            module = import_module(f"nublado.cli.{name}")
+        except ModuleNotFoundError as e:
+            if e.name and e.name.startswith("nublado"):
+                raise
+            ctx.fail(
+                f"{cmd_name} needs the Python module {e.name}, which is not installed;"
+                " those of the sandbox and the demo come with nublado[sandbox]"
+            )
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the commands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog="""\b
+    Examples:
+      nublado check-config /etc/nublado/config.yaml
+      nublado sandbox
+      nublado demo --exit
+    """,
+)
+@click.version_option(__version__, "-V", "--version", prog_name="nublado")
+@click.help_option("-h", "--help")
+def main() -> None:
+    """Spawn and manage JupyterLab pods for the users of a science platform."""
