@@ -1,0 +1,110 @@
+"""The record of a request, kept with the lab so that a spawn can be completed.
+
+It is an annotation of the environment config map. Neither tokens nor the
+contents of secrets are part of it, and the environment is the data of the map
+itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from nublado.exceptions import MalformedLabError
+from nublado.models.domain.gafaelfawr import UserInfo, parse_user_info
+from nublado.models.domain.image import ResolvedImage
+from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.lab import LabOptions
+
+__all__ = ["SpawnRecord"]
+
+_VERSION = 1
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRecord:
+    """What a lab was asked for: by whom, with which options and image."""
+
+    user: UserInfo
+    options: LabOptions
+    image: ResolvedImage
+
+    def to_json(self) -> str:
+        """Write the record as text; the same record gives the same text."""
+        quota = self.user.notebook_quota
+        notebook = quota and {
+            "cpu": quota.cpu,
+            "memory": quota.memory_gib,
+            "spawn": quota.spawn,
+        }
+        user = {
+            "username": self.user.username,
+            "name": self.user.name,
+            "uid": self.user.uid,
+            "gid": self.user.gid,
+            "groups": [asdict(group) for group in self.user.groups],
+            "quota": {"notebook": notebook},
+        }
+        record = {
+            "version": _VERSION,
+            "user": user,
+            "options": asdict(self.options),
+            "image": asdict(self.image),
+        }
+        return json.dumps(record)
+
+    @classmethod
+    def from_json(cls, text: str) -> SpawnRecord:
+        """Read a record that this or another version has written.
+
+        Unknown fields are ignored.
+
+        Raises
+        ------
+        MalformedLabError
+            If it cannot be understood; says why.
+        """
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as exc:
+            raise MalformedLabError(f"Record of the spawn is not JSON: {exc}") from exc
+        if not isinstance(record, dict):
+            raise MalformedLabError("Record of the spawn is not a JSON object")
+        if record.get("version") != _VERSION:
+            version = record.get("version")
+            raise MalformedLabError(f"Record of the spawn has version {version!r}")
+        try:
+            user = parse_user_info(record.get("user"))
+        except ValueError as exc:
+            raise MalformedLabError(f"User in record of the spawn: {exc}") from exc
+        return cls(user=user, options=_options(record), image=_image(record))
+
+
+def _options(record: JSON) -> LabOptions:
+    options = record.get("options")
+    return LabOptions(
+        image=_member(options, "image", str),
+        size=_member(options, "size", str),
+        enable_debug=_member(options, "enable_debug", bool),
+        reset_user_env=_member(options, "reset_user_env", bool),
+    )
+
+
+def _image(record: JSON) -> ResolvedImage:
+    image = record.get("image")
+    return ResolvedImage(
+        reference=_member(image, "reference", str),
+        digest=_member(image, "digest", str),
+        tag=_member(image, "tag", str),
+        display_name=_member(image, "display_name", str),
+    )
+
+
+def _member(parent: object, name: str, kind: type[_T]) -> _T:
+    value = parent.get(name) if isinstance(parent, dict) else None
+    if not isinstance(value, kind):
+        raise MalformedLabError(f"Record of the spawn has no valid {name}")
+    return value

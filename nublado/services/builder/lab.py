@@ -1,0 +1,193 @@
+"""Builds the Kubernetes objects of labs.
+
+Everything here is a pure function of the configuration and the arguments: the
+same input gives the same objects, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nublado.config.model import LabConfig, LabSizeDefinition
+from nublado.exceptions import InsufficientQuotaError, InvalidLabSizeError
+from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo
+from nublado.models.domain.image import ResolvedImage
+from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.lab import (
+    LabObjectNames,
+    LabObjects,
+    LabOptions,
+    LabSpecification,
+    LabState,
+    LabStatus,
+    RemainingLabObjects,
+    ResourceQuantity,
+)
+from nublado.models.domain.spawn_record import SpawnRecord
+from nublado.services.builder.lab_environment import (
+    lab_environment,
+    lab_resources,
+    resources_of_environment,
+)
+from nublado.services.builder.lab_objects import LabObjectsBuilder, SecretData
+from nublado.services.builder.lab_pod import LabPodBuilder
+
+__all__ = ["LabBuilder", "quota_of"]
+
+_SIZE_LOCATION = ("body", "options", "size")
+
+
+class LabBuilder:
+    """Builds the objects of any user's lab.
+
+    Parameters
+    ----------
+    config
+        How labs are built.
+    base_url
+        Base URL of the platform, as labs are told it.
+    """
+
+    def __init__(self, config: LabConfig, base_url: str) -> None:
+        self._config = config
+        self._base_url = base_url
+        self._sizes = {size.size: size for size in config.sizes}
+
+    def names(self, username: str) -> LabObjectNames:
+        """Names of the objects of a user's lab."""
+        return LabObjectNames.of(username, self._config.namespace_of(username))
+
+    def check_quota(self, user: UserInfo, size: str) -> None:
+        """Check that a user may have a lab of a size.
+
+        Raises
+        ------
+        InsufficientQuotaError
+            If their quota is too small, or allows no lab at all.
+        InvalidLabSizeError
+            If the size is not configured.
+        """
+        definition = self._size(size)
+        quota = user.notebook_quota
+        if quota is None:
+            return
+        fits = definition.cpu <= quota.cpu and definition.memory <= quota.memory_bytes
+        if not (quota.spawn and fits):
+            raise InsufficientQuotaError(
+                "Insufficient quota to spawn requested lab", _SIZE_LOCATION
+            )
+
+    def pending_state(
+        self, user: UserInfo, spec: LabSpecification, image: ResolvedImage
+    ) -> LabState:
+        """State of a lab of which nothing has been made yet.
+
+        Raises
+        ------
+        InvalidLabSizeError
+            If the size is not configured.
+        """
+        size = self._size(spec.size)
+        return LabState(
+            user=user,
+            options=_options(spec, image),
+            status=LabStatus.PENDING,
+            internal_url=None,
+            resources=lab_resources(ResourceQuantity(size.cpu, size.memory)),
+            quota=quota_of(user),
+        )
+
+    def build(
+        self,
+        user: GafaelfawrUser,
+        spec: LabSpecification,
+        image: ResolvedImage,
+        secrets: SecretData,
+        pull_secret: JSON | None = None,
+    ) -> LabObjects:
+        """Build all objects of a lab.
+
+        Parameters
+        ----------
+        user
+            Whose lab it is; their token becomes part of the lab's secret.
+        spec
+            What was asked for.
+        image
+            The image that was asked for.
+        secrets
+            Of each secret that the configuration names, its data; must hold
+            every key that it names.
+        pull_secret
+            The secret to pull images with, if one is configured.
+
+        Raises
+        ------
+        InvalidLabSizeError
+            If the size is not configured.
+        """
+        record = SpawnRecord(user=user.info, options=_options(spec, image), image=image)
+        size = self._size(spec.size)
+        env = lab_environment(self._config, self._base_url, spec, size, image)
+        builder = LabObjectsBuilder(self._config, self.names(user.username))
+        return LabObjects(
+            namespace=builder.namespace(),
+            secret=builder.secret(user.token, secrets),
+            env_config_map=builder.env_config_map(env, record),
+            remaining=self.complete(record, env, pull_secret),
+        )
+
+    def complete(
+        self,
+        record: SpawnRecord,
+        env: Mapping[str, str],
+        pull_secret: JSON | None = None,
+    ) -> RemainingLabObjects:
+        """Build what comes after the environment, as `build` did.
+
+        The resources are those of the environment, so that they agree even if
+        the sizes have been configured differently since.
+
+        Parameters
+        ----------
+        record
+            Record of the request.
+        env
+            Data of the environment config map.
+        pull_secret
+            The secret to pull images with, if one is configured.
+
+        Raises
+        ------
+        MalformedLabError
+            If the environment does not tell the lab's resources.
+        """
+        names = self.names(record.user.username)
+        resources = resources_of_environment(env)
+        objects = LabObjectsBuilder(self._config, names)
+        pod = LabPodBuilder(self._config, names, record.user, resources)
+        return RemainingLabObjects(
+            others=tuple(objects.remaining(record.user, pull_secret)),
+            pod=pod.build(record.image),
+        )
+
+    def _size(self, size: str) -> LabSizeDefinition:
+        definition = self._sizes.get(size)
+        if definition is None:
+            raise InvalidLabSizeError(f'Invalid lab size "{size}"', _SIZE_LOCATION)
+        return definition
+
+
+def quota_of(user: UserInfo) -> ResourceQuantity | None:
+    """Resources that a user's lab may use; None where there is no limit."""
+    quota = user.notebook_quota
+    return ResourceQuantity(quota.cpu, quota.memory_bytes) if quota else None
+
+
+def _options(spec: LabSpecification, image: ResolvedImage) -> LabOptions:
+    return LabOptions(
+        image=image.reference_with_digest,
+        size=spec.size,
+        enable_debug=spec.enable_debug,
+        reset_user_env=spec.reset_user_env,
+    )

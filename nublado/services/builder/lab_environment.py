@@ -1,0 +1,118 @@
+"""The environment of a lab, and what can be read back from it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from nublado.config.model import LabConfig, LabSizeDefinition
+from nublado.constants import LIMIT_TO_REQUEST_RATIO
+from nublado.exceptions import MalformedLabError
+from nublado.models.domain.image import ResolvedImage
+from nublado.models.domain.lab import (
+    LabResources,
+    LabSpecification,
+    ResourceQuantity,
+)
+from nublado.services.builder.quantity import MAX_QUANTITY
+
+__all__ = [
+    "lab_environment",
+    "lab_resources",
+    "resources_of_environment",
+]
+
+
+def lab_resources(limits: ResourceQuantity) -> LabResources:
+    """Resources of a lab with these limits."""
+    requests = ResourceQuantity(
+        cpu=limits.cpu / LIMIT_TO_REQUEST_RATIO,
+        memory=limits.memory // LIMIT_TO_REQUEST_RATIO,
+    )
+    return LabResources(limits=limits, requests=requests)
+
+
+def lab_environment(
+    config: LabConfig,
+    base_url: str,
+    spec: LabSpecification,
+    size: LabSizeDefinition,
+    image: ResolvedImage,
+) -> dict[str, str]:
+    """Compute the environment of a lab.
+
+    Parameters
+    ----------
+    config
+        How labs are built; its ``env`` overrides everything else.
+    base_url
+        Base URL of the platform.
+    spec
+        Request for the lab.
+    size
+        The requested size.
+    image
+        The requested image.
+    """
+    resources = lab_resources(ResourceQuantity(size.cpu, size.memory))
+    env = dict(spec.env)
+    if spec.enable_debug:
+        env["DEBUG"] = "TRUE"
+    if spec.reset_user_env:
+        env["RESET_USER_ENV"] = "TRUE"
+    env |= {
+        "JUPYTER_IMAGE": image.reference_with_digest,
+        "JUPYTER_IMAGE_SPEC": image.reference_with_digest,
+        "IMAGE_DESCRIPTION": image.display_name,
+        "IMAGE_DIGEST": image.digest,
+        "CONTAINER_SIZE": _describe(size),
+        "CPU_GUARANTEE": str(resources.requests.cpu),
+        "CPU_LIMIT": str(resources.limits.cpu),
+        "MEM_GUARANTEE": str(resources.requests.memory),
+        "MEM_LIMIT": str(resources.limits.memory),
+        "EXTERNAL_INSTANCE_URL": base_url,
+        "JUPYTERLAB_CONFIG_DIR": config.jupyterlab_config_dir,
+        "JUPYTERLAB_START_COMMAND": shlex.join(config.lab_start_command),
+        "NUBLADO_RUNTIME_MOUNTS_DIR": config.runtime_mounts_dir,
+    }
+    return {**env, **config.env}
+
+
+def _describe(size: LabSizeDefinition) -> str:
+    return f"{size.size.title()} ({size.cpu} CPU, {size.memory_text} RAM)"
+
+
+def resources_of_environment(env: Mapping[str, str]) -> LabResources:
+    """Read the resources of a lab from its environment.
+
+    Other versions may not have set the guarantees; they follow from the limits.
+
+    Raises
+    ------
+    MalformedLabError
+        If a limit is missing, or one of the values is not a number.
+    """
+    limits = ResourceQuantity(
+        cpu=float(_amount(env, "CPU_LIMIT")), memory=int(_amount(env, "MEM_LIMIT"))
+    )
+    requests = lab_resources(limits).requests
+    if "CPU_GUARANTEE" in env:
+        requests = replace(requests, cpu=float(_amount(env, "CPU_GUARANTEE")))
+    if "MEM_GUARANTEE" in env:
+        requests = replace(requests, memory=int(_amount(env, "MEM_GUARANTEE")))
+    return LabResources(limits=limits, requests=requests)
+
+
+def _amount(env: Mapping[str, str], name: str) -> Decimal:
+    text = env.get(name)
+    if text is None:
+        raise MalformedLabError(f"{name} is missing")
+    try:
+        amount = Decimal(text)
+    except (ArithmeticError, TypeError, ValueError):
+        amount = Decimal(-1)
+    if not (amount.is_finite() and 0 <= amount <= MAX_QUANTITY):
+        raise MalformedLabError(f"{name} is not an amount: {text!r}")
+    return amount
