@@ -1,0 +1,170 @@
+"""Keep track of which images there are, and on which nodes.
+
+A refresh makes a new picture and puts it in place of the old one, so readers
+never wait, and a refresh that fails changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from nublado.config.model import ImagesConfig
+from nublado.constants import IMAGE_REFRESH_INTERVAL
+from nublado.models.domain.image import (
+    ImageSelection,
+    KnownImages,
+    PrepullStatus,
+    ResolvedImage,
+)
+from nublado.models.domain.node import Node
+from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
+from nublado.services.image_inventory import ImageInventory
+from nublado.services.image_resolution import ImageResolver
+from nublado.services.source.base import ImageSource
+from nublado.timeout import Cancellation, Timeout
+
+__all__ = ["ImageService"]
+
+
+class ImageService:
+    """Tracks images and the nodes that have them; used by all threads.
+
+    Parameters
+    ----------
+    config
+        Which images to prepull and to show.
+    source
+        Where images come from.
+    """
+
+    def __init__(self, config: ImagesConfig, source: ImageSource) -> None:
+        self._config = config
+        self._source = source
+        self._cancellation = Cancellation()
+        self._resolver = ImageResolver(source, self._cancellation)
+        self._lock = threading.Lock()
+        self._refreshes = 0
+        self._prepulled: dict[tuple[str, str], tuple[RSPImage, int]] = {}
+        nothing = RSPImageCollection(())
+        self._inventory = ImageInventory(config, nothing, nothing)
+        self._log = structlog.get_logger(__name__)
+
+    def close(self) -> None:
+        """End a refresh that is under way, and close the source."""
+        self._cancellation.cancel()
+        self._source.close()
+
+    @property
+    def inventory(self) -> ImageInventory:
+        """All that is known now.
+
+        Whoever asks several questions asks them of one inventory, so that the
+        answers fit together.
+        """
+        return self._inventory
+
+    # --- Changes ---------------------------------------------------------
+
+    def refresh(self, nodes: Iterable[Node]) -> None:
+        """Ask the source again, and take note of what nodes have.
+
+        Only one thread at a time may refresh.
+
+        Parameters
+        ----------
+        nodes
+            All nodes that count, as they are now.
+
+        Raises
+        ------
+        NubladoError
+            Raised if the source fails; what was known before stays.
+        """
+        began = time.monotonic()
+        nodes = list(nodes)
+        timeout = Timeout("Image refresh", IMAGE_REFRESH_INTERVAL, self._cancellation)
+        images = self._source.images(self._inventory.images, timeout)
+        inventory = ImageInventory.build(self._config, images, nodes, datetime.now(UTC))
+        with self._lock:
+            for image, node in self._recently_prepulled():
+                inventory = inventory.with_prepulled(image, node)
+            self._inventory = inventory
+        self._log.info(
+            "Refreshed images",
+            images=len(images),
+            nodes=len(nodes),
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def mark_prepulled(self, image: RSPImage, node: str) -> None:
+        """Count an image as present on a node, before the node tells.
+
+        Parameters
+        ----------
+        image
+            The image, with digest.
+        node
+            Name of the node.
+        """
+        if image.digest is None:
+            return
+        with self._lock:
+            self._prepulled[node, image.digest] = (image, self._refreshes)
+            self._inventory = self._inventory.with_prepulled(image, node)
+
+    def _recently_prepulled(self) -> list[tuple[RSPImage, str]]:
+        """List what was prepulled lately; forget the rest.
+
+        Nodes may take a while to tell, so what was prepulled counts through
+        two refreshes. What a node does not show by then, it does not have.
+        """
+        self._prepulled = {
+            key: (image, refresh)
+            for key, (image, refresh) in self._prepulled.items()
+            if refresh >= self._refreshes - 1
+        }
+        self._refreshes += 1
+        return [(image, node) for (node, _), (image, _) in self._prepulled.items()]
+
+    # --- Questions -------------------------------------------------------
+
+    def resolve(self, selection: ImageSelection) -> ResolvedImage:
+        """Tell which image a user means.
+
+        The source is only asked where a digest is not known.
+
+        Raises
+        ------
+        InvalidDockerReferenceError
+            Raised if a reference cannot be parsed, or lacks a tag.
+        UnknownImageError
+            Raised if there is no such image.
+        NubladoError
+            Raised if the source has to be asked and fails.
+        """
+        return self._resolver.resolve(selection, self._inventory)
+
+    def menu(self) -> list[RSPImage]:
+        """List the images that start fast, the recommended one always and first."""
+        return self._inventory.menu()
+
+    def dropdown(self) -> list[RSPImage]:
+        """List all images in the order of the menu."""
+        return self._inventory.dropdown()
+
+    def images(self) -> KnownImages:
+        """Collect all images, and what stands out among them."""
+        return self._inventory.known()
+
+    def prepulls(self) -> PrepullStatus:
+        """Tell what has been prepulled where; one entry for each digest."""
+        return self._inventory.prepulls()
+
+    def missing_by_node(self) -> Mapping[str, tuple[RSPImage, ...]]:
+        """Tell which images the eligible nodes still lack."""
+        return self._inventory.missing_by_node()

@@ -1,0 +1,170 @@
+"""Hosts of Docker registries: where they are reached, and whom they may trust."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+__all__ = [
+    "is_loopback",
+    "is_trusted_realm",
+    "origin_of",
+    "parse_mirrors",
+    "registry_endpoint",
+]
+
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_API = "registry-1.docker.io"
+_SETTING = "NUBLADO_REGISTRY_MIRRORS"
+_PORTS = {"http": 80, "https": 443}
+
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
+_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?(?:[/?][!-~]*)?",
+    re.ASCII,
+)
+"""Matches (with ``fullmatch``) URLs that all parsers read alike.
+
+No user, no backslash in front of the path: what a careless parser takes for
+the host is the host.
+"""
+
+_SECOND_LEVEL = frozenset(
+    {
+        *("ac", "ad", "co", "com", "ed", "edu", "go", "gob", "gouv", "gov", "govt"),
+        *("id", "ltd", "me", "mil", "ne", "net", "nhs", "nom", "or", "org", "plc"),
+        *("res", "sch"),
+    }
+)
+"""Names below a country under which anybody may register, as in ``co.uk``."""
+
+_SHARED = frozenset(
+    {
+        *("amazonaws.com", "appspot.com", "azurecr.io", "azurewebsites.net"),
+        *("cloudfront.net", "github.io", "gitlab.io", "herokuapp.com", "pkg.dev"),
+        *("run.app", "web.app"),
+    }
+)
+"""Domains below which hosts belong to different customers."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this very machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of a URL.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is not an HTTP URL, or one that may be misread.
+    """
+    if not _URL.fullmatch(url):
+        raise ValueError("is not a plain HTTP URL")
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme)
+
+
+def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:
+    """Find the base URL at which a registry is reached.
+
+    Parameters
+    ----------
+    registry
+        Host of the registry, as references name it.
+    mirrors
+        URLs that are asked instead, by the host of a registry.
+    """
+    if registry in mirrors:
+        return mirrors[registry].rstrip("/")
+    if registry == _DOCKER_HUB:
+        return f"https://{_DOCKER_HUB_API}"
+    host = urlsplit(f"//{registry}").hostname or ""
+    return f"{'http' if is_loopback(host) else 'https'}://{registry}"
+
+
+def parse_mirrors(text: str) -> dict[str, str]:
+    """Parse the setting that sends requests for a registry elsewhere.
+
+    Parameters
+    ----------
+    text
+        ``HOST=URL,…``, such as ``docker.io=https://mirror.example.org``.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is malformed; says which part, and what is expected.
+    """
+    mirrors: dict[str, str] = {}
+    for number, entry in enumerate(text.split(","), 1):
+        if not entry.strip():
+            continue
+        host, _, url = (part.strip() for part in entry.partition("="))
+        try:
+            mirrors[host] = _mirror(host, url)
+        except ValueError as e:
+            # Never quotes the entry: a URL that is refused may hold a password.
+            raise ValueError(f"{_SETTING}, entry {number}: {e}") from None
+    return mirrors
+
+
+def _mirror(host: str, url: str) -> str:
+    if not _REGISTRY.fullmatch(host) or not _URL.fullmatch(url):
+        raise ValueError("must be HOST=URL, with neither user nor password")
+    scheme, mirror, _ = origin_of(url)
+    if scheme == "http" and not is_loopback(mirror):
+        raise ValueError("must be reached by https; only loopback hosts may use http")
+    return url.rstrip("/")
+
+
+def is_trusted_realm(realm: str, endpoint: str) -> bool:
+    """Tell whether a registry's credentials may go to where it sends clients.
+
+    That is so for https on the registry's own host, or one in the same
+    registrable domain. Loopback registries may send clients to loopback hosts.
+
+    Parameters
+    ----------
+    realm
+        URL of the service that grants tokens.
+    endpoint
+        URL of the registry.
+    """
+    try:
+        scheme, host, _ = origin_of(realm)
+        _, own, _ = origin_of(endpoint)
+    except ValueError:
+        return False
+    if is_loopback(own) and is_loopback(host):
+        return True
+    if scheme != "https":
+        return False
+    domain = _registrable_domain(host)
+    return host == own or (domain is not None and domain == _registrable_domain(own))
+
+
+def _registrable_domain(host: str) -> str | None:
+    """Find the part of a host name that its owner has registered.
+
+    There are thousands of suffixes under which anybody may register. The most
+    common ones are known here; a wrong guess towards a longer domain only
+    means that a registry has to grant tokens itself.
+    """
+    labels = host.rstrip(".").split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or ":" in host:
+        return None
+    if any(host.endswith(f".{shared}") for shared in _SHARED):
+        return host
+    wanted = 3 if len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL else 2
+    return ".".join(labels[-wanted:]) if len(labels) >= wanted else None

@@ -1,0 +1,108 @@
+"""Where registries are reached, and whom they may trust."""
+
+from __future__ import annotations
+
+import pytest
+
+from nublado.storage.docker_hosts import (
+    is_trusted_realm,
+    parse_mirrors,
+    registry_endpoint,
+)
+
+
+@pytest.mark.parametrize(
+    ("registry", "endpoint"),
+    [
+        ("docker.io", "https://registry-1.docker.io"),
+        ("example.org", "https://example.org"),
+        ("example.org:5000", "https://example.org:5000"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("127.1.2.3", "http://127.1.2.3"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000"),
+        ("localhost.example.org", "https://localhost.example.org"),
+        ("mirrored.org", "https://mirror.test/prefix"),
+    ],
+)
+def test_registry_is_reached_by_https_unless_it_is_local(
+    registry: str, endpoint: str
+) -> None:
+    mirrors = {"mirrored.org": "https://mirror.test/prefix/"}
+    assert registry_endpoint(registry, mirrors) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("realm", "endpoint", "trusted"),
+    [
+        ("https://auth.docker.io/token", "https://registry-1.docker.io", True),
+        ("https://gitlab.com/jwt/auth", "https://registry.gitlab.com", True),
+        ("https://example.org/token", "https://example.org:5000", True),
+        ("https://EXAMPLE.org/token?a=b", "https://example.org", True),
+        ("http://example.org/token", "https://example.org", False),
+        ("https://evil.org/token", "https://example.org", False),
+        ("https://badexample.org/token", "https://example.org", False),
+        ("https://example.org.evil.test/t", "https://example.org", False),
+        ("https://example.org@evil.test/t", "https://example.org", False),
+        ("https://evil.test\\@example.org/t", "https://example.org", False),
+        ("https://evil.test#.example.org/t", "https://example.org", False),
+        ("https://a.ac.uk/token", "https://b.ac.uk", False),
+        ("https://auth.ed.ac.uk/token", "https://hub.ed.ac.uk", True),
+        ("https://evil.azurecr.io/token", "https://mine.azurecr.io", False),
+        ("https://mine.azurecr.io/token", "https://mine.azurecr.io", True),
+        ("https://10.0.0.2/token", "https://10.0.0.1", False),
+        ("https://b/token", "https://a", False),
+        ("https://org/token", "https://example.org", False),
+        ("http://127.0.0.1:81/token", "http://localhost:80", True),
+        ("http://127.0.0.1:81/token", "https://example.org", False),
+        ("https://example.org/token", "http://127.0.0.1", False),
+        ("https://example.org:99999/token", "https://example.org", False),
+        ("ftp://example.org/token", "https://example.org", False),
+        ("", "https://example.org", False),
+    ],
+)
+def test_tokens_come_from_the_registry_or_a_sibling(
+    realm: str, endpoint: str, trusted: bool
+) -> None:
+    assert is_trusted_realm(realm, endpoint) == trusted
+
+
+@pytest.mark.parametrize(
+    ("text", "mirrors"),
+    [
+        ("", {}),
+        (" , ", {}),
+        (
+            "docker.io=https://mirror.test/a/, example.org:5000=http://127.0.0.1:81",
+            {
+                "docker.io": "https://mirror.test/a",
+                "example.org:5000": "http://127.0.0.1:81",
+            },
+        ),
+    ],
+)
+def test_mirrors_are_parsed(text: str, mirrors: dict[str, str]) -> None:
+    assert parse_mirrors(text) == mirrors
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("docker.io", "entry 1: must be HOST=URL"),
+        ("docker.io=", "must be HOST=URL"),
+        ("=https://mirror.test", "must be HOST=URL"),
+        ("a.org=https://b.org,https://c.org=https://d.org", "entry 2: must be"),
+        ("docker.io=mirror.test", "must be HOST=URL"),
+        ("docker.io=https://user:hunter2@mirror.test", "neither user nor password"),
+        ("https://user:hunter2@mirror.test", "must be HOST=URL"),
+        ("docker.io=http://mirror.test", "must be reached by https"),
+        ("docker.io=https://mirror.test:99999", "entry 1"),
+    ],
+)
+def test_malformed_mirrors_are_refused_without_quoting_them(
+    text: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match="NUBLADO_REGISTRY_MIRRORS") as error:
+        parse_mirrors(text)
+    assert message in str(error.value)
+    assert "hunter2" not in str(error.value)
