@@ -1,0 +1,96 @@
+"""Jobs that run at intervals, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from nublado.constants import IMAGE_REFRESH_INTERVAL, LAB_RECONCILE_INTERVAL
+from nublado.services.alerts import Alerts
+
+__all__ = ["Background"]
+
+
+class Background:
+    """Runs the jobs, each one instance at a time.
+
+    A job that fails is reported and runs again at its next turn; one that
+    takes longer than its interval skips the turns that it missed.
+
+    Parameters
+    ----------
+    alerts
+        Is told of failures.
+    """
+
+    def __init__(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(4)},
+            job_defaults={
+                "coalesce": True,
+                "max_instances": 1,
+                "misfire_grace_time": None,
+            },
+            timezone=UTC,
+        )
+        self._last_success: dict[str, datetime] = {}
+        self._failing: set[str] = set()
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the scheduler runs."""
+        return bool(self._scheduler.running)
+
+    @property
+    def last_success(self) -> dict[str, datetime]:
+        """When each job last succeeded (UTC); left out if it never did."""
+        return dict(self._last_success)
+
+    def start(
+        self,
+        *,
+        refresh_images: Callable[[], None],
+        reconcile_labs: Callable[[], None],
+    ) -> None:
+        """Begin to run the jobs; the first run of each is one interval away."""
+        self._add("refresh-images", refresh_images, IMAGE_REFRESH_INTERVAL)
+        self._add("reconcile-labs", reconcile_labs, LAB_RECONCILE_INTERVAL)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop the scheduler; a job that runs is not waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _add(self, name: str, work: Callable[[], None], seconds: float) -> None:
+        self._last_success[name] = datetime.now(UTC)
+        self._scheduler.add_job(
+            self._run,
+            IntervalTrigger(seconds=int(seconds), timezone=UTC),
+            args=(name, work),
+            id=name,
+        )
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        began = time.monotonic()
+        try:
+            work()
+        except Exception as e:  # noqa: BLE001
+            if name in self._failing:
+                self._log.warning("Background job fails again", job=name, error=str(e))
+            else:
+                self._failing.add(name)
+                self._alerts.report(e, event="Background job failed", job=name)
+        else:
+            self._failing.discard(name)
+            self._last_success[name] = datetime.now(UTC)
+            seconds = round(time.monotonic() - began, 3)
+            self._log.info("Background job done", job=name, seconds=seconds)

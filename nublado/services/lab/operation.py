@@ -1,0 +1,106 @@
+"""Operations: a spawn or a deletion, running in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+
+from nublado.events import EventLog
+from nublado.services.lab.surge import Surge
+from nublado.timeout import Cancellation
+
+__all__ = ["Operation", "OperationKind", "OperationPools"]
+
+
+class OperationKind(StrEnum):
+    """What an operation does to a lab."""
+
+    SPAWN = "spawn"
+    DELETE = "delete"
+
+
+class Operation:
+    """Something that is being done to the lab of one user.
+
+    Parameters
+    ----------
+    kind
+        What is done.
+    username
+        Whose lab it is.
+    """
+
+    def __init__(self, kind: OperationKind, username: str) -> None:
+        self.kind = kind
+        self.username = username
+        self.events = EventLog()
+        self.cancellation = Cancellation()
+        self.succeeded = False
+        self.cancelled = False
+        self._ended = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop it at its next step, and tell its listeners now."""
+        self.cancelled = True
+        self.events.failed("Operation cancelled")
+        self.cancellation.cancel()
+
+    def abandon(self) -> None:
+        """Stop it because the process stops; its listeners will reconnect."""
+        self.events.close()
+        self.cancellation.cancel()
+
+    def end(self) -> None:
+        """Note that it is over."""
+        self._ended.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False if it takes longer."""
+        return self._ended.wait(seconds)
+
+
+class OperationPools:
+    """Threads for operations.
+
+    Deletions have a pool of their own, so that waiting spawns cannot starve
+    them. Spawns begin only after a surge of requests has been answered.
+
+    Parameters
+    ----------
+    size
+        How many operations of one kind may run at a time; more wait.
+    """
+
+    def __init__(self, size: int = 1024) -> None:
+        self._pools = {
+            kind: ThreadPoolExecutor(size, kind.value) for kind in OperationKind
+        }
+        self._surge = Surge()
+        self._spawns: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._dispatcher = threading.Thread(
+            target=self._dispatch, name="spawn-dispatcher", daemon=True
+        )
+        self._dispatcher.start()
+
+    def submit(self, operation: Operation, work: Callable[[], None]) -> None:
+        """Run an operation as soon as a thread is free."""
+        if operation.kind is OperationKind.SPAWN:
+            self._surge.note()
+            self._spawns.put(work)
+        else:
+            self._pools[operation.kind].submit(work)
+
+    def stop(self) -> None:
+        """Wait for running operations, which must have been told to stop."""
+        self._spawns.put(None)
+        self._dispatcher.join()
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _dispatch(self) -> None:
+        while (work := self._spawns.get()) is not None:
+            self._surge.wait()
+            self._pools[OperationKind.SPAWN].submit(work)

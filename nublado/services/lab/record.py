@@ -1,0 +1,274 @@
+"""What is known of each user's lab; every change of it goes through here.
+
+A record has one lock, the table of records another. Neither is held across
+input or output.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nublado.events import EventLog
+from nublado.exceptions import (
+    LabExistsError,
+    OperationInProgressError,
+    UnknownUserError,
+)
+from nublado.models.domain.lab import LabState, LabStatus
+from nublado.services.lab.operation import Operation, OperationKind
+
+__all__ = ["LabRecord", "LabTable", "Observation"]
+
+_ACTIVE = frozenset({LabStatus.PENDING, LabStatus.RUNNING, LabStatus.TERMINATING})
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a watch says of a pod; ``status`` is None once it is gone."""
+
+    pod_uid: str
+    status: LabStatus | None
+
+
+class LabRecord:
+    """The lab of one user, and the operation that changes it."""
+
+    def __init__(self, username: str) -> None:
+        self.username = username
+        self._lock = threading.Lock()
+        self._state: LabState | None = None
+        self._operation: Operation | None = None
+        self._events: EventLog | None = None
+        self._pod_uid: str | None = None
+        self._observed: Observation | None = None
+        self._changes = 0
+
+    # --- Reading ---------------------------------------------------------
+
+    @property
+    def state(self) -> LabState | None:
+        """State of the lab; None if the user has none."""
+        return self._state
+
+    @property
+    def operation(self) -> Operation | None:
+        """What is being done to the lab now."""
+        return self._operation
+
+    @property
+    def events(self) -> EventLog | None:
+        """Events of the newest operation; None if none ever began."""
+        return self._events
+
+    @property
+    def changes(self) -> int:
+        """Grows with every change, to tell whether an observation is old."""
+        return self._changes
+
+    # --- Operations ------------------------------------------------------
+
+    def check_free(self) -> None:
+        """Check that a lab may be created, as far as is known.
+
+        Raises
+        ------
+        OperationInProgressError
+            Raised if an operation is in progress.
+        LabExistsError
+            Raised if there is an active lab.
+        """
+        with self._lock:
+            self._check_free()
+
+    def begin_spawn(self, operation: Operation, state: LabState) -> LabState | None:
+        """Begin to create a lab; return the remains of an earlier one.
+
+        Raises
+        ------
+        OperationInProgressError, LabExistsError
+            Raised as by `check_free`.
+        """
+        with self._lock:
+            self._check_free()
+            remains = self._state
+            self._begin(operation)
+            self._state = state
+            self._pod_uid = None
+            return remains
+
+    def begin_monitor(self, operation: Operation, state: LabState, seen: int) -> bool:
+        """Begin to go on with a spawn that an earlier process began.
+
+        Returns
+        -------
+        bool
+            False if the record has changed since ``seen``.
+        """
+        with self._lock:
+            if self._changes != seen or self._operation is not None:
+                return False
+            self._begin(operation)
+            self._state = state
+            return True
+
+    def begin_delete(self, operation: Operation) -> tuple[Operation, Operation | None]:
+        """Begin to delete the lab, or join the deletion that is in progress.
+
+        Returns
+        -------
+        tuple
+            The deletion in progress (the given one, unless there was one
+            already), and the spawn that has to be cancelled for it.
+
+        Raises
+        ------
+        UnknownUserError
+            Raised if there is no lab.
+        """
+        with self._lock:
+            current = self._operation
+            if current is not None and current.kind is OperationKind.DELETE:
+                return current, None
+            if self._state is None:
+                raise UnknownUserError(self.username)
+            self._begin(operation)
+            self._state = replace(
+                self._state, status=LabStatus.TERMINATING, internal_url=None
+            )
+            return operation, current
+
+    def begin_removal(self, operation: Operation, seen: int) -> bool:
+        """Begin to delete what is left of a lab, found by a reconciliation.
+
+        Returns
+        -------
+        bool
+            False if the record has changed since ``seen``.
+        """
+        with self._lock:
+            if self._changes != seen or self._operation is not None:
+                return False
+            self._begin(operation)
+            if self._state is not None:
+                self._state = replace(
+                    self._state, status=LabStatus.TERMINATING, internal_url=None
+                )
+            return True
+
+    def end(self, operation: Operation, state: LabState | None) -> None:
+        """End an operation, unless another has taken over meanwhile."""
+        with self._lock:
+            if self._operation is not operation:
+                return
+            self._operation = None
+            self._change(state)
+            self._apply_observation()
+
+    def end_failed(self, operation: Operation, status: LabStatus) -> None:
+        """End an operation that has failed, unless another has taken over."""
+        with self._lock:
+            if self._operation is operation and self._state is not None:
+                self._state = replace(self._state, status=status)
+        self.end(operation, self._state)
+
+    def update(self, operation: Operation, state: LabState, pod_uid: str) -> None:
+        """Note how far an operation has come, unless another has taken over."""
+        with self._lock:
+            if self._operation is operation:
+                self._pod_uid = pod_uid
+                self._change(state)
+
+    # --- Observations ----------------------------------------------------
+
+    def observe(self, observation: Observation) -> None:
+        """Take note of what a watch says of the lab's pod."""
+        with self._lock:
+            self._observed = observation
+            if self._operation is None:
+                self._apply_observation()
+
+    def pod_missing(self) -> None:
+        """Take note that the pod of the lab, which was thought active, is gone."""
+        with self._lock:
+            state = self._state
+            if self._operation is None and state and state.status in _ACTIVE:
+                self._change(replace(state, status=LabStatus.FAILED))
+
+    def adopt(self, state: LabState | None, pod_uid: str | None, seen: int) -> bool:
+        """Take over what a reconciliation has found.
+
+        Returns
+        -------
+        bool
+            False if the record has changed since ``seen``.
+        """
+        with self._lock:
+            if self._changes != seen or self._operation is not None:
+                return False
+            self._pod_uid = pod_uid
+            if state != self._state:
+                self._change(state)
+            return True
+
+    def recall(self, events: EventLog) -> None:
+        """Give listeners the events of an operation of an earlier process."""
+        with self._lock:
+            if self._events is None:
+                self._events = events
+
+    # --- With the lock held ----------------------------------------------
+
+    def _check_free(self) -> None:
+        if self._operation is not None:
+            raise OperationInProgressError(self.username)
+        if self._state is not None and self._state.status in _ACTIVE:
+            raise LabExistsError(self.username)
+
+    def _begin(self, operation: Operation) -> None:
+        self._operation = operation
+        self._events = operation.events
+        self._changes += 1
+
+    def _change(self, state: LabState | None) -> None:
+        self._state = state
+        self._changes += 1
+
+    def _apply_observation(self) -> None:
+        observed, state = self._observed, self._state
+        if observed is None or state is None or observed.pod_uid != self._pod_uid:
+            return
+        status = observed.status or LabStatus.FAILED
+        # A failed spawn stays failed, whatever becomes of its pod.
+        if state.status in (status, LabStatus.FAILED):
+            return
+        state = replace(state, status=status)
+        if status is LabStatus.TERMINATING:
+            state = replace(state, internal_url=None)
+        self._change(state)
+
+
+class LabTable:
+    """Records of all users."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: dict[str, LabRecord] = {}
+
+    def get(self, username: str) -> LabRecord | None:
+        """Record of a user; None if nothing has ever been known."""
+        with self._lock:
+            return self._records.get(username)
+
+    def get_or_add(self, username: str) -> LabRecord:
+        """Record of a user, made if there is none."""
+        with self._lock:
+            record = self._records.get(username)
+            if record is None:
+                record = self._records[username] = LabRecord(username)
+            return record
+
+    def __iter__(self) -> Iterator[LabRecord]:
+        with self._lock:
+            return iter(list(self._records.values()))

@@ -1,0 +1,214 @@
+"""An embedded cluster in this process, and what the service uses to talk to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kubernetes import client as kubernetes
+
+from nublado.config import load
+from nublado.config.model import DockerSourceConfig
+from nublado.constants import CATEGORY_LAB, LABEL_CATEGORY
+from nublado.models.domain.gafaelfawr import GafaelfawrUser, parse_user_info
+from nublado.models.domain.image import ImageSelection
+from nublado.models.domain.lab import LabSpecification
+from nublado.sandbox.cluster import Sandbox, SandboxOptions
+from nublado.sandbox.deployment import NAMESPACE as CONTROLLER_NAMESPACE
+from nublado.sandbox.kubernetes.controllers import ClusterSettings
+from nublado.sandbox.launch import Control, SandboxThread
+from nublado.services.alerts import Alerts
+from nublado.services.builder.lab import LabBuilder
+from nublado.services.image import ImageService
+from nublado.services.lab.manager import LabManager
+from nublado.services.lab.reconcile import LabReconciler
+from nublado.services.lab.spawn import Spawner
+from nublado.services.source.docker import DockerImageSource
+from nublado.storage.kubernetes.client import KubernetesClient
+from nublado.storage.kubernetes.deletion import Deleter
+from nublado.storage.kubernetes.lab import LabStorage
+from nublado.storage.kubernetes.objects import ObjectStore
+from nublado.storage.kubernetes.pod import POD_EVENTS, PodStorage, reduce_pod
+from nublado.storage.kubernetes.resource import NAMESPACE, POD
+from nublado.storage.kubernetes.watcher import Selection, Watcher
+from nublado.timeout import Timeout
+
+CONFIG = Path(__file__).parent / "data" / "configs" / "e2e.yaml"
+
+
+class Cluster:
+    """A cluster of one test."""
+
+    def __init__(self) -> None:
+        settings = ClusterSettings(
+            service_account_delay=0.01,
+            pull_seconds=0.01,
+            start_delay=0.01,
+            init_seconds=0.01,
+            termination_delay=0.01,
+            namespace_delay=0.01,
+            pull_backoff=0.1,
+        )
+        self.config = load(CONFIG)
+        self._thread = SandboxThread(
+            SandboxOptions(config=self.config, settings=settings)
+        )
+        self._services: list[Service] = []
+
+    def __enter__(self) -> Self:
+        endpoints = self._thread.start()
+        self.url = endpoints.kubernetes
+        self._registry = endpoints.registry
+        self.control = Control(endpoints.control)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for service in self._services:
+            service.stop()
+        self._thread.stop()
+
+    def call(self, function: Callable[[Sandbox], Any]) -> Any:
+        """Call a function with the sandbox, on its event loop."""
+        return self._thread.call(function)
+
+    def client(self) -> KubernetesClient:
+        """Make a connection to the cluster."""
+        configuration = kubernetes.Configuration()
+        configuration.host = self.url
+        return KubernetesClient(configuration)
+
+    def images(self) -> ImageService:
+        """Make what knows the images of the cluster's registry."""
+        config = self.config.images
+        assert isinstance(config.source, DockerSourceConfig)
+        mirrors = {config.source.registry: self._registry}
+        images = ImageService(config, DockerImageSource(config, config.source, mirrors))
+        images.refresh([])
+        return images
+
+    def service(self) -> Service:
+        """Start what manages labs, as a process would."""
+        service = Service(self)
+        self._services.append(service)
+        return service
+
+    def requests(self) -> int:
+        """How many requests the API server has had."""
+        counts = self.control.stats()["requests"]
+        return sum(c["count"] for c in counts if c["target"] == "kubernetes")
+
+    def namespaces(self) -> set[str]:
+        """Names of the namespaces of labs."""
+        prefix = f"{self.config.lab.namespace_prefix}-"
+
+        def names(sandbox: Sandbox) -> set[str]:
+            found = {n["metadata"]["name"] for n in sandbox.store.list("Namespace")}
+            return {name for name in found if name.startswith(prefix)}
+
+        found: set[str] = self.call(names)
+        return found
+
+
+class Service:
+    """What the process context makes for labs."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        config = cluster.config.lab
+        self.client = cluster.client()
+        self.objects = ObjectStore(self.client)
+        self.pods = Watcher(
+            self.client, Selection(POD, labels=LABEL_CATEGORY, reduce=reduce_pod)
+        )
+        self.namespaces = Watcher(
+            self.client,
+            Selection(NAMESPACE, labels=f"{LABEL_CATEGORY}={CATEGORY_LAB}"),
+        )
+        self.events = Watcher(self.client, POD_EVENTS, on_demand=True)
+        self.deleter = Deleter(
+            self.objects, {POD: self.pods, NAMESPACE: self.namespaces}
+        )
+        self.pod_storage = PodStorage(self.objects, self.pods, self.events)
+        self.storage = LabStorage(self.objects, self.pod_storage, self.deleter)
+        self.alerts = Alerts("test", None)
+        self.images = cluster.images()
+        self.builder = LabBuilder(config, "https://example.org")
+        spawner = Spawner(config, CONTROLLER_NAMESPACE, self.builder, self.storage)
+        self.labs = LabManager(
+            config,
+            self.images,
+            self.builder,
+            self.storage,
+            spawner,
+            self.alerts,
+        )
+        self.reconciler = LabReconciler(
+            config, self.builder, self.storage, spawner, self.labs, self.alerts
+        )
+        self.pods.listen(self.labs.observe)
+        for watcher in (self.pods, self.namespaces, self.events):
+            watcher.start()
+        assert self.pods.wait_synced(10)
+        assert self.namespaces.wait_synced(10)
+
+    def stop(self) -> None:
+        self.labs.stop()
+        self.images.close()
+        for watcher in (self.pods, self.namespaces, self.events):
+            watcher.stop()
+        self.client.close()
+
+    def spawn(self, username: str) -> list[str]:
+        """Spawn a lab and return all messages of its events."""
+        self.labs.create(user(username), SPECIFICATION)
+        return self.messages(username)
+
+    def messages(self, username: str) -> list[str]:
+        """Wait for the end of the current operation; return its messages."""
+        log = self.labs.events(username)
+        wait_for(lambda: log.closed)
+        return [event.message for event in log.all()]
+
+    def status(self, username: str) -> str | None:
+        record = self.labs.table.get(username)
+        return record.state.status if record and record.state else None
+
+
+SPECIFICATION = LabSpecification(
+    size="small",
+    image=ImageSelection(image_class="recommended"),
+    env={"JUPYTERHUB_SERVICE_PREFIX": "/nb/user/x/"},
+)
+
+
+def user(username: str) -> GafaelfawrUser:
+    """Make a user."""
+    info = parse_user_info(
+        {
+            "username": username,
+            "uid": 1101,
+            "gid": 1101,
+            "groups": [{"name": username, "id": 1101}],
+        }
+    )
+    return GafaelfawrUser(info, f"gt-{username}.secret")
+
+
+def timeout(seconds: float = 20.0) -> Timeout:
+    """Make a deadline."""
+    return Timeout("Test", seconds)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "condition does not come true"
+        time.sleep(0.01)

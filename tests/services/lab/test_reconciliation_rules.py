@@ -1,0 +1,213 @@
+"""Reconciliation: what a controller makes of labs that it finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nublado.constants import ANNOTATION_SPAWN
+from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.cluster import Sandbox
+from tests.cluster import SPECIFICATION, Cluster, Service, timeout, user, wait_for
+
+PREFIX = "userlabs"
+
+
+def half_made(service: Service, username: str, count: int) -> list[JSON]:
+    """Create the first objects of a lab, as a spawn that was cut off leaves them."""
+    image = service.images.resolve(SPECIFICATION.image)
+    data = {"postgres-credentials.txt": "eA=="}
+    objects = service.builder.build(
+        user(username),
+        SPECIFICATION,
+        image,
+        {"nublado-lab-secret": data},
+        {
+            "metadata": {"name": "pull-secret"},
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": "e30="},
+        },
+    ).in_creation_order()
+    for obj in objects[:count]:
+        service.storage.create(obj, timeout())
+    return objects
+
+
+def change(cluster: Cluster, kind: str, name: str, change: Any, user: str) -> None:
+    """Change an object behind everyone's back, immutable or not."""
+
+    def mutate(sandbox: Sandbox) -> None:
+        sandbox.store.mutate(kind, f"{PREFIX}-{user}", name, change)
+
+    cluster.call(mutate)
+
+
+def test_running_labs_are_found_with_a_handful_of_requests(cluster: Cluster) -> None:
+    earlier = cluster.service()
+    for number in range(5):
+        earlier.spawn(f"user{number}")
+    states = {f"user{n}": earlier.labs.state(f"user{n}") for n in range(5)}
+    earlier.stop()
+    before = cluster.requests()
+    service = cluster.service()
+    service.reconciler.reconcile()
+    # Three of them are for each of the two watches.
+    assert cluster.requests() - before < 12
+    assert service.labs.running() == sorted(states)
+    for username, state in states.items():
+        found = service.labs.state(username)
+        assert found.internal_url == state.internal_url
+        assert found.options == state.options
+        assert found.resources == state.resources
+        assert found.user.groups == state.user.groups
+    assert service.messages("user0") == ["Lab Kubernetes pod started for user0"]
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 9])
+def test_a_spawn_that_was_cut_off_is_completed(cluster: Cluster, count: int) -> None:
+    service = cluster.service()
+    objects = half_made(service, "rachel", count)
+    service.reconciler.reconcile()
+    messages = service.messages("rachel")
+    assert messages[0] == "Monitoring in-progress lab creation for rachel"
+    assert messages[-1] == "Lab Kubernetes pod started for rachel"
+    state = service.labs.state("rachel")
+    assert state.status == "running"
+    assert state.internal_url == f"http://lab.{PREFIX}-rachel:8888/nb/user/x/"
+    for obj in objects:
+        kind, metadata = obj["kind"], obj["metadata"]
+
+        def exists(sandbox: Sandbox, kind: str = kind, of: JSON = metadata) -> object:
+            return sandbox.store.find(kind, of.get("namespace"), of["name"])
+
+        assert cluster.call(exists), kind
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_less_than_that_is_removed(cluster: Cluster, count: int) -> None:
+    service = cluster.service()
+    half_made(service, "rachel", count)
+    service.reconciler.reconcile()
+    wait_for(lambda: not cluster.namespaces())
+    assert service.spawn("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+
+
+def test_pending_pods_are_followed_to_their_start(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    earlier = cluster.service()
+    earlier.labs.create(user("rachel"), SPECIFICATION)
+    log = earlier.labs.events("rachel")
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    earlier.stop()
+    assert log.closed
+    assert all(event.type == "info" for event in log.all())
+    service = cluster.service()
+    service.reconciler.reconcile()
+    assert service.status("rachel") == "pending"
+    cluster.control.settings(failing_pulls=[])
+    assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+
+
+def test_other_peoples_namespaces_are_left_alone(cluster: Cluster) -> None:
+    def add(sandbox: Sandbox) -> None:
+        metadata = {"name": f"{PREFIX}-operator"}
+        sandbox.store.create("Namespace", {"metadata": metadata})
+
+    cluster.call(add)
+    service = cluster.service()
+    service.reconciler.reconcile()
+    messages = service.spawn("operator")
+    assert (
+        "Error creating namespace (Namespace userlabs-operator, status 409)"
+        in (messages[-2])
+    )
+    assert messages[-1] == "Lab spawn failed"
+    assert cluster.namespaces() == {f"{PREFIX}-operator"}
+
+
+def test_a_lab_that_cannot_be_parsed_harms_no_other(cluster: Cluster) -> None:
+    earlier = cluster.service()
+    for username in ("good", "strange", "ended"):
+        earlier.spawn(username)
+    earlier.stop()
+
+    def forget_memory(obj: JSON) -> None:
+        del obj["data"]["MEM_LIMIT"]
+
+    for username in ("strange", "ended"):
+        change(cluster, "ConfigMap", f"{username}-nb-env", forget_memory, user=username)
+    cluster.control("POST", f"/pods/{PREFIX}-ended/ended-nb/finish", {"exit_code": 1})
+    service = cluster.service()
+    service.reconciler.reconcile()
+    assert service.labs.running() == ["good"]
+    # The pod of the strange lab still runs, and may be in use.
+    wait_for(lambda: cluster.namespaces() == {f"{PREFIX}-good", f"{PREFIX}-strange"})
+
+
+def test_a_malformed_record_of_a_spawn_is_removed(cluster: Cluster) -> None:
+    service = cluster.service()
+    half_made(service, "rachel", 5)
+
+    def spoil(obj: JSON) -> None:
+        obj["metadata"]["annotations"][ANNOTATION_SPAWN] = "{"
+
+    change(cluster, "ConfigMap", "rachel-nb-env", spoil, user="rachel")
+    service.reconciler.reconcile()
+    wait_for(lambda: not cluster.namespaces())
+
+
+def test_labs_that_are_gone_fail_first_and_are_forgotten_then(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    cluster.control.faults(silent=True)
+
+    def remove(sandbox: Sandbox) -> None:
+        sandbox.store.delete("Namespace", None, f"{PREFIX}-rachel")
+
+    cluster.call(remove)
+    wait_for(lambda: not cluster.namespaces())
+    service.reconciler.reconcile()
+    assert service.status("rachel") == "failed"
+    service.reconciler.reconcile()
+    wait_for(lambda: service.status("rachel") is None)
+
+
+def test_ended_labs_are_removed(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    cluster.control("POST", f"/pods/{PREFIX}-rachel/rachel-nb/finish", {})
+    wait_for(lambda: service.status("rachel") == "terminated")
+    service.reconciler.reconcile()
+    wait_for(lambda: not cluster.namespaces())
+    assert service.status("rachel") is None
+
+
+def test_an_operation_in_progress_is_left_alone(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.events("rachel")
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    service.reconciler.reconcile()
+    assert not log.closed
+    assert service.labs.events("rachel") is log
+    cluster.control.settings(failing_pulls=[])
+    assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+
+
+def test_labs_are_read_one_by_one_where_lists_are_forbidden(cluster: Cluster) -> None:
+    earlier = cluster.service()
+    earlier.spawn("rachel")
+    earlier.stop()
+    service = cluster.service()
+    cluster.control.faults({"path": "^/api/v1/configmaps", "status": 403})
+    service.reconciler.reconcile()
+    assert service.labs.running() == ["rachel"]
+
+
+def test_a_leftover_namespace_is_replaced_at_a_spawn(cluster: Cluster) -> None:
+    service = cluster.service()
+    half_made(service, "rachel", 6)
+    cluster.control.settings(namespace_delay=0.2)
+    assert service.spawn("rachel")[-1] == "Lab Kubernetes pod started for rachel"
