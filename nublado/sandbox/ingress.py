@@ -1,0 +1,235 @@
+"""The ingress: a reverse proxy that knows who is asking."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
+from jinja2 import Environment, PackageLoader
+from multidict import CIMultiDict
+
+from nublado.sandbox.access import Group, group_of
+from nublado.sandbox.faults import Faults
+from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
+from nublado.sandbox.stats import Stats
+
+__all__ = ["Ingress"]
+
+_COOKIE = "sandbox-session"
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_SET_HERE = frozenset(
+    {
+        "host",
+        "x-auth-request-user",
+        "x-auth-request-token",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+    }
+)
+_USERNAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+class Ingress:
+    """Authenticates requests and passes them on to the service.
+
+    Parameters
+    ----------
+    gafaelfawr
+        Knows tokens and users.
+    faults, stats
+        What goes wrong, and what is counted.
+    prefix, files_prefix
+        Where the service is.
+    """
+
+    def __init__(
+        self,
+        gafaelfawr: Gafaelfawr,
+        faults: Faults,
+        stats: Stats,
+        *,
+        prefix: str = "/nublado",
+        files_prefix: str = "/files",
+    ) -> None:
+        self.service_url: str | None = None
+        self._gafaelfawr = gafaelfawr
+        self._faults = faults
+        self._stats = stats
+        self._prefix = prefix
+        self._files_prefix = files_prefix
+        self._session: aiohttp.ClientSession | None = None
+        templates = Environment(
+            loader=PackageLoader("nublado.sandbox"), autoescape=True
+        )
+        self._home = templates.get_template("home.html")
+
+    def app(self) -> web.Application:
+        """Make the web application."""
+        app = web.Application(
+            middlewares=[self._faults.middleware("ingress")],
+            client_max_size=16 * 1024 * 1024,
+        )
+        app.cleanup_ctx.append(self._connections)
+        app.router.add_get("/", self._show_home)
+        app.router.add_post("/login", self._log_in)
+        app.router.add_post("/logout", self._log_out)
+        app.router.add_get(USER_INFO_PATH, self._user_info)
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        return app
+
+    async def _connections(self, _: web.Application):  # type: ignore[no-untyped-def]
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+        timeout = aiohttp.ClientTimeout(total=None, connect=10)
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False
+        ) as session:
+            self._session = session
+            yield
+
+    # --- Pages -----------------------------------------------------------
+
+    async def _show_home(self, request: web.Request) -> web.Response:
+        token = self._token(request)
+        username = token.username if token else None
+        labs = f"{self._prefix}/spawner/v1/labs/{username}"
+        links = [
+            ("Your lab's events", f"{labs}/events"),
+            ("Your lab's state", f"{self._prefix}/spawner/v1/user-status"),
+            ("All running labs (hub)", f"{self._prefix}/spawner/v1/labs"),
+            ("The service", self._prefix),
+        ]
+        rd = request.query.get("rd", "/")
+        text = self._home.render(username=username, links=links, rd=rd)
+        return web.Response(text=text, content_type="text/html")
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        username, target = str(form.get("username", "")), str(form.get("rd", "/"))
+        if not _USERNAME.fullmatch(username):
+            return web.Response(status=400, text="That is not a username.\n")
+        is_local = target.startswith("/") and not target.startswith("//")
+        response = web.Response(
+            status=303, headers={"Location": target if is_local else "/"}
+        )
+        token = self._gafaelfawr.token_of(username)
+        response.set_cookie(_COOKIE, token, httponly=True, samesite="Lax")
+        return response
+
+    async def _log_out(self, _: web.Request) -> web.Response:
+        response = web.Response(status=303, headers={"Location": "/"})
+        response.del_cookie(_COOKIE)
+        return response
+
+    async def _user_info(self, request: web.Request) -> web.StreamResponse:
+        """Answer for Gafaelfawr, which has the same base URL as the platform."""
+        strike = self._faults.middleware("gafaelfawr")
+        return await strike(request, self._gafaelfawr.answer)
+
+    # --- Proxy -----------------------------------------------------------
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        group = group_of(request.path, self._prefix, self._files_prefix)
+        if group is None:
+            return web.Response(status=404, text="default backend - 404\n")
+        token = self._token(request)
+        if group.scope is not None and token is None:
+            return self._ask_to_log_in(request)
+        if token and group.scope is not None and group.scope not in token.scopes:
+            return web.Response(status=403, text=f"{group.scope} is needed\n")
+        if self.service_url is None or self._session is None:
+            return web.Response(status=503, text="no service behind the ingress\n")
+        agent = request.headers.get("User-Agent", "")
+        self._stats.request("ingress", request.method, group.scope or "anyone", agent)
+        try:
+            return await self._forward(request, self._headers(request, group, token))
+        except (aiohttp.ClientError, OSError) as e:
+            return web.json_response({"error": f"bad gateway: {e}"}, status=502)
+
+    async def _forward(
+        self, request: web.Request, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        assert self._session is not None  # noqa: S101
+        url = f"{self.service_url}{request.raw_path}"
+        body = await request.read() if request.can_read_body else None
+        async with self._session.request(
+            request.method,
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
+        ) as upstream:
+            kept: CIMultiDict[str] = CIMultiDict(
+                (name, value)
+                for name, value in upstream.headers.items()
+                if name.lower() not in _HOP_BY_HOP
+            )
+            if "Content-Length" in kept or request.method == "HEAD":
+                content = await upstream.read()
+                return web.Response(status=upstream.status, headers=kept, body=content)
+            response = web.StreamResponse(status=upstream.status, headers=kept)
+            await response.prepare(request)
+            async for chunk in upstream.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+    def _headers(
+        self, request: web.Request, group: Group, token: Token | None
+    ) -> CIMultiDict[str]:
+        """Headers for the service: those of the client, and what is known of it."""
+        dropped = _HOP_BY_HOP | _SET_HERE | {"authorization", "cookie"}
+        headers: CIMultiDict[str] = CIMultiDict(
+            (name, value)
+            for name, value in request.headers.items()
+            if name.lower() not in dropped
+        )
+        headers["Host"] = request.host
+        headers["X-Forwarded-For"] = request.remote or ""
+        headers["X-Forwarded-Proto"] = request.scheme
+        headers["X-Forwarded-Host"] = request.host
+        if token is not None and group.scope is not None:
+            headers["X-Auth-Request-User"] = token.username
+            if group.delegate:
+                delegated = self._gafaelfawr.token_of(token.username)
+                headers["X-Auth-Request-Token"] = delegated
+        return headers
+
+    def _token(self, request: web.Request) -> Token | None:
+        """Who is asking: by bearer token, Basic password or cookie."""
+        kind, _, text = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._gafaelfawr.check(text.strip())
+        if kind.lower() == "basic":
+            try:
+                username, _, password = base64.b64decode(text).decode().partition(":")
+            except (binascii.Error, ValueError):
+                return None
+            known = self._gafaelfawr.check(password)
+            return known or self._gafaelfawr.check(username)
+        return self._gafaelfawr.check(request.cookies.get(_COOKIE, ""))
+
+    def _ask_to_log_in(self, request: web.Request) -> web.Response:
+        if "text/html" in request.headers.get("Accept", ""):
+            target = f"/?rd={quote(request.path_qs, safe='')}"
+            return web.Response(status=302, headers={"Location": target})
+        challenge = 'Bearer realm="sandbox"'
+        headers = {"WWW-Authenticate": challenge}
+        return web.Response(status=401, text="log in first\n", headers=headers)

@@ -1,0 +1,109 @@
+"""Subresources that are actions rather than parts: logs, eviction, binding."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.kubernetes.errors import ApiError, bad_request, conflict
+from nublado.sandbox.kubernetes.rendering import encode, json_response
+from nublado.sandbox.kubernetes.requests import is_dry_run, read_object
+from nublado.sandbox.kubernetes.store import Store
+from nublado.sandbox.kubernetes.urls import Place, unknown_path
+from nublado.sandbox.kubernetes.writing import success
+
+__all__ = ["serve_action"]
+
+
+async def serve_action(
+    store: Store, request: web.Request, place: Place
+) -> web.Response:
+    """Answer a request for a subresource that is an action.
+
+    Raises
+    ------
+    ApiError
+        Raised if there is no such object or action (404), or it fails.
+    """
+    match place.kind.kind, place.subresource, request.method:
+        case "Pod", "log", "GET":
+            return _log(store, request, place)
+        case "Pod", "eviction", "POST":
+            options = (await read_object(request)).get("deleteOptions") or {}
+            dry_run = is_dry_run(request.query) or options.get("dryRun") == ["All"]
+            store.delete(
+                "Pod",
+                place.namespace,
+                str(place.name),
+                options.get("gracePeriodSeconds"),
+                dry_run=dry_run,
+            )
+            return json_response(success(), 201)
+        case "Pod", "binding", "POST":
+            return _bind(store, place, await read_object(request))
+        case "ServiceAccount", "token", "POST":
+            return _token(store, place, await read_object(request))
+    raise unknown_path()
+
+
+def _log(store: Store, request: web.Request, place: Place) -> web.Response:
+    """Make up a log, since nothing runs that could have written one."""
+    pod = store.get("Pod", place.namespace, str(place.name))
+    containers = [container["name"] for container in pod["spec"]["containers"]]
+    container = request.query.get("container") or containers[0]
+    name = pod["metadata"]["name"]
+    if container not in containers:
+        raise bad_request(f"container {container} is not valid for pod {name}")
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    state: JSON = next((s["state"] for s in statuses if s["name"] == container), {})
+    if "waiting" in state or not state:
+        reason = state.get("waiting", {}).get("reason", "ContainerCreating")
+        why = f'container "{container}" in pod "{name}" is waiting to start: {reason}'
+        raise bad_request(why)
+    lines = [f"{container} of {place.namespace}/{name} started\n"]
+    if "terminated" in state:
+        lines.append(f"exited with {state['terminated'].get('exitCode', 0)}\n")
+    return web.Response(text="".join(lines))
+
+
+def _bind(store: Store, place: Place, binding: JSON) -> web.Response:
+    node = (binding.get("target") or {}).get("name")
+    if not node:
+        raise bad_request("target.name: Required value")
+    pod = store.get("Pod", place.namespace, str(place.name))
+    assigned = pod["spec"].get("nodeName")
+    if assigned:
+        why = f'pod {place.name} is already assigned to node "{assigned}"'
+        raise conflict(place.kind, str(place.name), why)
+
+    def bind(obj: JSON) -> None:
+        obj["spec"]["nodeName"] = node
+
+    store.mutate("Pod", place.namespace, str(place.name), bind)
+    return json_response(success(), 201)
+
+
+def _token(store: Store, place: Place, body: JSON) -> web.Response:
+    account = store.get("ServiceAccount", place.namespace, str(place.name))
+    spec = body.get("spec") or {}
+    seconds = spec.get("expirationSeconds", 3600)
+    if not isinstance(seconds, int) or seconds < 600:
+        why = "may not specify a duration less than 10 minutes"
+        raise ApiError(422, "Invalid", f"spec.expirationSeconds: Invalid value: {why}")
+    subject = f"system:serviceaccount:{place.namespace}:{place.name}"
+    claims = encode({"sub": subject, "uid": account["metadata"]["uid"]})
+    expires = datetime.now(UTC) + timedelta(seconds=seconds)
+    answer = {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {"name": place.name, "namespace": place.namespace},
+        "spec": spec,
+        "status": {
+            "token": base64.urlsafe_b64encode(claims).decode().rstrip("="),
+            "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+    }
+    return json_response(answer, 201)

@@ -1,0 +1,205 @@
+"""The service under gunicorn in front of a sandbox, as processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import requests
+
+from nublado.config import load
+from nublado.config.model import Config, DockerSourceConfig
+from nublado.sandbox.cluster import Endpoints
+from nublado.sandbox.launch import Control, SandboxProcess
+from nublado.sandbox.ports import free_port
+
+__all__ = ["ServiceProcess", "Stack"]
+
+_ROOT = Path(__file__).parent.parent.parent
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_PROBE_SECONDS = 5.0
+
+
+class ServiceProcess:
+    """The service, as gunicorn runs it.
+
+    Parameters
+    ----------
+    environ
+        Environment in addition to that of this process.
+    log
+        File for what it writes; by default it shares that of this process.
+    """
+
+    def __init__(self, environ: dict[str, str], log: IO[str] | None = None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environ = {
+            **os.environ,
+            **environ,
+            "NUBLADO_BIND": f"127.0.0.1:{self.port}",
+        }
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of gunicorn's master."""
+        assert self._process is not None  # noqa: S101
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it; `wait_ready` tells when it may be asked."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"],
+            cwd=_ROOT,
+            env=self._environ,
+            stdout=self._log,
+            stderr=self._log,
+            text=True,
+            # A group of its own, so that worker and master can be killed at once.
+            start_new_session=True,
+        )
+
+    def wait_ready(self, seconds: float = _READY_SECONDS) -> None:
+        """Wait until it is ready.
+
+        Raises
+        ------
+        RuntimeError
+            Raised if it ends, or takes too long.
+        """
+        deadline = time.monotonic() + seconds
+        while not self._is_ready():
+            assert self._process is not None  # noqa: S101
+            if self._process.poll() is not None:
+                code = self._process.returncode
+                raise RuntimeError(f"The service has ended with {code}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"The service is not ready after {seconds:g} s")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill it and its worker, as a crash would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it as Kubernetes does; kill it if that takes too long."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _is_ready(self) -> bool:
+        try:
+            probe = requests.get(f"{self.url}/readyz", timeout=_PROBE_SECONDS)
+        except requests.RequestException:
+            return False
+        return bool(probe.status_code == requests.codes.ok)
+
+
+class Stack:
+    """A sandbox prepared for a configuration, and the service in front of it.
+
+    Parameters
+    ----------
+    config_file
+        Configuration of the service.
+    sandbox_arguments
+        Further arguments of ``nublado sandbox``.
+    environ
+        Further environment of the service.
+    log
+        File for what the service writes.
+    """
+
+    def __init__(
+        self,
+        config_file: Path,
+        *sandbox_arguments: str,
+        environ: dict[str, str] | None = None,
+        log: IO[str] | None = None,
+    ) -> None:
+        self.config: Config = load(config_file)
+        self._config_file = config_file
+        self._environ = environ or {}
+        self._log = log
+        self.sandbox = SandboxProcess("--config", str(config_file), *sandbox_arguments)
+        self.endpoints: Endpoints
+        self.control: Control
+        self.service: ServiceProcess
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def api_url(self) -> str:
+        """Where the routes of the service are, without the ingress."""
+        return f"{self.service.url}{self.config.path_prefix}"
+
+    @property
+    def ingress_url(self) -> str:
+        """Where the routes of the service are, behind the ingress."""
+        return f"{self.endpoints.ingress}{self.config.path_prefix}"
+
+    def start(self) -> None:
+        """Start everything; returns once the service is ready."""
+        self.endpoints = self.sandbox.start()
+        self.control = Control(self.endpoints.control)
+        try:
+            self.start_service()
+            self.service.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_service(self) -> None:
+        """Start the service, anew if it was stopped or killed."""
+        self.service = ServiceProcess(self._service_environ(), self._log)
+        self.control("PUT", "/service", {"url": self.service.url})
+        self.service.start()
+
+    def stop(self) -> None:
+        """Stop everything."""
+        if hasattr(self, "service"):
+            self.service.stop()
+        self.sandbox.stop()
+
+    def _service_environ(self) -> dict[str, str]:
+        environ = {
+            "NUBLADO_CONFIG": str(self._config_file.resolve()),
+            "NUBLADO_METADATA_PATH": str(self.sandbox.podinfo),
+            "EXTERNAL_INSTANCE_URL": self.endpoints.ingress,
+            "KUBECONFIG": str(self.sandbox.kubeconfig),
+        }
+        source = self.config.images.source
+        if isinstance(source, DockerSourceConfig):
+            mirror = f"{source.registry}={self.endpoints.registry}"
+            environ["NUBLADO_REGISTRY_MIRRORS"] = mirror
+        return {**environ, **self._environ}
