@@ -1,0 +1,37 @@
+"""How gunicorn runs the service.
+
+One process holds the state of all labs, so there is one worker, with threads.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from nublado.context import Environment
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+
+_environment = Environment.read()
+
+bind = os.environ.get("NUBLADO_BIND", "0.0.0.0:8080")
+wsgi_app = "wsgi:app"
+workers = 1
+worker_class = "nublado.worker.Worker"
+threads = _environment.threads
+# Kept connections need no thread, but connections in work do.
+worker_connections = threads + 1000
+backlog = 2048
+keepalive = 75
+timeout = 60
+graceful_timeout = 20
+control_socket_disable = True
+accesslog = None
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuse to run with more than one worker."""
+    if server.cfg.workers != 1:
+        message = "Only one worker process can hold the state of labs: set workers to 1"
+        raise SystemExit(message)

@@ -1,0 +1,109 @@
+"""What handlers get of the process, and of the request they answer."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import current_app, request
+
+from nublado.constants import USERNAME_PATTERN
+from nublado.context import ProcessContext
+from nublado.exceptions import (
+    PermissionDeniedError,
+    ValidationProblem,
+    ValidationProblemsError,
+)
+from nublado.models.domain.gafaelfawr import GafaelfawrUser
+from nublado.services.alerts import Alerts
+
+__all__ = [
+    "alerts",
+    "authenticated_user",
+    "authenticated_username",
+    "check_username",
+    "process",
+]
+
+_USER_HEADER = "x-auth-request-user"
+_TOKEN_HEADER = "x-auth-request-token"  # noqa: S105
+
+
+def process() -> ProcessContext:
+    """All long-lived objects of the process."""
+    return cast("ProcessContext", current_app.extensions["nublado"])
+
+
+def alerts() -> Alerts:
+    """Where failures are reported."""
+    return process().alerts
+
+
+def authenticated_username() -> str:
+    """Username that the ingress vouches for.
+
+    Raises
+    ------
+    ValidationProblemsError
+        Raised if the header is missing or malformed.
+    """
+    return _header(_USER_HEADER)
+
+
+def authenticated_user(username: str | None = None) -> GafaelfawrUser:
+    """User on whose behalf the request is made, as Gafaelfawr knows them.
+
+    Parameters
+    ----------
+    username
+        User on whom the request acts. None if that follows from the request,
+        or is checked later.
+
+    Raises
+    ------
+    InvalidTokenError
+        Raised if Gafaelfawr does not accept the token.
+    PermissionDeniedError
+        Raised if the token is that of another user, or the request acts on
+        another user.
+    ValidationProblemsError
+        Raised if a header is missing.
+    GafaelfawrError
+        Raised if Gafaelfawr does not answer as it should.
+    """
+    claimed, token = _headers(_USER_HEADER, _TOKEN_HEADER)
+    info = process().gafaelfawr.user_info(token)
+    if info.username != claimed:
+        raise PermissionDeniedError
+    if username is not None and username != claimed:
+        raise PermissionDeniedError
+    return GafaelfawrUser(info, token)
+
+
+def check_username(username: str) -> None:
+    """Check a username in a path.
+
+    Raises
+    ------
+    ValidationProblemsError
+        Raised if nobody can have this name.
+    """
+    if not USERNAME_PATTERN.fullmatch(username):
+        message = "Not a valid username"
+        problem = ValidationProblem("value_error", message, ("path", "username"))
+        raise ValidationProblemsError([problem])
+
+
+def _header(name: str) -> str:
+    (value,) = _headers(name)
+    return value
+
+
+def _headers(*names: str) -> list[str]:
+    problems = [
+        ValidationProblem("missing", "Header is required", ("header", name))
+        for name in names
+        if not request.headers.get(name)
+    ]
+    if problems:
+        raise ValidationProblemsError(problems)
+    return [request.headers[name] for name in names]

@@ -1,0 +1,72 @@
+"""Routes about the service itself: metadata, probes, metrics."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import metadata
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from nublado.handlers.context import process
+from nublado.models.domain.kubernetes import JSON
+
+__all__ = ["index", "probes"]
+
+probes = Blueprint("probes", __name__)
+index = Blueprint("index", __name__)
+
+
+@probes.get("/")
+def root() -> Response:
+    """Application metadata, for probes and whoever looks from the cluster."""
+    return jsonify(_metadata())
+
+
+@probes.get("/healthz")
+def healthz() -> Response:
+    """Whether the process works; if not, it has to be restarted."""
+    return _probe(process().unhealthy())
+
+
+@probes.get("/readyz")
+def readyz() -> Response:
+    """Whether the process may be sent requests."""
+    return _probe(process().unready())
+
+
+@probes.get("/metrics")
+def metrics() -> Response:
+    """Metrics in the format of Prometheus."""
+    return Response(
+        generate_latest(process().metrics), content_type=CONTENT_TYPE_LATEST
+    )
+
+
+@index.get("")
+def external_root() -> Response:
+    """Application metadata, for whoever looks from outside."""
+    return jsonify({"metadata": _metadata()})
+
+
+def _probe(problems: list[str]) -> Response:
+    response = jsonify({"status": "failed" if problems else "ok", "problems": problems})
+    response.status_code = 503 if problems else 200
+    return response
+
+
+@cache
+def _package() -> JSON:
+    package = metadata("nublado")
+    links = dict(entry.split(", ", 1) for entry in package.get_all("Project-URL") or ())
+    known = {
+        "version": package["Version"],
+        "description": package["Summary"],
+        "repository_url": links.get("Source"),
+        "documentation_url": links.get("Documentation"),
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _metadata() -> JSON:
+    return {"name": process().config.name, **_package()}

@@ -1,0 +1,121 @@
+"""What is done before and after every request, whichever route answers it."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import re
+import time
+from collections.abc import Sequence
+
+import structlog
+from flask import Flask, Response, current_app, g, redirect, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import RequestRedirect
+from werkzeug.wrappers import Response as BaseResponse
+
+from nublado.exceptions import ServiceUnavailableError
+from nublado.handlers.context import process
+
+__all__ = ["TrustedProxies", "register_request_hooks"]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_READY_SECONDS = 10.0
+_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class TrustedProxies:
+    """Believes ``X-Forwarded-*`` headers of proxies only, not of clients.
+
+    Parameters
+    ----------
+    wsgi_app
+        Application to wrap.
+    networks
+        Where proxies are.
+    """
+
+    def __init__(self, wsgi_app, networks: Sequence[Network]) -> None:  # type: ignore[no-untyped-def]
+        self._direct = wsgi_app
+        self._proxied = ProxyFix(wsgi_app, x_for=1, x_proto=1, x_host=1)
+        self._networks = tuple(networks)
+
+    def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
+        """Answer a request."""
+        proxied = self._is_trusted(environ.get("REMOTE_ADDR", ""))
+        application = self._proxied if proxied else self._direct
+        return application(environ, start_response)
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            remote = ipaddress.ip_address(address)
+        except ValueError:
+            # A local socket has no address.
+            return not address
+        return any(remote in network for network in self._networks)
+
+
+def register_request_hooks(app: Flask) -> None:
+    """Give requests an id, hold them until the service is ready, log them."""
+    app.before_request(_identify)
+    app.before_request(_drop_trailing_slash)
+    app.before_request(_wait_until_ready)
+    app.after_request(_log)
+
+
+def _identify() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else _new_id()
+    g.began = time.monotonic()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _drop_trailing_slash() -> BaseResponse | None:
+    """Redirect a path with a trailing slash to the route without it."""
+    if not isinstance(request.routing_exception, NotFound):
+        return None
+    path = "/" + request.path.strip("/")
+    if path == request.path:
+        return None
+    adapter = current_app.create_url_adapter(request)
+    try:
+        if adapter is None:
+            return None
+        adapter.match(path, method=request.method)
+    except (NotFound, MethodNotAllowed, RequestRedirect):
+        return None
+    query = request.query_string.decode("latin-1")
+    return redirect(path + (f"?{query}" if query else ""), 308)
+
+
+def _wait_until_ready() -> None:
+    """Hold requests that come while the service starts, but not for long."""
+    if request.path in _QUIET_PATHS or request.path == "/":
+        return
+    if not process().wait_ready(_READY_SECONDS):
+        raise ServiceUnavailableError("Service is starting, try again")
+
+
+def _log(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.path not in _QUIET_PATHS:
+        structlog.get_logger(__name__).info(
+            "Request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            seconds=round(time.monotonic() - g.began, 4),
+            user=request.headers.get("X-Auth-Request-User"),
+            remote=request.remote_addr,
+        )
+    return response
+
+
+def _new_id() -> str:
+    return f"{random.getrandbits(64):016x}"

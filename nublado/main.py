@@ -1,0 +1,67 @@
+"""The WSGI application."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+
+from flask import Flask
+
+from nublado.config import load
+from nublado.constants import CONFIG_PATH, MAX_BODY_BYTES
+from nublado.context import Environment, ProcessContext
+from nublado.handlers.errors import register_error_handlers
+from nublado.handlers.index import index, probes
+from nublado.handlers.labs import labs
+from nublado.handlers.requests import TrustedProxies, register_request_hooks
+from nublado.logging import configure_logging, log_uncaught_exceptions
+
+__all__ = ["create_app"]
+
+_TRUSTED_PROXIES = (
+    "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7"
+)
+
+
+def create_app(context: ProcessContext | None = None) -> Flask:
+    """Make the application and begin to start the service behind it.
+
+    Parameters
+    ----------
+    context
+        Long-lived objects; made from ``NUBLADO_CONFIG`` and the environment
+        by default.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the configuration cannot be used; says everything that is
+        wrong with it.
+    """
+    if context is None:
+        context = _make_context()
+    app = Flask("nublado", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions["nublado"] = context
+    register_request_hooks(app)
+    register_error_handlers(app)
+    prefix = context.config.path_prefix
+    app.register_blueprint(probes)
+    app.register_blueprint(index, url_prefix=prefix)
+    app.register_blueprint(labs, url_prefix=prefix + (labs.url_prefix or ""))
+    networks = os.environ.get("NUBLADO_TRUSTED_PROXIES") or _TRUSTED_PROXIES
+    app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+        app.wsgi_app,
+        [ipaddress.ip_network(network.strip()) for network in networks.split(",")],
+    )
+    context.start()
+    return app
+
+
+def _make_context() -> ProcessContext:
+    config = load(Path(os.environ.get("NUBLADO_CONFIG") or CONFIG_PATH))
+    configure_logging(config.profile, config.log_level, background=True)
+    log_uncaught_exceptions()
+    return ProcessContext(config, Environment.read())
