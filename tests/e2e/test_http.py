@@ -1,0 +1,238 @@
+"""What the service answers to those who ask wrongly, or for something else."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from nublado.sandbox.stack import Stack
+from tests.e2e.users import User
+
+
+def detail(answer: requests.Response) -> list[dict[str, Any]]:
+    assert answer.headers["Content-Type"] == "application/json"
+    found: list[dict[str, Any]] = answer.json()["detail"]
+    assert all({"type", "msg"} <= set(problem) for problem in found)
+    return found
+
+
+def test_missing_headers(user: User) -> None:
+    answer = requests.post(f"{user.lab}/create", json={}, timeout=10)
+    assert answer.status_code == 422
+    problems = detail(answer)
+    assert [p["type"] for p in problems] == ["missing", "missing"]
+    assert problems[0]["loc"] == ["header", "x-auth-request-user"]
+    for path in (f"{user.lab}/events", f"{user.stack.api_url}/spawner/v1/user-status"):
+        answer = requests.get(path, timeout=10)
+        assert answer.status_code == 422
+        assert detail(answer)[0]["loc"] == ["header", "x-auth-request-user"]
+
+
+def test_token_is_checked(user: User) -> None:
+    headers = {**user.headers, "X-Auth-Request-Token": "gt-unknown.token"}
+    body = user.specification()
+    answer = requests.post(f"{user.lab}/create", json=body, headers=headers, timeout=10)
+    assert answer.status_code == 401
+    assert detail(answer) == [{"type": "invalid_token", "msg": "User token is invalid"}]
+
+    headers = {**user.headers, "X-Auth-Request-Token": "gt-mallory"}
+    answer = requests.post(f"{user.lab}/create", json=body, headers=headers, timeout=10)
+    assert answer.status_code == 403
+    assert detail(answer)[0]["type"] == "permission_denied"
+
+
+def test_users_act_on_their_own_labs_only(user: User) -> None:
+    other = f"{user.stack.api_url}/spawner/v1/labs/somebody-else"
+    answer = requests.post(
+        f"{other}/create", json=user.specification(), headers=user.headers, timeout=10
+    )
+    assert answer.status_code == 403
+    answer = requests.get(f"{other}/events", headers=user.headers, timeout=10)
+    assert answer.status_code == 403
+    assert detail(answer) == [{"type": "permission_denied", "msg": "Permission denied"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "location"),
+    [
+        (b"", ["body"]),
+        (b"{", ["body"]),
+        (b"\xff\xfe", ["body"]),
+        (b"[" * 100_000, ["body"]),
+        (b"null", ["body"]),
+        (b'{"options": {"size": "small", "image_tag": "x"}}', ["body", "env"]),
+        (
+            b'{"options": {"size": "vast", "image_tag": "x"},'
+            b' "env": {"JUPYTERHUB_SERVICE_PREFIX": "/"}}',
+            ["body", "options", "size"],
+        ),
+    ],
+)
+def test_garbage_is_refused(user: User, body: bytes, location: list[str]) -> None:
+    answer = requests.post(
+        f"{user.lab}/create", data=body, headers=user.headers, timeout=10
+    )
+    assert answer.status_code == 422
+    assert location in [problem["loc"] for problem in detail(answer)]
+    assert user.stream().status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "type_", "message"),
+    [
+        ({"image_tag": "nope"}, 400, "unknown_image", 'Docker tag "nope" not found'),
+        (
+            {"image_list": "registry.example.org/sciplat/lab"},
+            422,
+            "invalid_docker_reference",
+            'Docker reference "registry.example.org/sciplat/lab" has no tag',
+        ),
+        (
+            {"image_list": "example.com/other/lab:w_2026_46"},
+            400,
+            "unknown_image",
+            'Docker reference "example.com/other/lab:w_2026_46" not found',
+        ),
+        ({"image_list": "sketchbook"}, 422, "invalid_docker_reference", None),
+        ({"image_list": "a/b:"}, 422, "invalid_docker_reference", None),
+    ],
+)
+def test_images_that_cannot_be_had(
+    user: User, options: dict[str, str], status: int, type_: str, message: str | None
+) -> None:
+    body = user.specification()
+    body["options"] = {"size": "small", **options}
+    answer = requests.post(
+        f"{user.lab}/create", json=body, headers=user.headers, timeout=10
+    )
+    assert answer.status_code == status
+    (problem,) = detail(answer)
+    assert problem["type"] == type_
+    assert problem["loc"] == ["body", "options", next(iter(options))]
+    if message is not None:
+        assert problem["msg"] == message
+
+
+def test_legal_size_that_is_not_configured(user: User) -> None:
+    answer = user.create(size="Gargantuan")
+    assert answer.status_code == 422
+    assert detail(answer)[0]["msg"] == 'Invalid lab size "gargantuan"'
+
+
+def test_unknown_routes_and_methods(stack: Stack) -> None:
+    answer = requests.get(f"{stack.api_url}/nothing/here", timeout=10)
+    assert answer.status_code == 404
+    assert detail(answer)[0]["type"] == "not_found"
+    answer = requests.put(f"{stack.api_url}/spawner/v1/labs", timeout=10)
+    assert answer.status_code == 405
+    assert detail(answer)[0]["type"] == "method_not_allowed"
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_unknown_user(stack: Stack) -> None:
+    answer = requests.get(f"{stack.api_url}/spawner/v1/labs/nobody", timeout=10)
+    assert answer.status_code == 404
+    assert detail(answer) == [
+        {
+            "type": "unknown_user",
+            "msg": "Unknown user nobody",
+            "loc": ["path", "username"],
+        }
+    ]
+    answer = requests.get(
+        f"{stack.api_url}/spawner/v1/user-status",
+        headers={"X-Auth-Request-User": "nobody"},
+        timeout=10,
+    )
+    assert answer.status_code == 404
+    assert detail(answer) == [{"type": "unknown_user", "msg": "Unknown user nobody"}]
+
+
+def test_large_bodies_are_refused(user: User) -> None:
+    answer = requests.post(
+        f"{user.lab}/create",
+        data=b" " * (1024 * 1024 + 1),
+        headers=user.headers,
+        timeout=10,
+    )
+    assert answer.status_code == 413
+    assert detail(answer)[0]["type"] == "payload_too_large"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        (b"rubbish\r\n\r\n", 400),
+        (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
+    ],
+)
+def test_what_is_not_http_is_answered_in_json(
+    stack: Stack, request_text: bytes, status: int
+) -> None:
+    address = urlsplit(stack.service.url)
+    with socket.create_connection((address.hostname, address.port), 10) as client:
+        client.sendall(request_text)
+        answer = b""
+        while chunk := client.recv(4096):
+            answer += chunk
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/json" in answer
+    assert b'"detail"' in answer
+    assert b"<html" not in answer
+
+
+def test_trailing_slash_redirects(stack: Stack) -> None:
+    answer = requests.get(
+        f"{stack.api_url}/spawner/v1/labs/?a=b", allow_redirects=False, timeout=10
+    )
+    assert answer.status_code == 308
+    assert answer.headers["Location"].endswith("/nublado/spawner/v1/labs?a=b")
+    answer = requests.get(
+        f"{stack.service.url}//evil.example.com/", allow_redirects=False, timeout=10
+    )
+    assert answer.status_code == 404
+
+
+def test_head_works_where_get_does(user: User) -> None:
+    for path in ("/spawner/v1/labs", "", "/spawner/v1/labs/nobody"):
+        url = f"{user.stack.api_url}{path}"
+        head = requests.head(url, timeout=10)
+        assert head.status_code == requests.get(url, timeout=10).status_code
+        assert head.content == b""
+
+
+def test_metadata_and_probes(stack: Stack) -> None:
+    for url, inside in ((stack.service.url, False), (stack.api_url, True)):
+        found = requests.get(url, timeout=10).json()
+        found = found["metadata"] if inside else found
+        assert found["name"] == "Nublado"
+        assert found["version"]
+        assert found["repository_url"].startswith("https://")
+    for path in ("/healthz", "/readyz"):
+        answer = requests.get(stack.service.url + path, timeout=10)
+        assert answer.json() == {"status": "ok", "problems": []}
+
+
+def test_location_is_as_the_client_sees_the_service(user: User) -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "example.org"}
+    answer = requests.post(
+        f"{user.lab}/create",
+        json=user.specification(),
+        headers={**user.headers, **forwarded},
+        timeout=10,
+    )
+    expected = f"https://example.org/nublado/spawner/v1/labs/{user.name}"
+    assert answer.headers["Location"] == expected
+
+
+def test_request_id_is_kept(stack: Stack) -> None:
+    url = f"{stack.api_url}/spawner/v1/labs"
+    answer = requests.get(url, headers={"X-Request-ID": "abc-123"}, timeout=10)
+    assert answer.headers["X-Request-ID"] == "abc-123"
+    answer = requests.get(url, headers={"X-Request-ID": "a b<script>"}, timeout=10)
+    assert len(answer.headers["X-Request-ID"]) == 16

@@ -1,0 +1,82 @@
+"""Event streams: reconnecting, joining late, ending."""
+
+from __future__ import annotations
+
+import requests
+
+from nublado.sandbox.demonstration import server_sent_events
+from nublado.sandbox.stack import Stack
+from tests.e2e.users import User, wait_for
+
+
+def ids(response: requests.Response) -> list[str]:
+    lines = response.text.splitlines()
+    return [line.removeprefix("id: ") for line in lines if line.startswith("id: ")]
+
+
+def test_headers_and_format(user: User) -> None:
+    user.spawn()
+    response = user.stream()
+    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    first, second, *_ = response.text.split("\n\n")
+    assert first == "retry: 2000"
+    number, kind, data = second.split("\n")
+    assert number.endswith(":1")
+    assert kind == "event: info"
+    expected = f'{{"message": "Starting lab creation for {user.name}", "progress": 1}}'
+    assert data == f"data: {expected}"
+
+
+def test_reconnecting_brings_what_was_missed(user: User) -> None:
+    user.spawn()
+    everything = ids(user.stream())
+    missed = user.stream(**{"Last-Event-ID": everything[2]})
+    assert ids(missed) == everything[3:]
+    assert user.stream(**{"Last-Event-ID": everything[-1]}).status_code == 204
+    for stale in ("0123456789ab:3", "nonsense", ":", everything[0][:-1] + "²"):
+        assert ids(user.stream(**{"Last-Event-ID": stale})) == everything
+
+
+def test_an_id_of_an_earlier_operation_replays_all(user: User) -> None:
+    user.spawn()
+    earlier = ids(user.stream())[-1]
+    user.delete()
+    user.spawn()
+    assert len(ids(user.stream(**{"Last-Event-ID": earlier}))) > 5
+
+
+def test_all_listeners_get_everything(stack: Stack, user: User) -> None:
+    stack.control.settings(failing_pulls=["sciplat/lab"])
+    assert user.create(image_tag="d_2026_11_04").status_code == 201
+    early = [user.follow() for _ in range(3)]
+    wait_for(lambda: all(any("Back-off" in m for m in e.messages) for e in early))
+    stack.control.settings(failing_pulls=[])
+    assert all(e.ended.wait(20) for e in early)
+    late = user.follow()
+    assert late.ended.wait(10)
+    assert late.kinds[-1] == "complete"
+    assert all(e.seen == late.seen for e in early)
+
+
+def test_head_of_a_stream_does_not_wait(user: User) -> None:
+    user.spawn()
+    answer = requests.head(f"{user.lab}/events", headers=user.headers, timeout=5)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+
+
+def test_through_the_ingress(user: User) -> None:
+    lab = f"{user.stack.ingress_url}/spawner/v1/labs/{user.name}"
+    as_user = {"Authorization": f"bearer gt-{user.name}"}
+    forged = {**as_user, "X-Auth-Request-User": "somebody-else"}
+    answer = requests.post(
+        f"{lab}/create", json=user.specification(), headers=forged, timeout=10
+    )
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == lab
+    stream = requests.get(f"{lab}/events", headers=as_user, stream=True, timeout=20)
+    kinds = [kind for kind, _ in server_sent_events(stream)]
+    assert kinds[-1] == "complete"
+    assert requests.delete(lab, headers=as_user, timeout=10).status_code == 403
