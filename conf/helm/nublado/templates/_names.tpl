@@ -1,0 +1,26 @@
+{{/* Labels of every object of the chart. */}}
+{{- define "nublado.labels" -}}
+{{ include "nublado.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
+{{- end }}
+
+{{/* Labels that tell the controller's pod from others; never change them. */}}
+{{- define "nublado.selector" -}}
+app.kubernetes.io/name: nublado
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Path prefixes, from the controller's own configuration. */}}
+{{- define "nublado.prefix" -}}
+{{ .Values.config.pathPrefix | default "/nublado" | trimSuffix "/" }}
+{{- end }}
+
+{{- define "nublado.filesPrefix" -}}
+{{ (.Values.config.fileserver | default dict).pathPrefix | default "/files" | trimSuffix "/" }}
+{{- end }}
+
+{{- define "nublado.filesEnabled" -}}
+{{ if (.Values.config.fileserver | default dict).enabled }}true{{ end }}
+{{- end }}
