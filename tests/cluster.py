@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,9 +41,15 @@ CONFIG = Path(__file__).parent / "data" / "configs" / "e2e.yaml"
 
 
 class Cluster:
-    """A cluster of one test."""
+    """A cluster of one test.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    spawn_timeout
+        How long a spawn may take, in seconds.
+    """
+
+    def __init__(self, spawn_timeout: float = 20.0) -> None:
         settings = ClusterSettings(
             service_account_delay=0.01,
             pull_seconds=0.01,
@@ -52,7 +59,9 @@ class Cluster:
             namespace_delay=0.01,
             pull_backoff=0.1,
         )
-        self.config = load(CONFIG)
+        config = load(CONFIG)
+        lab = replace(config.lab, spawn_timeout=spawn_timeout)
+        self.config = replace(config, lab=lab)
         self._thread = SandboxThread(
             SandboxOptions(config=self.config, settings=settings)
         )

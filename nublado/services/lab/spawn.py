@@ -267,7 +267,7 @@ class Spawner:
                         self._hear_out(changed, follower, reporter)
                         return replace(record.state, status=status)
                     for reason in waiting_reasons(changed):
-                        reporter.say(reason)
+                        reporter.say_unless_told(reason)
         names = self._builder.names(operation.username)
         raise LabPodVanishedError(_vanished(names))
 
@@ -287,6 +287,11 @@ class _Reporter:
         self.said: set[str] = set()
         self._events = events
         self._progress = _PROGRESS_FIRST_EVENT
+
+    def say_unless_told(self, reason: str) -> None:
+        """Tell why the pod waits, unless an event of Kubernetes has said so."""
+        if not any(message in reason for message in self.said):
+            self.say(reason)
 
     def say(self, message: str) -> None:
         """Tell something, if it has not been told."""

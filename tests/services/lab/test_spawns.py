@@ -1,0 +1,114 @@
+"""Spawns: what users are told, and what becomes of labs that do not start."""
+
+from __future__ import annotations
+
+import pytest
+
+from nublado.exceptions import LabExistsError, OperationInProgressError
+from tests.cluster import SPECIFICATION, Cluster, user, wait_for
+
+POD = "userlabs-rachel/rachel-nb"
+
+
+def test_a_reason_to_wait_is_told_once(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.events("rachel")
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    cluster.control.settings(failing_pulls=[])
+    messages = service.messages("rachel")
+    assert sum("Back-off pulling" in message for message in messages) == 1
+    assert len(messages) == len(set(messages))
+
+
+def test_a_pod_that_cannot_be_scheduled_says_why(cluster: Cluster) -> None:
+    for node in ("node-1", "node-2", "node-3"):
+        cluster.control("DELETE", f"/nodes/{node}")
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.events("rachel")
+    wait_for(lambda: any("nodes are available" in e.message for e in log.all()))
+    with pytest.raises(OperationInProgressError):
+        service.labs.create(user("rachel"), SPECIFICATION)
+    cluster.control("POST", "/nodes", {})
+    assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+    with pytest.raises(LabExistsError):
+        service.labs.create(user("rachel"), SPECIFICATION)
+
+
+def test_a_pod_that_ends_instead_of_starting(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.events("rachel")
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    cluster.control("POST", f"/pods/{POD}/finish", {"exit_code": 137})
+    messages = service.messages("rachel")
+    assert "137" in messages[-2]
+    assert messages[-1] == "Lab spawn failed"
+    assert service.status("rachel") == "terminated"
+
+
+def test_a_pod_that_vanishes_while_it_starts(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.events("rachel")
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    namespace, name = POD.split("/")
+    cluster.call(lambda s: s.store.delete("Pod", namespace, name, grace_seconds=0))
+    messages = service.messages("rachel")
+    assert messages[-2] == f"Pod {POD} was deleted before the lab had started"
+    assert service.status("rachel") == "failed"
+
+
+def test_a_missing_secret_fails_the_spawn_before_anything_is_made(
+    cluster: Cluster,
+) -> None:
+    cluster.call(
+        lambda sandbox: sandbox.store.delete("Secret", "nublado", "nublado-lab-secret")
+    )
+    service = cluster.service()
+    messages = service.spawn("rachel")
+    assert messages[-2] == "Secret nublado/nublado-lab-secret does not exist"
+    assert messages[-1] == "Lab spawn failed"
+    assert cluster.namespaces() == set()
+    assert service.status("rachel") == "failed"
+
+
+def test_a_spawn_that_takes_too_long_says_so() -> None:
+    with Cluster(spawn_timeout=2) as cluster:
+        cluster.control.settings(failing_pulls=["sciplat/lab"])
+        service = cluster.service()
+        messages = service.spawn("rachel")
+        assert messages[-2] == "Lab spawn timed out after 2.0"
+        assert service.status("rachel") == "failed"
+        cluster.control.settings(failing_pulls=[])
+        messages = service.spawn("rachel")
+        assert "Deleting existing failed lab for rachel" in messages
+        assert messages[-1] == "Lab Kubernetes pod started for rachel"
+
+
+def test_a_namespace_that_came_after_the_deletion_is_taken_back(
+    cluster: Cluster,
+) -> None:
+    service = cluster.service()
+    cluster.control.faults({"method": "POST", "path": "namespaces$", "delay": 2.0})
+    service.labs.create(user("rachel"), SPECIFICATION)
+    wait_for(lambda: cluster.control("GET", "/faults")["rules"][0]["hits"] > 0)
+    service.labs.delete("rachel")
+    assert service.status("rachel") is None
+    cluster.control("DELETE", "/faults")
+    wait_for(lambda: _deleted_namespaces(cluster) > 0)
+    wait_for(lambda: not cluster.namespaces())
+
+
+def _deleted_namespaces(cluster: Cluster) -> int:
+    """Deletions of namespaces, besides the one of the deletion itself."""
+    found = [
+        int(c["count"])
+        for c in cluster.control.stats()["requests"]
+        if c["method"] == "DELETE" and c["route"].startswith("namespaces")
+    ]
+    return sum(found) - 1
