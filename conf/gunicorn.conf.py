@@ -9,11 +9,16 @@ import os
 from typing import TYPE_CHECKING
 
 from nublado.context import Environment
+from nublado.exceptions import ConfigurationError
+from nublado.main import load_configuration
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
 
-_environment = Environment.read()
+try:
+    _environment = Environment.read()
+except ValueError as e:
+    raise SystemExit(str(e)) from e
 
 bind = os.environ.get("NUBLADO_BIND", "0.0.0.0:8080")
 wsgi_app = "wsgi:app"
@@ -31,7 +36,11 @@ accesslog = None
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse to run with more than one worker."""
+    """Refuse to start, before any port is bound, where nothing good can come of it."""
     if server.cfg.workers != 1:
         message = "Only one worker process can hold the state of labs: set workers to 1"
         raise SystemExit(message)
+    try:
+        load_configuration()
+    except ConfigurationError as e:
+        raise SystemExit(str(e)) from e

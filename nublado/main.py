@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Flask
 
 from nublado.config import load
+from nublado.config.model import Config
 from nublado.constants import CONFIG_PATH, MAX_BODY_BYTES
 from nublado.context import Environment, ProcessContext
 from nublado.handlers.errors import register_error_handlers
@@ -17,7 +18,7 @@ from nublado.handlers.labs import labs
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.logging import configure_logging, log_uncaught_exceptions
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "load_configuration"]
 
 _TRUSTED_PROXIES = (
     "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7"
@@ -60,8 +61,19 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     return app
 
 
+def load_configuration() -> Config:
+    """Load the configuration that ``NUBLADO_CONFIG`` names.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if it cannot be used; says everything that is wrong with it.
+    """
+    return load(Path(os.environ.get("NUBLADO_CONFIG") or CONFIG_PATH))
+
+
 def _make_context() -> ProcessContext:
-    config = load(Path(os.environ.get("NUBLADO_CONFIG") or CONFIG_PATH))
+    config = load_configuration()
     configure_logging(config.profile, config.log_level, background=True)
     log_uncaught_exceptions()
     return ProcessContext(config, Environment.read())

@@ -60,6 +60,11 @@ class ServiceProcess:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """With what it has ended; None if it has not."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start it; `wait_ready` tells when it may be asked."""
         self._process = subprocess.Popen(

@@ -12,7 +12,7 @@ import pytest
 from nublado.sandbox.stack import Stack
 from tests.e2e.users import User
 
-_CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
+CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
 _SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
 
 _numbers = itertools.count(1)
@@ -47,4 +47,4 @@ def user(stack: Stack) -> User:
 
 def _stack(directory: Path) -> Stack:
     log = (directory / "service.log").open("w+")
-    return Stack(_CONFIG, "--settings", json.dumps(_SETTINGS), log=log)
+    return Stack(CONFIG, "--settings", json.dumps(_SETTINGS), log=log)
