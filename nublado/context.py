@@ -189,7 +189,7 @@ class ProcessContext:
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until requests can be answered; False if it takes longer."""
-        return self._ready.wait(seconds)
+        return not self._stopping.is_set() and self._ready.wait(seconds)
 
     def unhealthy(self) -> list[str]:
         """What is wrong with the process, if only a restart can help."""

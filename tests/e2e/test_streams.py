@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import requests
 
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
+from tests.e2e.conftest import CONFIG
 from tests.e2e.users import User, wait_for
 
 
@@ -80,3 +83,27 @@ def test_through_the_ingress(user: User) -> None:
     kinds = [kind for kind, _ in server_sent_events(stream)]
     assert kinds[-1] == "complete"
     assert requests.delete(lab, headers=as_user, timeout=10).status_code == 403
+
+
+def test_streams_leave_threads_for_others(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "log").open("w+") as log,
+        Stack(CONFIG, environ={"NUBLADO_THREADS": "16"}, log=log) as stack,
+    ):
+        stack.control.settings(failing_pulls=["sciplat/lab"])
+        user = User(stack, "popular")
+        assert user.create().status_code == 201
+        streams = [user.stream() for _ in range(8)]
+        assert {stream.status_code for stream in streams} == {200}
+        refused = user.stream()
+        assert refused.status_code == 503
+        assert refused.json()["detail"][0]["type"] == "unavailable"
+        assert int(refused.headers["Retry-After"]) > 0
+        probe = requests.get(f"{stack.service.url}/healthz", timeout=5)
+        assert probe.status_code == 200
+        assert user.delete().status_code == 204
+        assert [ids(stream)[-1] for stream in streams]
+        assert user.stream().status_code == 200
+        metrics = requests.get(f"{stack.service.url}/metrics", timeout=5).text
+        assert 'nublado_labs{status="running"} 0.0' in metrics
+        assert 'nublado_operations{kind="spawn"} 0.0' in metrics

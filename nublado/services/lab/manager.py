@@ -21,6 +21,7 @@ from nublado.exceptions import (
     NubladoError,
     OperationCancelledError,
     OperationTimeoutError,
+    ServiceUnavailableError,
     UnknownUserError,
 )
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
@@ -175,6 +176,8 @@ class LabManager:
             Raised if the user has no lab.
         LabDeletionError
             Raised if it cannot be deleted.
+        ServiceUnavailableError
+            Raised if the process stops; the next one goes on with it.
         """
         record = self.table.get(username)
         if record is None:
@@ -187,7 +190,10 @@ class LabManager:
                 spawn.cancel()
             self.run_delete(operation, record, spawn)
         patience = self._config.delete_timeout + _DELETE_SLACK_SECONDS
-        if not operation.wait(patience) or not operation.succeeded:
+        ended = operation.wait(patience)
+        if operation.abandoned:
+            raise ServiceUnavailableError("Service is stopping, try again")
+        if not ended or not operation.succeeded:
             raise LabDeletionError
 
     # --- Operations ------------------------------------------------------

@@ -40,6 +40,7 @@ class Operation:
         self.cancellation = Cancellation()
         self.succeeded = False
         self.cancelled = False
+        self.abandoned = False
         self._ended = threading.Event()
 
     def cancel(self) -> None:
@@ -50,6 +51,7 @@ class Operation:
 
     def abandon(self) -> None:
         """Stop it because the process stops; its listeners will reconnect."""
+        self.abandoned = True
         self.events.close()
         self.cancellation.cancel()
 

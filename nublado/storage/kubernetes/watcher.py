@@ -45,6 +45,7 @@ _WATCH_SECONDS = (240, 300)
 _ON_DEMAND_SECONDS = (50, 60)
 _SILENCE_SECONDS = 90.0
 _HEALTHY_SECONDS = 0.75
+_TRUSTED_SECONDS = 5.0
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 
@@ -147,6 +148,7 @@ class Watcher:
         self._wanted = threading.Event()
         self._cancellation = Cancellation()
         self._heard = time.monotonic()
+        self._connected = -math.inf
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._log = structlog.get_logger(__name__).bind(watcher=self.name)
         self.connections = 0
@@ -189,7 +191,13 @@ class Watcher:
         return self._synced.wait(seconds)
 
     def suspect(self) -> None:
-        """Connect again, because a change has gone unnoticed."""
+        """Connect again, because a change has gone unnoticed.
+
+        Hundreds may notice at the same time; a connection that is new is given
+        a chance.
+        """
+        if time.monotonic() - self._connected < _TRUSTED_SECONDS:
+            return
         self._log.warning("Watch has missed a change, connecting again")
         self._disconnect()
 
@@ -326,6 +334,7 @@ class Watcher:
             resource.path(namespace), target, query, _SILENCE_SECONDS
         )
         self.connections += 1
+        self._connected = time.monotonic()
         with self._lock:
             self._response = response
         if self._cancellation.cancelled:
