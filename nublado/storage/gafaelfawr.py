@@ -35,7 +35,7 @@ class GafaelfawrClient:
         How many requests may be in flight; those beyond it wait.
     """
 
-    def __init__(self, base_url: str, pool_size: int = 32) -> None:
+    def __init__(self, base_url: str, pool_size: int = 16) -> None:
         self._url = f"{base_url.rstrip('/')}/auth/api/v1/user-info"
         self._http = HTTPClient(pool_size)
         self._log = structlog.get_logger(__name__)
