@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import threading
 import time
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class EventLog:
     """
 
     def __init__(self) -> None:
-        self.id = secrets.token_hex(6)
+        self.id = f"{random.getrandbits(48):012x}"
         self._events: list[Event] = []
         self._closed = False
         self._changed = threading.Condition(threading.Lock())
