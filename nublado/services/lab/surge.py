@@ -11,7 +11,7 @@ __all__ = ["Surge"]
 _MANY = 20
 _WINDOW_SECONDS = 1.0
 _QUIET_SECONDS = 0.1
-_LONGEST_SECONDS = 2.0
+_LONGEST_SECONDS = 3.0
 
 
 class Surge:
