@@ -59,9 +59,10 @@ class Background:
         *,
         refresh_images: Callable[[], None],
         reconcile_labs: Callable[[], None],
+        refresh_interval: float = IMAGE_REFRESH_INTERVAL,
     ) -> None:
         """Begin to run the jobs; the first run of each is one interval away."""
-        self._add("refresh-images", refresh_images, IMAGE_REFRESH_INTERVAL)
+        self._add("refresh-images", refresh_images, refresh_interval)
         self._add("reconcile-labs", reconcile_labs, LAB_RECONCILE_INTERVAL)
         self._scheduler.start()
 
@@ -90,7 +91,9 @@ class Background:
                 self._failing.add(name)
                 self._alerts.report(e, event="Background job failed", job=name)
         else:
-            self._failing.discard(name)
+            if name in self._failing:
+                self._failing.discard(name)
+                self._log.info("Background job works again", job=name)
             self._last_success[name] = datetime.now(UTC)
             seconds = round(time.monotonic() - began, 3)
             self._log.info("Background job done", job=name, seconds=seconds)

@@ -11,20 +11,21 @@ from pathlib import Path
 import structlog
 
 from nublado.background import Background
-from nublado.config.model import Config, DockerSourceConfig, ImagesConfig
-from nublado.constants import CATEGORY_LAB, LABEL_CATEGORY
+from nublado.config.model import Config
+from nublado.constants import CATEGORY_LAB, IMAGE_REFRESH_INTERVAL, LABEL_CATEGORY
 from nublado.exceptions import NubladoError
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.node import Node
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.image import ImageService
 from nublado.services.lab.manager import LabManager
 from nublado.services.lab.reconcile import LabReconciler
 from nublado.services.lab.spawn import Spawner
 from nublado.services.metrics import make_registry
-from nublado.services.source.base import ImageSource
-from nublado.services.source.docker import DockerImageSource
+from nublado.services.nodes import NodeService
+from nublado.services.prepuller import Prepuller
+from nublado.services.source.configured import make_image_source
 from nublado.services.streams import StreamSlots
 from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
@@ -34,6 +35,7 @@ from nublado.storage.kubernetes.lab import LabStorage
 from nublado.storage.kubernetes.node import NodeStorage
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.pod import POD_EVENTS, PodStorage, reduce_pod
+from nublado.storage.kubernetes.prepull import PrepullStorage
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.storage.metadata import PodMetadata
@@ -64,6 +66,8 @@ class Environment:
         Endpoints that are asked in place of a registry, by its host.
     threads
         How many requests are served at a time, event streams included.
+    refresh_interval
+        How often to ask which images there are (seconds).
     """
 
     external_url: str = "http://127.0.0.1:8080"
@@ -71,6 +75,7 @@ class Environment:
     slack_webhook: str | None = field(default=None, repr=False)
     registry_mirrors: Mapping[str, str] = field(default_factory=dict)
     threads: int = _DEFAULT_THREADS
+    refresh_interval: float = IMAGE_REFRESH_INTERVAL
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
@@ -89,6 +94,7 @@ class Environment:
             slack_webhook=environ.get("NUBLADO_SLACK_WEBHOOK") or None,
             registry_mirrors=parse_mirrors(environ.get("NUBLADO_REGISTRY_MIRRORS", "")),
             threads=_threads(environ.get("NUBLADO_THREADS")),
+            refresh_interval=_interval(environ.get("NUBLADO_REFRESH_INTERVAL")),
         )
 
     @property
@@ -145,22 +151,29 @@ class ProcessContext:
         self._events = Watcher(self.kubernetes, POD_EVENTS, on_demand=True)
         self.watchers = (self._pods, self._namespaces, self._events)
 
-        self._nodes = NodeStorage(objects)
+        self._nodes = NodeService(config.lab, NodeStorage(objects))
         self.images = ImageService(
-            config.images, _image_source(config.images, environment)
+            config.images,
+            make_image_source(config.images, environment.registry_mirrors),
         )
         builder = LabBuilder(config.lab, environment.external_url)
-        storage = LabStorage(
-            objects,
-            PodStorage(objects, self._pods, self._events),
-            Deleter(objects, {POD: self._pods, NAMESPACE: self._namespaces}),
-        )
+        pods = PodStorage(objects, self._pods, self._events)
+        deleter = Deleter(objects, {POD: self._pods, NAMESPACE: self._namespaces})
+        storage = LabStorage(objects, pods, deleter)
         spawner = Spawner(config.lab, self.metadata.namespace, builder, storage)
         self.labs = LabManager(
             config.lab, self.images, builder, storage, spawner, self.alerts
         )
         self._reconciler = LabReconciler(
             config.lab, builder, storage, spawner, self.labs, self.alerts
+        )
+        namespace = self.metadata.namespace
+        self.prepuller = Prepuller(
+            self.images,
+            self._nodes,
+            PrepullPodBuilder(config.lab, namespace, self.metadata.owner_reference()),
+            PrepullStorage(namespace, objects, pods, deleter),
+            self.alerts,
         )
         self.metrics = make_registry(self.labs.table, self.streams, self.watchers)
         self._pods.listen(self.labs.observe)
@@ -178,6 +191,7 @@ class ProcessContext:
         self._stopping.set()
         self._ready.clear()
         self.background.stop()
+        self.prepuller.stop()
         self.labs.stop()
         for watcher in self.watchers:
             watcher.stop()
@@ -211,19 +225,14 @@ class ProcessContext:
             watcher.start()
         pause = _FIRST_PAUSE
         for step in (self._sync, self.refresh_images, self._reconciler.reconcile):
+            is_first = True
             while not self._stopping.is_set():
                 try:
                     step()
                     break
-                except NubladoError as e:
-                    self._starting_problem = str(e)
-                    self._log.error(
-                        "Cannot start yet, trying again", error=str(e), seconds=pause
-                    )
                 except Exception as e:  # noqa: BLE001
-                    self._starting_problem = "internal error, see the log"
-                    self._log.exception("Cannot start yet, trying again")
-                    self.alerts.report(e)
+                    self._note_failed_start(e, pause, is_first=is_first)
+                is_first = False
                 self._stopping.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         if self._stopping.is_set():
@@ -231,9 +240,22 @@ class ProcessContext:
         self.background.start(
             refresh_images=self.refresh_images,
             reconcile_labs=self._reconciler.reconcile,
+            refresh_interval=self.environment.refresh_interval,
         )
         self._ready.set()
         self._log.info("Ready")
+
+    def _note_failed_start(
+        self, error: Exception, pause: float, *, is_first: bool
+    ) -> None:
+        """Log every failure of a step, but alert only once."""
+        is_ours = isinstance(error, NubladoError)
+        self._starting_problem = str(error) if is_ours else "internal error, see log"
+        event = "Cannot start yet, trying again"
+        if is_first or not is_ours:
+            self.alerts.report(error, event=event, seconds=pause)
+        else:
+            self._log.error(event, error=str(error), seconds=pause)
 
     def _sync(self) -> None:
         for watcher in (self._pods, self._namespaces):
@@ -242,17 +264,11 @@ class ProcessContext:
 
     def refresh_images(self) -> None:
         """Ask again which images there are, and which nodes have them."""
-        lab = self.config.lab
-        tolerations = [toleration.to_kubernetes() for toleration in lab.tolerations]
-        found = self._nodes.list(lab.node_selector)
-        self.images.refresh(Node.from_kubernetes(node, tolerations) for node in found)
-
-
-def _image_source(config: ImagesConfig, environment: Environment) -> ImageSource:
-    source = config.source
-    if isinstance(source, DockerSourceConfig):
-        return DockerImageSource(config, source, environment.registry_mirrors)
-    raise NubladoError("Google Artifact Registry is not supported yet")
+        self.images.refresh(self._nodes.list())
+        try:
+            self.prepuller.start_missing()
+        except NubladoError as e:
+            self.alerts.report(e, event="Cannot start to prepull")
 
 
 def _metadata_only(obj: JSON) -> JSON:
@@ -265,3 +281,11 @@ def _threads(text: str | None) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 16:
         raise ValueError(f"NUBLADO_THREADS must be a number from 16 on, not {text!r}")
     return int(text)
+
+
+def _interval(text: str | None) -> float:
+    if not text:
+        return IMAGE_REFRESH_INTERVAL
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError(f"NUBLADO_REFRESH_INTERVAL must be seconds, not {text!r}")
+    return float(text)

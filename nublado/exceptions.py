@@ -38,6 +38,7 @@ __all__ = [
     "OperationInProgressError",
     "OperationTimeoutError",
     "PermissionDeniedError",
+    "PrepullError",
     "ServiceUnavailableError",
     "UnknownImageError",
     "UnknownUserError",
@@ -280,6 +281,10 @@ class LabPodEndedError(NubladoError):
 
 class LabPodVanishedError(NubladoError):
     """The pod of a lab was deleted while it was waited for."""
+
+
+class PrepullError(NubladoError):
+    """A pod could not make its node pull an image."""
 
 
 class MissingSecretError(NubladoError):

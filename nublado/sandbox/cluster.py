@@ -10,6 +10,7 @@ from aiohttp import web
 
 from nublado.config.model import Config
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.artifact_registry import ArtifactRegistry
 from nublado.sandbox.control import make_control_app
 from nublado.sandbox.deployment import NAMESPACE, provide_for, write_metadata
 from nublado.sandbox.faults import Faults
@@ -111,7 +112,7 @@ class Sandbox:
             )
         endpoints = Endpoints(
             kubernetes=await self._serve("kubernetes", self.api.app),
-            registry=await self._serve("registry", self.registry.app()),
+            registry=await self._serve("registry", self._registries()),
             gafaelfawr=await self._serve("gafaelfawr", self.gafaelfawr.app()),
             ingress=await self._serve("ingress", self.ingress.app()),
             control=await self._serve("control", make_control_app(self)),
@@ -129,6 +130,11 @@ class Sandbox:
         for runner in self._runners:
             await runner.cleanup()
         await self.controllers.stop()
+
+    def _registries(self) -> web.Application:
+        app = self.registry.app()
+        ArtifactRegistry(self.registry).add_routes(app)
+        return app
 
     async def _serve(self, name: str, app: web.Application) -> str:
         # Cancelling a handler whose client has gone ends what it has upstream.

@@ -33,12 +33,15 @@ _HELP = {
     "POST /pods/{namespace}/{name}/evict": "evict a pod",
     "POST /nodes": 'add a node: {"name": "node-9", "labels": {}}',
     "DELETE /nodes/{name}": "lose a node with its pods",
+    "PATCH /nodes/{name}": 'change a node: {"unschedulable": true, "taints": []}',
+    "PUT /nodes/{name}/images": 'give a node an image: {"image": "…@sha256:…"}',
     "PUT /tags/{repository}/{tag}": 'set a tag: {"digest": "sha256:…"}',
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /users/{username}": "what Gafaelfawr says of a user",
 }
+_NODE_SETTINGS = ("unschedulable", "taints")
 _REGISTRY_SETTINGS = ("auth", "token_seconds")
 
 
@@ -62,6 +65,8 @@ def make_control_app(sandbox: Sandbox) -> web.Application:
     router.add_post("/pods/{namespace}/{name}/evict", control.evict_pod)
     router.add_post("/nodes", control.add_node)
     router.add_delete("/nodes/{name}", control.lose_node)
+    router.add_patch("/nodes/{name}", control.patch_node)
+    router.add_put("/nodes/{name}/images", control.put_image)
     router.add_put("/tags/{repository:.+}/{tag}", control.put_tag)
     router.add_delete("/tags/{repository:.+}/{tag}", control.delete_tag)
     router.add_patch("/registry", control.patch_registry)
@@ -167,6 +172,19 @@ class _Control:
 
     async def lose_node(self, request: web.Request) -> web.Response:
         self._sandbox.controllers.kubelet.lose_node(request.match_info["name"])
+        return _done()
+
+    async def patch_node(self, request: web.Request) -> web.Response:
+        changes = await _object(request)
+        for name in changes:
+            if name not in _NODE_SETTINGS:
+                raise ValueError(f"unknown setting {name}")
+        self._sandbox.controllers.nodes.change(request.match_info["name"], changes)
+        return _done()
+
+    async def put_image(self, request: web.Request) -> web.Response:
+        image = str((await _object(request))["image"])
+        self._sandbox.controllers.nodes.add_image(request.match_info["name"], image)
         return _done()
 
     # --- Registry and users ----------------------------------------------

@@ -6,7 +6,12 @@ import base64
 import json
 from pathlib import Path
 
-from nublado.config.model import Config, DockerSourceConfig, PVCSource
+from nublado.config.model import (
+    Config,
+    DockerSourceConfig,
+    GoogleSourceConfig,
+    PVCSource,
+)
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.controllers.nodes import Nodes
 from nublado.sandbox.kubernetes.store import Store
@@ -47,13 +52,12 @@ def provide_for(
         nodes.label(node["metadata"]["name"], dict(config.lab.node_selector))
     if config.fileserver is not None:
         store.create("Namespace", {"metadata": {"name": config.fileserver.namespace}})
-    if isinstance(config.images.source, DockerSourceConfig):
-        registry.repositories[_repository(config.images.source)] = make_tags(
-            tags,
-            recommended=config.images.recommended_tag,
-            pinned=config.images.pin,
-            cycle=config.images.cycle,
-        )
+    registry.repositories[_repository(config.images.source)] = make_tags(
+        tags,
+        recommended=config.images.recommended_tag,
+        pinned=config.images.pin,
+        cycle=config.images.cycle,
+    )
 
 
 def write_metadata(store: Store, directory: Path) -> None:
@@ -80,8 +84,10 @@ def write_metadata(store: Store, directory: Path) -> None:
         (directory / field).write_text(pod["metadata"][field])
 
 
-def _repository(source: DockerSourceConfig) -> str:
+def _repository(source: DockerSourceConfig | GoogleSourceConfig) -> str:
     """Name of a repository in the API of its registry."""
+    if isinstance(source, GoogleSourceConfig):
+        return f"{source.project_id}/{source.repository}/{source.image}"
     if source.registry == "docker.io" and "/" not in source.repository:
         return f"library/{source.repository}"
     return source.repository

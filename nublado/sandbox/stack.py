@@ -202,9 +202,15 @@ class Stack:
             "NUBLADO_METADATA_PATH": str(self.sandbox.podinfo),
             "EXTERNAL_INSTANCE_URL": self.endpoints.ingress,
             "KUBECONFIG": str(self.sandbox.kubeconfig),
+            "NUBLADO_REGISTRY_MIRRORS": (
+                f"{_registry_of(self.config)}={self.endpoints.registry}"
+            ),
         }
-        source = self.config.images.source
-        if isinstance(source, DockerSourceConfig):
-            mirror = f"{source.registry}={self.endpoints.registry}"
-            environ["NUBLADO_REGISTRY_MIRRORS"] = mirror
         return {**environ, **self._environ}
+
+
+def _registry_of(config: Config) -> str:
+    source = config.images.source
+    if isinstance(source, DockerSourceConfig):
+        return source.registry
+    return f"{source.location}-docker.pkg.dev"

@@ -168,3 +168,7 @@ class ImageService:
     def missing_by_node(self) -> Mapping[str, tuple[RSPImage, ...]]:
         """Tell which images the eligible nodes still lack."""
         return self._inventory.missing_by_node()
+
+    def missing_on(self, node: str) -> tuple[RSPImage, ...]:
+        """Tell which images a node still lacks, none if it is not eligible."""
+        return self._inventory.missing_on(node)

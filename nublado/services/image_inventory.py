@@ -149,9 +149,12 @@ class ImageInventory:
 
     def missing_by_node(self) -> dict[str, tuple[RSPImage, ...]]:
         """Tell which images the eligible nodes still lack, one for each digest."""
-        images = self.to_prepull.one_per_digest()
-        missing = {
-            name: tuple(image for image in images if name not in image.nodes)
-            for name in sorted(self.eligible)
-        }
+        missing = {name: self.missing_on(name) for name in sorted(self.eligible)}
         return {name: lacking for name, lacking in missing.items() if lacking}
+
+    def missing_on(self, node: str) -> tuple[RSPImage, ...]:
+        """Tell which images a node still lacks, none if it is not eligible."""
+        if node not in self.eligible:
+            return ()
+        images = self.to_prepull.one_per_digest()
+        return tuple(image for image in images if node not in image.nodes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
 from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.resource import NODE
@@ -14,7 +13,7 @@ __all__ = ["NodeStorage"]
 
 
 class NodeStorage:
-    """Lists nodes.
+    """Reads nodes.
 
     Parameters
     ----------
@@ -25,7 +24,7 @@ class NodeStorage:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    def list(self, selector: Mapping[str, str]) -> list[JSON]:
+    def list(self, selector: Mapping[str, str], timeout: Timeout) -> list[JSON]:
         """List the nodes that carry all labels of a selector.
 
         Raises
@@ -34,5 +33,14 @@ class NodeStorage:
             Raised if they cannot be listed.
         """
         labels = ",".join(f"{key}={value}" for key, value in selector.items())
-        timeout = Timeout("Listing nodes", KUBERNETES_REQUEST_TIMEOUT)
         return list(self._objects.list(NODE, timeout, labels=labels or None))
+
+    def read(self, name: str, timeout: Timeout) -> JSON | None:
+        """Read a node; None if it does not exist.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if it cannot be read.
+        """
+        return self._objects.read(NODE, None, name, timeout)

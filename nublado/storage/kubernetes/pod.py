@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -176,14 +176,24 @@ class PodStorage:
 
     @contextmanager
     def following(
-        self, namespace: str, name: str, timeout: Timeout
+        self, namespace: str, name: str, timeout: Timeout, *, events: bool = True
     ) -> Iterator[PodFollower]:
-        """Listen for a pod of a name, before it is created."""
+        """Listen for a pod of a name, before it is created.
+
+        Parameters
+        ----------
+        namespace, name
+            Which pod.
+        timeout
+            Deadline.
+        events
+            Whether to listen for events on it as well.
+        """
         key = (namespace, name)
         mailbox: Mailbox[Change] = Mailbox(timeout)
         with (
             mailbox.open(),
-            self._events.listening(key, mailbox.put),
+            self._events.listening(key, mailbox.put) if events else nullcontext(),
             self._pods.listening(key, mailbox.put),
         ):
             yield PodFollower(key, mailbox, self, timeout)

@@ -79,6 +79,10 @@ class Nodes:
 
         self._store.mutate("Node", None, node, add)
 
+    def change(self, node: str, spec: JSON) -> None:
+        """Cordon or taint a node, or the contrary."""
+        self._store.mutate("Node", None, node, lambda obj: obj["spec"].update(spec))
+
     def has_image(self, node: str, image: str) -> bool:
         """Whether a node holds an image."""
         found = self._store.find("Node", None, node)

@@ -131,6 +131,8 @@ def container_state(
             is_running = "running" in state
             done = field == "initContainerStatuses" and _succeeded(state)
             status.update(started=is_running, ready=is_running or done)
+            if is_running:
+                status["imageID"] = status["image"]
             status["restartCount"] += restarted
         _follow_containers(pod)
 

@@ -1,0 +1,69 @@
+"""The nodes on which labs may run, as they are now."""
+
+from __future__ import annotations
+
+from nublado.config.model import LabConfig
+from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
+from nublado.models.domain.node import Node
+from nublado.storage.kubernetes.node import NodeStorage
+from nublado.timeout import Cancellation, Timeout
+
+__all__ = ["NodeService"]
+
+
+class NodeService:
+    """Tells which nodes there are and whether labs may run there.
+
+    Parameters
+    ----------
+    config
+        Configuration of labs: which nodes they select, what they tolerate.
+    storage
+        Reads nodes.
+    """
+
+    def __init__(self, config: LabConfig, storage: NodeStorage) -> None:
+        self._selector = config.node_selector
+        self._tolerations = [t.to_kubernetes() for t in config.tolerations]
+        self._storage = storage
+
+    def list(self) -> list[Node]:
+        """List the nodes that labs select.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if they cannot be listed.
+        """
+        timeout = Timeout("Listing nodes", KUBERNETES_REQUEST_TIMEOUT)
+        return [
+            Node.from_kubernetes(node, self._tolerations)
+            for node in self._storage.list(self._selector, timeout)
+        ]
+
+    def obstacle(self, name: str, cancellation: Cancellation) -> str | None:
+        """Say what keeps labs off a node; None if nothing does.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if it cannot be read.
+        """
+        found = self._storage.read(name, _timeout(cancellation))
+        if found is None:
+            return "Node is gone"
+        return Node.from_kubernetes(found, self._tolerations).comment
+
+    def exists(self, name: str, cancellation: Cancellation) -> bool:
+        """Tell whether there is a node of this name.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if it cannot be read.
+        """
+        return self._storage.read(name, _timeout(cancellation)) is not None
+
+
+def _timeout(cancellation: Cancellation) -> Timeout:
+    return Timeout("Reading node", KUBERNETES_REQUEST_TIMEOUT, cancellation)
