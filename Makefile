@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo browser test lint format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,7 +27,12 @@ lint: $(STAMP) ## Formatting, lint, types and layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Everything that has to hold before a change lands
+browser: ## Chromium for the tests of pages, installed where that is possible
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q >/dev/null && apt-get install -qy chromium chromium-driver >/dev/null; } \
+		|| echo "Tests of pages will be skipped: they need chromium and chromedriver (Debian: apt-get install chromium chromium-driver)."
+
+test: lint browser ## Everything that has to hold before a change lands
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 2 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=90

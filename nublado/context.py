@@ -18,6 +18,7 @@ from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.builder.prepull import PrepullPodBuilder
+from nublado.services.form import FormService
 from nublado.services.image import ImageService
 from nublado.services.lab.manager import LabManager
 from nublado.services.lab.reconcile import LabReconciler
@@ -157,6 +158,7 @@ class ProcessContext:
             make_image_source(config.images, environment.registry_mirrors),
         )
         builder = LabBuilder(config.lab, environment.external_url)
+        self.forms = FormService(config.lab, builder, self.images)
         pods = PodStorage(objects, self._pods, self._events)
         deleter = Deleter(objects, {POD: self._pods, NAMESPACE: self._namespaces})
         storage = LabStorage(objects, pods, deleter)

@@ -13,6 +13,8 @@ from nublado.config.model import Config
 from nublado.constants import CONFIG_PATH, MAX_BODY_BYTES
 from nublado.context import Environment, ProcessContext
 from nublado.handlers.errors import register_error_handlers
+from nublado.handlers.form import form
+from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
@@ -51,7 +53,8 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     prefix = context.config.path_prefix
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    app.register_blueprint(labs, url_prefix=prefix + (labs.url_prefix or ""))
+    for routes in (labs, images, form):
+        app.register_blueprint(routes, url_prefix=f"{prefix}{routes.url_prefix}")
     networks = os.environ.get("NUBLADO_TRUSTED_PROXIES") or _TRUSTED_PROXIES
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
         app.wsgi_app,

@@ -32,9 +32,12 @@ _CONFIG = Path(__file__).parent.parent.parent / "conf" / "demo.yaml"
 )
 @click.option("--user", default="rachel", show_default=True, help="Who wants a lab.")
 @click.option(
+    "--tags", default=60, show_default=True, help="How many images there are."
+)
+@click.option(
     "--exit", "then_exit", is_flag=True, help="Delete the lab and end, once it runs."
 )
-def demo(config_file: Path, user: str, *, then_exit: bool) -> None:
+def demo(config_file: Path, user: str, tags: int, *, then_exit: bool) -> None:
     """Spawn a lab on an embedded cluster, and show how it comes up.
 
     Everything is the real thing but for the cluster: the service runs under
@@ -43,7 +46,8 @@ def demo(config_file: Path, user: str, *, then_exit: bool) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.NamedTemporaryFile("w+", prefix="nublado-", suffix=".log") as log:
         try:
-            _run(Stack(config_file, log=log), user, then_exit=then_exit)
+            stack = Stack(config_file, "--tags", str(tags), log=log)
+            _run(stack, user, then_exit=then_exit)
         except (
             ConfigurationError,
             DemonstrationError,

@@ -145,7 +145,7 @@ class Demonstration:
         body = json.dumps(self.specification())
         return dedent(
             f"""\
-            In a browser:   {stack.endpoints.ingress}/
+            In a browser:   {stack.endpoints.ingress}/hub/spawn
             As the user:    curl -N {as_user} {self._lab}/events
                             curl -i {as_user} -d '{body}' {self._lab}/create
             As JupyterHub:  curl {as_hub} {self._lab}

@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from nublado.sandbox.access import Group, group_of
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
+from nublado.sandbox.hub import SESSION, Hub
 from nublado.sandbox.stats import Stats
 
 __all__ = ["Ingress"]
@@ -91,16 +92,19 @@ class Ingress:
         app.router.add_post("/login", self._log_in)
         app.router.add_post("/logout", self._log_out)
         app.router.add_get(USER_INFO_PATH, self._user_info)
+        Hub(
+            self._gafaelfawr, self._token, lambda: self.service_url, self._prefix
+        ).add_routes(app)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app
 
-    async def _connections(self, _: web.Application):  # type: ignore[no-untyped-def]
+    async def _connections(self, app: web.Application):  # type: ignore[no-untyped-def]
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
         timeout = aiohttp.ClientTimeout(total=None, connect=10)
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, auto_decompress=False
         ) as session:
-            self._session = session
+            self._session = app[SESSION] = session
             yield
 
     # --- Pages -----------------------------------------------------------
@@ -110,6 +114,7 @@ class Ingress:
         username = token.username if token else None
         labs = f"{self._prefix}/spawner/v1/labs/{username}"
         links = [
+            ("Spawn a lab", "/hub/spawn"),
             ("Your lab's events", f"{labs}/events"),
             ("Your lab's state", f"{self._prefix}/spawner/v1/user-status"),
             ("All running labs (hub)", f"{self._prefix}/spawner/v1/labs"),

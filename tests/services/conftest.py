@@ -1,4 +1,4 @@
-"""The sandbox's Docker registry, for tests of what is built on registries."""
+"""The sandbox's registries, for tests of what is built on registries."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from nublado.config.model import DockerSourceConfig, ImagesConfig
+from nublado.sandbox.artifact_registry import ArtifactRegistry
 from nublado.sandbox.faults import FaultRule, Faults
 from nublado.sandbox.registry import Registry
 from nublado.sandbox.stats import Stats
@@ -35,7 +36,9 @@ class RunningRegistry:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self._runner = web.AppRunner(self.server.app(), shutdown_timeout=0.1)
+        app = self.server.app()
+        ArtifactRegistry(self.server).add_routes(app)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         self.host = f"127.0.0.1:{self._await(self._start())}"
         self.reference = f"{self.host}/lab"
 

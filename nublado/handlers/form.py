@@ -1,0 +1,45 @@
+"""The spawner form, a fragment of HTML that JupyterHub puts into its page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template, send_from_directory, url_for
+
+from nublado import __version__
+from nublado.constants import DROPDOWN_SENTINEL
+from nublado.handlers.context import authenticated_user, process
+
+__all__ = ["form"]
+
+form = Blueprint("form", __name__, url_prefix="/spawner/v1/lab-form")
+
+_ASSETS = "static"
+_ASSETS_SECONDS = 3600
+_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
+
+
+@form.get("/<username>")
+def lab_form(username: str) -> Response:
+    """Form of a user."""
+    user = authenticated_user(username)
+    page = render_template(
+        "lab-form.html",
+        form=process().forms.form(user.info),
+        sentinel=DROPDOWN_SENTINEL,
+        asset=_asset_url,
+    )
+    response = Response(page, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response
+
+
+@form.get("/static/<path:name>")
+def asset(name: str) -> Response:
+    """Style and script of the form.
+
+    They lie below the form, so that whoever may see the form may have them.
+    """
+    return send_from_directory(_ASSETS, name, max_age=_ASSETS_SECONDS)
+
+
+def _asset_url(name: str) -> str:
+    return url_for("form.asset", name=name, v=__version__)

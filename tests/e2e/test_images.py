@@ -1,0 +1,251 @@
+"""Images as they change under the service: registry, nodes, prepulls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from nublado.sandbox.stack import Stack
+from tests.e2e.users import SECONDS, User, wait_for
+
+CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
+REPOSITORY = "sciplat/lab"
+NEW_DIGEST = "sha256:" + "5e" * 32
+
+
+class Images:
+    """The images of a service that asks for them every second."""
+
+    def __init__(self, stack: Stack, log: Path) -> None:
+        self.stack = stack
+        self._log = log
+
+    def __call__(self) -> dict[str, Any]:
+        return self._get("images")
+
+    def prepulls(self) -> dict[str, Any]:
+        return self._get("prepulls")
+
+    def node(self, name: str) -> dict[str, Any] | None:
+        nodes = self.prepulls()["nodes"]
+        return next((node for node in nodes if node["name"] == name), None)
+
+    def log(self, *words: str) -> int:
+        """Count the lines of the log with all these words."""
+        lines = self._log.read_text().splitlines()
+        return sum(all(word in line for word in words) for line in lines)
+
+    def wait_for_refreshes(self, number: int) -> None:
+        """Wait for so many further refreshes, failed or not."""
+        job = "job=refresh-images"
+        before = self.log(job)
+        wait_for(lambda: self.log(job) >= before + number)
+
+    def pods(self, node: str | None = None) -> list[dict[str, Any]]:
+        """Pods of the prepuller."""
+        url = f"{self.stack.endpoints.kubernetes}/api/v1/namespaces/nublado/pods"
+        found = requests.get(url, timeout=SECONDS).json()["items"]
+        return [
+            pod
+            for pod in found
+            if pod["metadata"]["name"].startswith("prepull-")
+            and node in (None, pod["spec"]["nodeName"])
+        ]
+
+    def _get(self, path: str) -> dict[str, Any]:
+        url = f"{self.stack.api_url}/spawner/v1/{path}"
+        answer = requests.get(url, timeout=SECONDS)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Iterator[Images]:
+    log = tmp_path / "service.log"
+    credentials = tmp_path / "credentials.json"
+    config = tmp_path / "config.yaml"
+    repository = f"repository: {REPOSITORY}\n"
+    config.write_text(
+        CONFIG.read_text().replace(
+            repository, f"{repository}    credentialsPath: {credentials}\n"
+        )
+    )
+    settings = json.dumps({"pull_seconds": 0.05, "start_delay": 0.01})
+    environ = {"NUBLADO_REFRESH_INTERVAL": "1"}
+    with (
+        log.open("w") as file,
+        Stack(config, "--settings", settings, environ=environ, log=file) as stack,
+    ):
+        host = urlsplit(stack.endpoints.registry).netloc
+        login = {"username": "puller", "password": "sandbox"}
+        credentials.write_text(json.dumps({"auths": {host: login}}))
+        yield Images(stack, log)
+
+
+def wait_until_prepulled(images: Images) -> None:
+    wait_for(lambda: not images.prepulls()["images"]["pending"])
+
+
+def test_everything_is_prepulled_and_then_in_the_menu(images: Images) -> None:
+    wait_until_prepulled(images)
+    status = images.prepulls()
+    assert status["config"]["source"]["repository"] == REPOSITORY
+    assert "credentials" not in json.dumps(status["config"])
+    for image in status["images"]["prepulled"]:
+        assert image["nodes"] == ["node-1", "node-2", "node-3"]
+        assert image["missing"] == []
+    wait_for(lambda: images.prepulls()["images"]["prepulled"][0].get("size"))
+    wait_for(lambda: not images.pods())
+    known = images()
+    assert known["recommended"]["prepulled"]
+    assert known["latest_weekly"]["tag"] == "w_2026_47_c0045.001"
+
+
+@pytest.mark.parametrize("token_seconds", [0.2, 1.0])
+def test_token_that_expires_between_refreshes_is_renewed(
+    images: Images, token_seconds: float
+) -> None:
+    """The registry may also forget a token before it told."""
+    settings = {"auth": "bearer", "token_seconds": token_seconds}
+    images.stack.control("PATCH", "/registry", settings)
+    images.stack.control("POST", "/stats/reset")
+    images.wait_for_refreshes(4)
+    assert images.log("Background job failed") == 0
+    tokens = sum(
+        entry["count"]
+        for entry in images.stack.control("GET", "/stats")["requests"]
+        if entry["route"] == "token"
+    )
+    assert tokens >= 3
+
+
+def test_registry_that_is_down_for_three_refreshes(images: Images) -> None:
+    wait_until_prepulled(images)
+    before = images()
+    rule = {"target": "registry", "status": 503}
+    images.stack.control("PUT", "/faults", {"rules": [rule]})
+    wait_for(lambda: images.log("Background job fails again") >= 2)
+    assert images() == before
+    assert images.log("Background job failed", "refresh-images") == 1
+    user = User(images.stack, "rachel")
+    assert user.spawn().messages[-1] == "Lab Kubernetes pod started for rachel"
+    images.stack.control("DELETE", "/faults")
+    wait_for(lambda: images.log("Background job works again"))
+    images.wait_for_refreshes(1)
+    assert images.log("Background job failed", "refresh-images") == 1
+
+
+def test_tag_that_moves_to_another_digest(images: Images) -> None:
+    wait_until_prepulled(images)
+    path = f"/tags/{REPOSITORY}/recommended"
+    images.stack.control("PUT", path, {"digest": NEW_DIGEST})
+    wait_for(lambda: images()["recommended"]["digest"] == NEW_DIGEST)
+    assert images()["recommended"]["name"] == "Recommended"
+    wait_for(lambda: images()["recommended"]["prepulled"])
+    user = User(images.stack, "rachel")
+    assert user.create().status_code == 201
+    assert user.state().json()["options"]["image"].endswith(NEW_DIGEST)
+
+
+def test_node_that_joins_is_prepulled_to(images: Images) -> None:
+    wait_until_prepulled(images)
+    images.stack.control("POST", "/nodes", {"name": "new"})
+    wait_for(lambda: images.node("new"))
+    wait_until_prepulled(images)
+    node = images.node("new")
+    assert node is not None
+    assert len(node["cached"]) == len(images.prepulls()["images"]["prepulled"])
+
+
+def test_node_is_cordoned_while_it_pulls(images: Images) -> None:
+    wait_until_prepulled(images)
+    images.stack.control("PATCH", "/settings", {"pull_seconds": 1.5})
+    images.stack.control("POST", "/nodes", {"name": "new"})
+    wait_for(lambda: images.pods("new"))
+    images.stack.control("PATCH", "/nodes/new", {"unschedulable": True})
+    wait_for(lambda: images.log("Prepulled", "node=new"))
+    wait_for(lambda: (images.node("new") or {}).get("eligible") is False)
+    wait_for(lambda: images.pods("new") == [])
+    images.wait_for_refreshes(2)
+    assert images.pods("new") == []
+    assert images.log("Prepulled", "node=new") == 1
+    node = images.node("new")
+    assert node is not None
+    assert node["comment"] == "Node is cordoned"
+    assert not images.prepulls()["images"]["pending"]
+
+
+def test_node_vanishes_while_it_pulls(images: Images) -> None:
+    wait_until_prepulled(images)
+    images.stack.control("PATCH", "/settings", {"pull_seconds": 600.0})
+    images.stack.control("POST", "/nodes", {"name": "new"})
+    wait_for(lambda: images.pods("new"))
+    images.stack.control("DELETE", "/nodes/new")
+    wait_for(lambda: images.log("Node went away while it pulled"))
+    wait_for(lambda: images.node("new") is None)
+    assert images.log("Prepulling failed") == 0
+    assert not images.prepulls()["images"]["pending"]
+
+
+def test_tainted_node_is_left_alone(images: Images) -> None:
+    wait_until_prepulled(images)
+    taint = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+    images.stack.control("PATCH", "/nodes/node-3", {"taints": [taint]})
+    wait_for(lambda: not (images.node("node-3") or {})["eligible"])
+    node = images.node("node-3")
+    assert node is not None
+    assert node["comment"] == "Node is tainted (NoSchedule, gpu = yes)"
+
+
+def test_image_that_cannot_be_pulled_does_not_stop_the_others(images: Images) -> None:
+    wait_until_prepulled(images)
+    failing = {"failing_pulls": [r"d_2026_11_19"], "pull_seconds": 0.05}
+    images.stack.control("PATCH", "/settings", failing)
+    images.stack.control("POST", "/nodes", {"name": "new"})
+    wait_for(
+        lambda: any("d-2026-11-19" in p["metadata"]["name"] for p in images.pods("new"))
+    )
+    stuck = images.pods("new")[0]["metadata"]["name"]
+    images.stack.control("POST", f"/pods/nublado/{stuck}/evict")
+    wait_for(lambda: images.log("Prepulling failed", "d_2026_11_19"))
+    wait_for(lambda: images.log("Prepulled", "node=new", "d_2026_11_17"))
+    images.stack.control("PATCH", "/settings", {"failing_pulls": []})
+    wait_until_prepulled(images)
+
+
+def test_leftover_pod_of_a_killed_service_is_replaced(images: Images) -> None:
+    wait_until_prepulled(images)
+    images.stack.control("PATCH", "/settings", {"pull_seconds": 600.0})
+    images.stack.control("POST", "/nodes", {"name": "new"})
+    wait_for(lambda: images.pods("new"))
+    left = images.pods("new")[0]["metadata"]["uid"]
+    images.stack.service.kill()
+    images.stack.control("PATCH", "/settings", {"pull_seconds": 0.05})
+    images.stack.start_service()
+    images.stack.service.wait_ready()
+    wait_for(lambda: left not in [p["metadata"]["uid"] for p in images.pods("new")])
+    images.stack.control("DELETE", "/nodes/new")
+    images.stack.control("POST", "/nodes", {"name": "newer"})
+    wait_for(lambda: images.node("newer"))
+    wait_until_prepulled(images)
+    wait_for(lambda: not images.pods())
+
+
+def test_service_starts_once_the_registry_answers(images: Images) -> None:
+    images.stack.service.stop()
+    rule = {"target": "registry", "status": 503}
+    images.stack.control("PUT", "/faults", {"rules": [rule]})
+    images.stack.start_service()
+    wait_for(lambda: images.log("Cannot start yet, trying again") >= 2)
+    probe = requests.get(f"{images.stack.service.url}/readyz", timeout=SECONDS)
+    assert probe.status_code == 503
+    assert "registry" in probe.json()["problems"][0].lower()
+    images.stack.control("DELETE", "/faults")
+    images.stack.service.wait_ready()
