@@ -11,7 +11,11 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from nublado.constants import IMAGE_REFRESH_INTERVAL, LAB_RECONCILE_INTERVAL
+from nublado.constants import (
+    FILESERVER_RECONCILE_INTERVAL,
+    IMAGE_REFRESH_INTERVAL,
+    LAB_RECONCILE_INTERVAL,
+)
 from nublado.services.alerts import Alerts
 
 __all__ = ["Background"]
@@ -59,11 +63,18 @@ class Background:
         *,
         refresh_images: Callable[[], None],
         reconcile_labs: Callable[[], None],
+        reconcile_fileservers: Callable[[], None] | None = None,
         refresh_interval: float = IMAGE_REFRESH_INTERVAL,
     ) -> None:
         """Begin to run the jobs; the first run of each is one interval away."""
         self._add("refresh-images", refresh_images, refresh_interval)
         self._add("reconcile-labs", reconcile_labs, LAB_RECONCILE_INTERVAL)
+        if reconcile_fileservers is not None:
+            self._add(
+                "reconcile-fileservers",
+                reconcile_fileservers,
+                FILESERVER_RECONCILE_INTERVAL,
+            )
         self._scheduler.start()
 
     def stop(self) -> None:

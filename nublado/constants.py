@@ -16,6 +16,7 @@ __all__ = [
     "CONFIG_PATH",
     "DROPDOWN_SENTINEL",
     "FILESERVER_RECONCILE_INTERVAL",
+    "FILES_PREFIX",
     "IMAGE_REFRESH_INTERVAL",
     "KUBERNETES_NAME_PATTERN",
     "KUBERNETES_REQUEST_TIMEOUT",
@@ -54,6 +55,9 @@ ARGO_CD_ANNOTATIONS = {
 ANNOTATION_USER_GROUPS = "nublado.lsst.io/user-groups"
 ANNOTATION_USER_NAME = "nublado.lsst.io/user-name"
 ANNOTATION_SPAWN = "nublado.lsst.io/spawn"
+
+FILES_PREFIX = "/files"
+"""Where the page of file servers is, unless it is configured."""
 
 DROPDOWN_SENTINEL = "use_image_from_dropdown"
 """Value of ``image_list`` that defers to ``image_dropdown``."""

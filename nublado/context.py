@@ -11,13 +11,20 @@ from pathlib import Path
 import structlog
 
 from nublado.background import Background
-from nublado.config.model import Config
-from nublado.constants import CATEGORY_LAB, IMAGE_REFRESH_INTERVAL, LABEL_CATEGORY
+from nublado.config.model import Config, FileserverConfig
+from nublado.constants import (
+    CATEGORY_FILESERVER,
+    CATEGORY_LAB,
+    IMAGE_REFRESH_INTERVAL,
+    LABEL_CATEGORY,
+)
 from nublado.exceptions import NubladoError
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
+from nublado.services.builder.fileserver import FileserverBuilder
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.builder.prepull import PrepullPodBuilder
+from nublado.services.fileserver import FileserverManager
 from nublado.services.form import FormService
 from nublado.services.image import ImageService
 from nublado.services.lab.manager import LabManager
@@ -32,12 +39,16 @@ from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.deletion import Deleter
+from nublado.storage.kubernetes.fileserver import (
+    FileserverStorage,
+    FileserverWatchers,
+)
 from nublado.storage.kubernetes.lab import LabStorage
 from nublado.storage.kubernetes.node import NodeStorage
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.pod import POD_EVENTS, PodStorage, reduce_pod
 from nublado.storage.kubernetes.prepull import PrepullStorage
-from nublado.storage.kubernetes.resource import NAMESPACE, POD
+from nublado.storage.kubernetes.resource import INGRESS, JOB, NAMESPACE, POD
 from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.slack import SlackWebhook
@@ -150,8 +161,13 @@ class ProcessContext:
             ),
         )
         self._events = Watcher(self.kubernetes, POD_EVENTS, on_demand=True)
-        self.watchers = (self._pods, self._namespaces, self._events)
+        self.watchers: tuple[Watcher, ...] = (
+            self._pods,
+            self._namespaces,
+            self._events,
+        )
 
+        self._needed: tuple[Watcher, ...] = (self._pods, self._namespaces)
         self._nodes = NodeService(config.lab, NodeStorage(objects))
         self.images = ImageService(
             config.images,
@@ -177,10 +193,39 @@ class ProcessContext:
             PrepullStorage(namespace, objects, pods, deleter),
             self.alerts,
         )
+        self.fileservers: FileserverManager | None = None
+        if config.fileserver is not None:
+            self.fileservers = self._make_fileservers(config.fileserver, objects)
         self.metrics = make_registry(self.labs.table, self.streams, self.watchers)
         self._pods.listen(self.labs.observe)
         self.background = Background(self.alerts)
         self._starter = threading.Thread(target=self._start, name="start", daemon=True)
+
+    def _make_fileservers(
+        self, config: FileserverConfig, objects: ObjectStore
+    ) -> FileserverManager:
+        jobs, ingresses = (
+            Watcher(
+                self.kubernetes,
+                Selection(
+                    resource,
+                    namespace=config.namespace,
+                    labels=f"{LABEL_CATEGORY}={CATEGORY_FILESERVER}",
+                    reduce=reduce,
+                ),
+            )
+            for resource, reduce in ((JOB, _metadata_only), (INGRESS, _with_status))
+        )
+        self.watchers += (jobs, ingresses)
+        self._needed += (jobs, ingresses)
+        watchers = FileserverWatchers(self._pods, jobs, ingresses)
+        storage = FileserverStorage(config.namespace, objects, watchers)
+        volumes = self.config.lab.volumes
+        builder = FileserverBuilder(config, volumes, self.environment.external_url)
+        manager = FileserverManager(config, builder, storage, self.alerts)
+        for watcher in (self._pods, jobs):
+            watcher.listen(manager.observe)
+        return manager
 
     # --- Start and stop --------------------------------------------------
 
@@ -194,6 +239,8 @@ class ProcessContext:
         self._ready.clear()
         self.background.stop()
         self.prepuller.stop()
+        if self.fileservers is not None:
+            self.fileservers.stop()
         self.labs.stop()
         for watcher in self.watchers:
             watcher.stop()
@@ -226,7 +273,10 @@ class ProcessContext:
         for watcher in self.watchers:
             watcher.start()
         pause = _FIRST_PAUSE
-        for step in (self._sync, self.refresh_images, self._reconciler.reconcile):
+        steps = [self._sync, self.refresh_images, self._reconciler.reconcile]
+        if self.fileservers is not None:
+            steps.append(self.fileservers.reconcile)
+        for step in steps:
             is_first = True
             while not self._stopping.is_set():
                 try:
@@ -242,6 +292,9 @@ class ProcessContext:
         self.background.start(
             refresh_images=self.refresh_images,
             reconcile_labs=self._reconciler.reconcile,
+            reconcile_fileservers=(
+                self.fileservers.reconcile if self.fileservers else None
+            ),
             refresh_interval=self.environment.refresh_interval,
         )
         self._ready.set()
@@ -260,7 +313,7 @@ class ProcessContext:
             self._log.error(event, error=str(error), seconds=pause)
 
     def _sync(self) -> None:
-        for watcher in (self._pods, self._namespaces):
+        for watcher in self._needed:
             if not watcher.wait_synced(_SYNC_SECONDS):
                 raise NubladoError(f"Kubernetes does not answer ({watcher.name})")
 
@@ -275,6 +328,10 @@ class ProcessContext:
 
 def _metadata_only(obj: JSON) -> JSON:
     return {"metadata": obj["metadata"]}
+
+
+def _with_status(obj: JSON) -> JSON:
+    return {"metadata": obj["metadata"], "status": obj.get("status") or {}}
 
 
 def _threads(text: str | None) -> int:

@@ -10,9 +10,10 @@ from flask import Flask
 
 from nublado.config import load
 from nublado.config.model import Config
-from nublado.constants import CONFIG_PATH, MAX_BODY_BYTES
+from nublado.constants import CONFIG_PATH, FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import Environment, ProcessContext
 from nublado.handlers.errors import register_error_handlers
+from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
@@ -53,8 +54,11 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     prefix = context.config.path_prefix
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, images, form):
+    for routes in (labs, images, form, fileservers):
         app.register_blueprint(routes, url_prefix=f"{prefix}{routes.url_prefix}")
+    fileserver = context.config.fileserver
+    files_prefix = fileserver.path_prefix if fileserver else FILES_PREFIX
+    app.register_blueprint(files, url_prefix=files_prefix)
     networks = os.environ.get("NUBLADO_TRUSTED_PROXIES") or _TRUSTED_PROXIES
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
         app.wsgi_app,

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from nublado.constants import FILES_PREFIX
 from nublado.models.domain.kubernetes import JSON
 
 __all__ = [
@@ -316,7 +317,7 @@ class FileserverConfig:
 
     namespace: str
     image: ContainerImage
-    path_prefix: str = "/files"
+    path_prefix: str = FILES_PREFIX
     application: str | None = None
     affinity: JSON = field(default_factory=dict)
     extra_annotations: Mapping[str, str] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from nublado.sandbox.kubernetes.server import ApiServer
 from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.registry import Registry
 from nublado.sandbox.stats import Stats
+from nublado.sandbox.webdav import FileServers
 
 __all__ = ["Endpoints", "Sandbox", "SandboxOptions"]
 
@@ -84,6 +85,7 @@ class Sandbox:
         self.store = Store()
         self.api = ApiServer(self.store, self.faults, self.stats)
         self.controllers = Controllers(self.store, self.settings)
+        self.file_servers = FileServers(self.store, self.controllers.kubelet)
         self.registry = Registry(self.faults, self.stats)
         self.gafaelfawr = Gafaelfawr(self.faults, self.stats)
         prefixes = {}
@@ -91,7 +93,9 @@ class Sandbox:
             prefixes["prefix"] = options.config.path_prefix
             if options.config.fileserver is not None:
                 prefixes["files_prefix"] = options.config.fileserver.path_prefix
-        self.ingress = Ingress(self.gafaelfawr, self.faults, self.stats, **prefixes)
+        self.ingress = Ingress(
+            self.gafaelfawr, self.faults, self.stats, self.file_servers, **prefixes
+        )
         self.ingress.service_url = options.service_url
         self._runners: list[web.AppRunner] = []
 
@@ -102,6 +106,7 @@ class Sandbox:
             account = {"metadata": {"name": "default"}}
             self.store.create("ServiceAccount", account, name)
         await self.controllers.start()
+        self.file_servers.start()
         if self.options.config is not None:
             provide_for(
                 self.options.config,
@@ -129,6 +134,7 @@ class Sandbox:
         self.api.watches.drop_all()
         for runner in self._runners:
             await runner.cleanup()
+        await self.file_servers.stop()
         await self.controllers.stop()
 
     def _registries(self) -> web.Application:

@@ -18,6 +18,7 @@ from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
 from nublado.sandbox.hub import SESSION, Hub
 from nublado.sandbox.stats import Stats
+from nublado.sandbox.webdav import FileServers
 
 __all__ = ["Ingress"]
 
@@ -56,6 +57,8 @@ class Ingress:
         Knows tokens and users.
     faults, stats
         What goes wrong, and what is counted.
+    file_servers
+        Answer for paths below that of the files page.
     prefix, files_prefix
         Where the service is.
     """
@@ -65,6 +68,7 @@ class Ingress:
         gafaelfawr: Gafaelfawr,
         faults: Faults,
         stats: Stats,
+        file_servers: FileServers,
         *,
         prefix: str = "/nublado",
         files_prefix: str = "/files",
@@ -73,6 +77,7 @@ class Ingress:
         self._gafaelfawr = gafaelfawr
         self._faults = faults
         self._stats = stats
+        self._file_servers = file_servers
         self._prefix = prefix
         self._files_prefix = files_prefix
         self._session: aiohttp.ClientSession | None = None
@@ -118,6 +123,7 @@ class Ingress:
             ("Your lab's events", f"{labs}/events"),
             ("Your lab's state", f"{self._prefix}/spawner/v1/user-status"),
             ("All running labs (hub)", f"{self._prefix}/spawner/v1/labs"),
+            ("Your files", self._files_prefix),
             ("The service", self._prefix),
         ]
         rd = request.query.get("rd", "/")
@@ -150,6 +156,9 @@ class Ingress:
     # --- Proxy -----------------------------------------------------------
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        file_server = self._file_servers.find(request.path)
+        if file_server is not None:
+            return await self._pass_to_file_server(request, file_server)
         group = group_of(request.path, self._prefix, self._files_prefix)
         if group is None:
             return web.Response(status=404, text="default backend - 404\n")
@@ -163,15 +172,35 @@ class Ingress:
         agent = request.headers.get("User-Agent", "")
         self._stats.request("ingress", request.method, group.scope or "anyone", agent)
         try:
-            return await self._forward(request, self._headers(request, group, token))
+            headers = self._headers(request, group, token)
+            return await self._forward(request, self.service_url, headers)
+        except (aiohttp.ClientError, OSError) as e:
+            return web.json_response({"error": f"bad gateway: {e}"}, status=502)
+
+    async def _pass_to_file_server(
+        self, request: web.Request, url: str
+    ) -> web.StreamResponse:
+        """Pass a WebDAV request on, as the ingress of a file server has it."""
+        owner = request.path.removeprefix(f"{self._files_prefix}/").partition("/")[0]
+        if request.method != "OPTIONS":
+            token = self._token(request)
+            if token is None:
+                headers = {"WWW-Authenticate": 'Basic realm="sandbox"'}
+                return web.Response(status=401, text="log in first\n", headers=headers)
+            if token.username != owner:
+                return web.Response(status=403, text="not your files\n")
+        dropped = _HOP_BY_HOP | _SET_HERE | {"authorization", "cookie"}
+        kept = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
+        try:
+            return await self._forward(request, url, {**kept, "Host": request.host})
         except (aiohttp.ClientError, OSError) as e:
             return web.json_response({"error": f"bad gateway: {e}"}, status=502)
 
     async def _forward(
-        self, request: web.Request, headers: Mapping[str, str]
+        self, request: web.Request, base: str, headers: Mapping[str, str]
     ) -> web.StreamResponse:
         assert self._session is not None  # noqa: S101
-        url = f"{self.service_url}{request.raw_path}"
+        url = f"{base}{request.raw_path}"
         body = await request.read() if request.can_read_body else None
         async with self._session.request(
             request.method,

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from nublado.sandbox.kubernetes.controllers.garbage import GarbageCollector
+from nublado.sandbox.kubernetes.controllers.ingresses import (
+    GafaelfawrOperator,
+    IngressController,
+)
+from nublado.sandbox.kubernetes.controllers.jobs import JobController
 from nublado.sandbox.kubernetes.controllers.kubelet import Kubelet
 from nublado.sandbox.kubernetes.controllers.namespaces import NamespaceController
 from nublado.sandbox.kubernetes.controllers.nodes import Nodes
@@ -35,6 +40,9 @@ class Controllers:
             GarbageCollector(store),
             VolumeBinder(store),
             Scheduler(store, settings, recorder),
+            JobController(store),
+            GafaelfawrOperator(store, settings),
+            IngressController(store, settings),
         )
 
     async def start(self) -> None:

@@ -43,6 +43,10 @@ class ClusterSettings:
         How long the removal of an empty namespace takes.
     image_bytes
         Size of an image.
+    makes_ingresses
+        Whether Gafaelfawr's operator works.
+    gives_addresses, address_delay
+        Whether ingresses get an address, and after how long.
     """
 
     nodes: int = 3
@@ -61,6 +65,9 @@ class ClusterSettings:
     termination_delay: float = 0.1
     namespace_delay: float = 0.05
     image_bytes: int = 3_500_000_000
+    makes_ingresses: bool = True
+    gives_addresses: bool = True
+    address_delay: float = 0.1
 
     def pull_time(self, image: str) -> float:
         """How long pulling an image takes."""
