@@ -47,9 +47,11 @@ class Cluster:
     ----------
     spawn_timeout
         How long a spawn may take, in seconds.
+    config_file
+        Configuration of the deployment.
     """
 
-    def __init__(self, spawn_timeout: float = 20.0) -> None:
+    def __init__(self, spawn_timeout: float = 20.0, config_file: Path = CONFIG) -> None:
         settings = ClusterSettings(
             service_account_delay=0.01,
             pull_seconds=0.01,
@@ -59,7 +61,7 @@ class Cluster:
             namespace_delay=0.01,
             pull_backoff=0.1,
         )
-        config = load(CONFIG)
+        config = load(config_file)
         lab = replace(config.lab, spawn_timeout=spawn_timeout)
         self.config = replace(config, lab=lab)
         self._thread = SandboxThread(
