@@ -143,6 +143,8 @@ class Demonstration:
         as_user = f"-H 'Authorization: {self._as_user['Authorization']}'"
         as_hub = f"-H 'Authorization: {self._as_hub['Authorization']}'"
         body = json.dumps(self.specification())
+        fileserver = stack.config.fileserver
+        files = fileserver.path_prefix if fileserver else " are disabled"
         return dedent(
             f"""\
             In a browser:   {stack.endpoints.ingress}/hub/spawn
@@ -150,6 +152,7 @@ class Demonstration:
                             curl -i {as_user} -d '{body}' {self._lab}/create
             As JupyterHub:  curl {as_hub} {self._lab}
                             curl -i -X DELETE {as_hub} {self._lab}
+            Files:          {stack.endpoints.ingress}{files}
             Kubernetes:     export KUBECONFIG={stack.sandbox.kubeconfig}
                             kubectl get pods -A
             The service:    {stack.service.url}/metrics

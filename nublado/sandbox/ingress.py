@@ -94,6 +94,7 @@ class Ingress:
         )
         app.cleanup_ctx.append(self._connections)
         app.router.add_get("/", self._show_home)
+        app.router.add_get("/auth/tokens", self._show_home)
         app.router.add_post("/login", self._log_in)
         app.router.add_post("/logout", self._log_out)
         app.router.add_get(USER_INFO_PATH, self._user_info)

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
+from tests.e2e.browser import start_browser
 from tests.e2e.users import SECONDS, User, wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
@@ -312,6 +313,18 @@ def test_second_pod_of_a_job_does_not_matter(files: Files) -> None:
     assert files.open_page().status_code == 200
     assert files.delete().status_code == 204
     assert files.objects() == {}
+
+
+def test_page_is_followed_in_a_browser(files: Files) -> None:
+    with start_browser() as browser:
+        browser.log_in(files.stack.endpoints.ingress, "rachel", "/files")
+        assert browser.find("#url").text.endswith("/files/rachel")
+        assert browser.find("#copy").is_displayed()
+        browser.find("a[href$='/auth/tokens']").click()
+        browser.wait_for_path("/auth/tokens")
+        token = browser.find("p code").text
+        assert browser.complaints() == []
+    assert files.webdav(token=token).status_code == 207
 
 
 def test_page_asks_who_comes(files: Files) -> None:
