@@ -179,8 +179,8 @@ def test_ended_labs_are_removed(cluster: Cluster) -> None:
     cluster.control("POST", f"/pods/{PREFIX}-rachel/rachel-nb/finish", {})
     wait_for(lambda: service.status("rachel") == "terminated")
     service.reconciler.reconcile()
-    wait_for(lambda: not cluster.namespaces())
-    assert service.status("rachel") is None
+    wait_for(lambda: service.status("rachel") is None)
+    assert not cluster.namespaces()
 
 
 def test_an_operation_in_progress_is_left_alone(cluster: Cluster) -> None:
