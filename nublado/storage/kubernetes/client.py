@@ -34,6 +34,7 @@ __all__ = ["KubernetesClient", "Target"]
 _CONNECT_SECONDS = 5.0
 _MAX_ERROR_BODY = 4096
 _MAX_RETRY_SECONDS = 10.0
+_MOST_ATTEMPTS = 8
 _TRANSIENT = frozenset({429, 503, 504})
 _ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
 
@@ -152,16 +153,14 @@ class KubernetesClient:
             except urllib3.exceptions.HTTPError as e:
                 error = target.failed(None, _reason(e))
                 repeated = repeated or not _never_arrived(e)
-                # A kept connection that the server has closed is no sign of
-                # trouble, so the first failure is retried whatever it is.
-                if attempt > 1 and not _never_arrived(e):
+                if attempt >= _MOST_ATTEMPTS and not _never_arrived(e):
                     raise error from e
                 delay = _backoff(attempt)
             else:
                 if status < 400:
                     return _parse(data, target)
                 error = target.failed(status, data.decode(errors="replace"))
-                if status not in _TRANSIENT:
+                if status not in _TRANSIENT and not _collided(method, status, data):
                     if isinstance(error, KubernetesConflictError):
                         error.repeated = repeated
                     raise error
@@ -278,6 +277,21 @@ def _never_arrived(error: urllib3.exceptions.HTTPError) -> bool:
         | urllib3.exceptions.ConnectTimeoutError
         | urllib3.exceptions.EmptyPoolError,
     )
+
+
+def _collided(method: str, status: int, data: bytes) -> bool:
+    """Whether a create lost a race for a quota, rather than for its name.
+
+    References
+    ----------
+    https://github.com/kubernetes/kubernetes/issues/67761
+    """
+    if method != "POST" or status != 409:
+        return False
+    try:
+        return bool(json.loads(data)["reason"] == "Conflict")
+    except (ValueError, TypeError, LookupError):
+        return False
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nublado.exceptions import KubernetesConflictError, KubernetesNotFoundError
-from nublado.models.domain.kubernetes import JSON, name_of, namespace_of
+from nublado.models.domain.kubernetes import JSON, name_of, namespace_of, uid_of
 from nublado.storage.kubernetes.client import KubernetesClient, Target
 from nublado.storage.kubernetes.resource import Resource, resource_of
 from nublado.timeout import Timeout
@@ -14,6 +14,8 @@ from nublado.timeout import Timeout
 __all__ = ["ObjectStore"]
 
 _PAGE = 500
+_COLLISION_PAUSE = 0.05
+_COLLISION_LONGEST_PAUSE = 5.0
 
 
 class ObjectStore:
@@ -130,7 +132,7 @@ class ObjectStore:
         grace_seconds: int | None = None,
         propagation: str | None = None,
     ) -> JSON | None:
-        """Ask for the deletion of an object.
+        """Ask for the deletion of an object, again if that collides with a change.
 
         Parameters
         ----------
@@ -167,10 +169,24 @@ class ObjectStore:
         if propagation is not None:
             options["propagationPolicy"] = propagation
         path = resource.path(namespace, name)
-        try:
-            return self._client.request("DELETE", path, target, timeout, body=options)
-        except KubernetesNotFoundError:
-            return None
+        pause = _COLLISION_PAUSE
+        while True:
+            try:
+                return self._client.request(
+                    "DELETE", path, target, timeout, body=options
+                )
+            except KubernetesNotFoundError:
+                return None
+            except KubernetesConflictError:
+                found = self.read(resource, namespace, name, timeout)
+                if found is None:
+                    return None
+                is_another = uid is not None and uid_of(found) != uid
+                is_doomed = "deletionTimestamp" in found["metadata"]
+                if is_another or is_doomed or pause > _COLLISION_LONGEST_PAUSE:
+                    raise
+            timeout.sleep(pause)
+            pause *= 2
 
 
 def _target(

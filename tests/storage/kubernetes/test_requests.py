@@ -94,6 +94,31 @@ def test_overload_is_waited_for(
     assert time.monotonic() - began >= 1.0
 
 
+def test_creates_that_collide_over_a_quota_are_repeated(
+    cluster: Cluster, objects: ObjectStore
+) -> None:
+    # Nothing was created then; "AlreadyExists" is the other 409.
+    cluster.control.faults({"method": "POST", "status": 409, "count": 3})
+    objects.ensure(config_map(), timeout())
+    assert objects.read(CONFIG_MAP, "default", "colours", timeout())
+
+
+def test_connections_that_break_several_times(
+    cluster: Cluster, objects: ObjectStore
+) -> None:
+    cluster.control.faults({"method": "POST", "drop": "before", "count": 4})
+    objects.create(config_map(), timeout())
+    assert objects.read(CONFIG_MAP, "default", "colours", timeout())
+
+
+def test_deletions_that_collide_are_repeated(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    cluster.control.faults({"method": "DELETE", "status": 409, "count": 6})
+    service.labs.delete("rachel")
+    assert not cluster.namespaces()
+
+
 def test_overload_beyond_the_deadline_is_an_error(
     cluster: Cluster, objects: ObjectStore
 ) -> None:

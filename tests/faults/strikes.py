@@ -1,0 +1,284 @@
+"""Faults by name: what each does to the cluster or the service.
+
+A strike has a beginning and an end. Gentle ones must not keep any spawn from
+its good end; rough ones may.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from nublado.sandbox.stack import Stack
+from tests.faults.journal import Journal
+
+__all__ = ["GENTLE", "ROUGH", "Field"]
+
+_API = "^/api"
+_STOP_SECONDS = 12.0
+_HTTP_SECONDS = 10.0
+
+
+class Field:
+    """The stack under fire: faults in effect, and whom they have hit.
+
+    Parameters
+    ----------
+    stack
+        Sandbox and service.
+    journal
+        Counts what strikes.
+
+    Attributes
+    ----------
+    generation
+        How often the service has been started anew.
+    restarting
+        Whether the service is away.
+    hit
+        Users whose pod was taken from them.
+    lost_nodes
+        Nodes that have been lost with their pods.
+    """
+
+    def __init__(self, stack: Stack, journal: Journal) -> None:
+        self.stack = stack
+        self.journal = journal
+        self.generation = 0
+        self.restarting = False
+        self.hit: set[str] = set()
+        self.lost_nodes: set[str] = set()
+        self._rules: list[dict[str, Any]] = []
+        self._watch: dict[str, Any] = {}
+        self._failing: list[str] = []
+        self._lock = threading.Lock()
+        self._service_lock = threading.Lock()
+
+    # --- Faults on the wire ----------------------------------------------
+
+    @contextmanager
+    def rule(self, **rule: Any) -> Iterator[None]:
+        """Let a rule for requests be in effect."""
+        with self._lock:
+            self._rules.append(rule)
+            self._publish()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._rules.remove(rule)
+                self._publish()
+
+    @contextmanager
+    def watches(self, **faults: Any) -> Iterator[None]:
+        """Let faults of watches be in effect."""
+        with self._lock:
+            self._watch |= faults
+            self._publish()
+        try:
+            yield
+        finally:
+            with self._lock:
+                for name in faults:
+                    self._watch.pop(name, None)
+                self._publish()
+
+    def _publish(self) -> None:
+        self.stack.control.faults(*self._rules, **self._watch)
+
+    # --- The service -----------------------------------------------------
+
+    def restart(self, away: float, *, kill: bool) -> None:
+        """Take the service away for so many seconds, by force or politely."""
+        with self._service_lock:
+            self.restarting = True
+            if kill:
+                self.stack.service.kill()
+            else:
+                began = time.monotonic()
+                self.stack.service.stop()
+                took = time.monotonic() - began
+                self.journal.check("stops in time", took < _STOP_SECONDS, f"{took} s")
+            self.generation += 1
+            time.sleep(away)
+            began = time.monotonic()
+            self.stack.start_service()
+            self.stack.service.wait_ready()
+            self.journal.ready_seconds.append(time.monotonic() - began)
+            self.restarting = False
+
+    # --- The cluster -----------------------------------------------------
+
+    def list(self, path: str) -> list[dict[str, Any]]:
+        """List objects of labs, whatever faults are in effect."""
+        url = f"{self.stack.endpoints.kubernetes}/api/v1/{path}"
+        query = {"labelSelector": "nublado.lsst.io/category=lab"}
+        while True:
+            try:
+                answer = requests.get(url, params=query, timeout=_HTTP_SECONDS)
+            except requests.RequestException:
+                continue
+            if answer.status_code == requests.codes.ok:
+                items: list[dict[str, Any]] = answer.json()["items"]
+                return items
+
+    def take_pod(self, action: str, chance: random.Random) -> bool:
+        """End the pod of some lab, as a node does; False if there is none."""
+        pods = [p["metadata"] for p in self.list("pods")]
+        if not pods:
+            return False
+        pod = chance.choice(sorted(pods, key=lambda metadata: metadata["name"]))
+        self.hit.add(pod["labels"]["nublado.lsst.io/user"])
+        try:
+            body = {"exit_code": 1} if action == "finish" else None
+            path = f"/pods/{pod['namespace']}/{pod['name']}/{action}"
+            self.stack.control("POST", path, body)
+        except requests.HTTPError:
+            return False
+        return True
+
+    def lose_node(self, chance: random.Random) -> None:
+        """Lose a node that has pods, and get another for it."""
+        nodes = {p["spec"].get("nodeName") for p in self.list("pods")} - {None}
+        if nodes:
+            node = chance.choice(sorted(nodes))
+            self.lost_nodes.add(node)
+            self.stack.control("POST", "/nodes", {})
+            self.stack.control("DELETE", f"/nodes/{node}")
+
+    @contextmanager
+    def failing_pulls(self) -> Iterator[None]:
+        """Let no image of labs be pulled."""
+        self.stack.control.settings(failing_pulls=["sciplat/lab"])
+        try:
+            yield
+        finally:
+            self.stack.control.settings(failing_pulls=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that can be chosen.
+
+    Parameters
+    ----------
+    name
+        What it is called in the summary.
+    run
+        Lets it strike; called with the field, dice, and for how many seconds.
+    weight
+        How often it is drawn, compared with others.
+    """
+
+    name: str
+    run: Callable[[Field, random.Random, float], None]
+    weight: int = 1
+
+
+def _rule(**rule: Any) -> Callable[[Field, random.Random, float], None]:
+    def run(field: Field, _: random.Random, seconds: float) -> None:
+        with field.rule(**rule):
+            time.sleep(seconds)
+
+    return run
+
+
+def _watches(**faults: Any) -> Callable[[Field, random.Random, float], None]:
+    def run(field: Field, _: random.Random, seconds: float) -> None:
+        with field.watches(**faults):
+            field.stack.control("POST", "/watches/drop")
+            time.sleep(seconds)
+
+    return run
+
+
+def _control(path: str) -> Callable[[Field, random.Random, float], None]:
+    def run(field: Field, _: random.Random, __: float) -> None:
+        field.stack.control("POST", path)
+
+    return run
+
+
+def _kill(field: Field, chance: random.Random, _: float) -> None:
+    field.restart(chance.uniform(0.0, 1.0), kill=True)
+
+
+def _terminate(field: Field, chance: random.Random, _: float) -> None:
+    field.restart(chance.uniform(0.0, 1.0), kill=False)
+
+
+def _evict(field: Field, chance: random.Random, _: float) -> None:
+    field.take_pod("evict", chance)
+
+
+def _finish(field: Field, chance: random.Random, _: float) -> None:
+    field.take_pod("finish", chance)
+
+
+def _lose_node(field: Field, chance: random.Random, _: float) -> None:
+    field.lose_node(chance)
+
+
+def _failing_pulls(field: Field, _: random.Random, seconds: float) -> None:
+    with field.failing_pulls():
+        time.sleep(seconds)
+
+
+GENTLE = (
+    Strike(
+        "429 with Retry-After",
+        _rule(path=_API, status=429, retry_after=1, probability=0.3),
+    ),
+    Strike("503 on half of the calls", _rule(path=_API, status=503, probability=0.5)),
+    Strike("503 on every call", _rule(path=_API, status=503, retry_after=1)),
+    Strike("answers lost", _rule(path=_API, drop="after", probability=0.1)),
+    Strike("connections reset", _rule(path=_API, drop="before", probability=0.1)),
+    Strike("slow calls", _rule(path=_API, delay=1.5, probability=0.3)),
+    Strike(
+        "409 on creates",
+        _rule(path=_API, method="POST", status=409, probability=0.3),
+    ),
+    Strike("registry away", _rule(target="registry", status=503)),
+    Strike("watches cut off", _watches(drop_after=1.0)),
+    Strike("watches expire", _watches(expire_after=1.0, expire_probability=0.5)),
+    Strike("watch from the future", _watches(too_large_probability=0.5)),
+    Strike("watches fall silent", _control("/watches/mute")),
+    Strike("watches dropped", _control("/watches/drop")),
+    Strike("history compacted", _control("/compact")),
+    Strike("images cannot be pulled", _failing_pulls),
+    Strike("kill -9", _kill, weight=4),
+    Strike("SIGTERM", _terminate, weight=2),
+)
+"""Strikes after which every spawn that was accepted still comes to its good end."""
+
+ROUGH = (
+    Strike("500 on some calls", _rule(path=_API, status=500, probability=0.1)),
+    Strike(
+        "quota denied",
+        _rule(
+            path="/pods$",
+            method="POST",
+            status=403,
+            probability=0.5,
+            body={
+                "kind": "Status",
+                "status": "Failure",
+                "reason": "Forbidden",
+                "message": "exceeded quota: users, requested: pods=1, used: pods=1",
+                "code": 403,
+            },
+        ),
+    ),
+    Strike("Gafaelfawr away", _rule(target="gafaelfawr", status=502)),
+    Strike("pod evicted", _evict),
+    Strike("pod failed", _finish),
+    Strike("node lost", _lose_node),
+)
+"""Strikes after which a spawn, or a lab, may fail."""
