@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint format lock clean
+.PHONY: help demo browser test soak lint format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: lint browser ## Everything that has to hold before a change lands
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 2 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=90
+
+soak: $(STAMP) ## Users against faults for SECONDS (1800), drawn by SEED (random)
+	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED))
 
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

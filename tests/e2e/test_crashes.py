@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_killed_in_the_middle_of_spawns(own_stack: Stack) -> None:
     gone = next((u for u in users if u not in accepted), None)
     if gone is not None:
         assert gone.spawn().kinds[-1] == "complete"
+
+
+def test_stopped_in_a_surge_loses_no_spawn(own_stack: Stack) -> None:
+    own_stack.control.faults({"path": "^/api", "delay": 0.1})
+    users = crowd(own_stack, 40)
+    with ThreadPoolExecutor(len(users)) as threads:
+        answers = list(threads.map(lambda user: user.create(), users))
+    assert {answer.status_code for answer in answers} == {201}
+    assert _environments(own_stack) < len(users)
+    began = time.monotonic()
+    own_stack.service.stop()
+    assert time.monotonic() - began < 12
+    assert _environments(own_stack) == len(users)
+    users = restart(own_stack, users)
+    wait_for(lambda: all(user.status == "running" for user in users))
 
 
 def test_killed_in_the_middle_of_deletes(own_stack: Stack) -> None:

@@ -28,7 +28,6 @@ _MORE_MEMORY = 1.3
 class _Footprint:
     """What the process of the service uses."""
 
-    pid: int
     threads: int
     files: int
     megabytes: float
@@ -144,12 +143,9 @@ class Invariants:
         self._journal.check("connections are few", enough, counts)
 
     def _check_footprint(self) -> None:
-        """Compare with what the same process used when it was calm first."""
+        """Compare with what the process used when it was calm first."""
         footprint = _measure(self._field.stack.service.pid)
-        base = self._base
-        if base is None or base.pid != footprint.pid:
-            self._base = footprint
-            return
+        base = self._base = self._base or footprint
         threads = base.threads + 2 * len(self._players)
         what = f"{footprint} after {base}"
         self._journal.check("no thread leaks", footprint.threads <= threads, what)
@@ -175,7 +171,6 @@ def _measure(master: int) -> _Footprint:
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in status)
     return _Footprint(
-        pid=pid,
         threads=int(fields["Threads"]),
         files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
         megabytes=int(fields["VmRSS"].split()[0]) / 1024,

@@ -19,8 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 from nublado.sandbox.stack import Stack
 from tests.faults.invariants import Invariants
 from tests.faults.journal import Journal
@@ -62,6 +60,13 @@ class Soak:
         How many users there are.
     tell
         Is told how it goes.
+
+    Attributes
+    ----------
+    journal
+        What was done and seen.
+    players
+        The users.
     """
 
     def __init__(
@@ -70,11 +75,11 @@ class Soak:
         self.journal = Journal()
         self._field = Field(stack, self.journal)
         self._seed = seed
-        self._players = [
+        self.players = [
             Player(f"user{number}", self._field, self.journal)
             for number in range(players)
         ]
-        self._invariants = Invariants(self._field, self._players, self.journal)
+        self._invariants = Invariants(self._field, self.players, self.journal)
         self._tell = tell
         self._round = 0
 
@@ -86,21 +91,25 @@ class Soak:
         name = f"{self._seed}:{self._round}"
         over = threading.Event()
         plan = self._plan(random.Random(name), seconds, gentle=gentle)
-        with ThreadPoolExecutor(len(self._players) + len(plan)) as threads:
+        with ThreadPoolExecutor(len(self.players) + len(plan)) as threads:
             futures = [
                 threads.submit(self._play, player, name, over, gentle)
-                for player in self._players
+                for player in self.players
             ]
             futures += [threads.submit(self._strike, planned) for planned in plan]
             time.sleep(seconds)
             over.set()
             for future in futures:
                 future.result()
-        self._invariants.check()
+        self.check()
         found = len(self.journal.violations) - before
         struck = ", ".join(planned.strike.name for planned in plan)
         kind = "gentle" if gentle else "rough"
         self._tell(f"Round {self._round} ({kind}): {struck}; {found} violations")
+
+    def check(self) -> None:
+        """Check the invariants."""
+        self._invariants.check()
 
     def _plan(
         self, chance: random.Random, seconds: float, *, gentle: bool
@@ -150,8 +159,11 @@ def main() -> None:
     print(f"Seed {arguments.seed}", flush=True)
     ends = time.monotonic() + arguments.seconds
     with (
-        arguments.log.open("w+") if arguments.log else tempfile.TemporaryFile("w+")
-    ) as log, make_stack(log) as stack:
+        (
+            arguments.log.open("w+") if arguments.log else tempfile.TemporaryFile("w+")
+        ) as log,
+        make_stack(log) as stack,
+    ):
         soak = Soak(stack, arguments.seed, arguments.players, _tell)
         gentle = True
         while time.monotonic() < ends:

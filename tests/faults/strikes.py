@@ -38,10 +38,8 @@ class Field:
 
     Attributes
     ----------
-    generation
-        How often the service has been started anew.
-    restarting
-        Whether the service is away.
+    kills
+        Grows whenever the service is killed.
     hit
         Users whose pod was taken from them.
     lost_nodes
@@ -51,8 +49,7 @@ class Field:
     def __init__(self, stack: Stack, journal: Journal) -> None:
         self.stack = stack
         self.journal = journal
-        self.generation = 0
-        self.restarting = False
+        self.kills = 0
         self.hit: set[str] = set()
         self.lost_nodes: set[str] = set()
         self._rules: list[dict[str, Any]] = []
@@ -98,21 +95,21 @@ class Field:
     def restart(self, away: float, *, kill: bool) -> None:
         """Take the service away for so many seconds, by force or politely."""
         with self._service_lock:
-            self.restarting = True
             if kill:
+                self.kills += 1
                 self.stack.service.kill()
+                # Whoever began meanwhile has to see it too.
+                self.kills += 1
             else:
                 began = time.monotonic()
                 self.stack.service.stop()
                 took = time.monotonic() - began
                 self.journal.check("stops in time", took < _STOP_SECONDS, f"{took} s")
-            self.generation += 1
             time.sleep(away)
             began = time.monotonic()
             self.stack.start_service()
             self.stack.service.wait_ready()
             self.journal.ready_seconds.append(time.monotonic() - began)
-            self.restarting = False
 
     # --- The cluster -----------------------------------------------------
 

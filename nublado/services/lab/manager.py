@@ -6,6 +6,7 @@ it never asks Kubernetes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -47,6 +48,7 @@ __all__ = ["LabManager"]
 
 _HANDOVER_SECONDS = 1.0
 _DELETE_SLACK_SECONDS = 5.0
+_STOP_SECONDS = 10.0
 
 
 class LabManager:
@@ -88,10 +90,19 @@ class LabManager:
         self._log = structlog.get_logger(__name__)
 
     def stop(self) -> None:
-        """Stop all operations at their next step, leaving what they made."""
-        for record in self.table:
-            if (operation := record.operation) is not None:
-                operation.abandon()
+        """Stop all operations at their next step, leaving what they made.
+
+        Spawns first come so far that the next process can go on with them.
+        """
+        self._pools.close()
+        operations = [r.operation for r in self.table if r.operation is not None]
+        for operation in operations:
+            operation.abandon()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for operation in operations:
+            if not operation.wait(max(0.0, deadline - time.monotonic())):
+                self._log.warning("Operation is lost", user=operation.username)
+            operation.cancellation.cancel()
         self._pools.stop()
 
     # --- What is asked of it ---------------------------------------------
@@ -147,7 +158,7 @@ class LabManager:
         request = SpawnRequest(user, specification, image, url)
         record = self.table.get_or_add(username)
         self._check_pod(record)
-        operation = Operation(OperationKind.SPAWN, username)
+        operation = Operation(OperationKind.SPAWN, username, resumable=False)
         remains = record.begin_spawn(operation, state) is not None
         operation.events.info(f"Starting lab creation for {username}", 1)
         self._log.info(

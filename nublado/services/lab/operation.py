@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 from nublado.events import EventLog
+from nublado.exceptions import ServiceUnavailableError
 from nublado.services.lab.surge import Surge
 from nublado.timeout import Cancellation
 
@@ -31,9 +32,13 @@ class Operation:
         What is done.
     username
         Whose lab it is.
+    resumable
+        Whether another process could go on with it as it is.
     """
 
-    def __init__(self, kind: OperationKind, username: str) -> None:
+    def __init__(
+        self, kind: OperationKind, username: str, *, resumable: bool = True
+    ) -> None:
         self.kind = kind
         self.username = username
         self.events = EventLog()
@@ -41,6 +46,8 @@ class Operation:
         self.succeeded = False
         self.cancelled = False
         self.abandoned = False
+        self._resumable = resumable
+        self._lock = threading.Lock()
         self._ended = threading.Event()
 
     def cancel(self) -> None:
@@ -50,10 +57,24 @@ class Operation:
         self.cancellation.cancel()
 
     def abandon(self) -> None:
-        """Stop it because the process stops; its listeners will reconnect."""
-        self.abandoned = True
+        """Leave it to the next process, as soon as that can go on with it.
+
+        Listeners will reconnect.
+        """
+        with self._lock:
+            self.abandoned = True
+            resumable = self._resumable
         self.events.close()
-        self.cancellation.cancel()
+        if resumable:
+            self.cancellation.cancel()
+
+    def mark_resumable(self) -> None:
+        """Note that another process could go on with it from now on."""
+        with self._lock:
+            self._resumable = True
+            abandoned = self.abandoned
+        if abandoned:
+            self.cancellation.cancel()
 
     def end(self) -> None:
         """Note that it is over."""
@@ -81,6 +102,8 @@ class OperationPools:
             kind: ThreadPoolExecutor(size, kind.value) for kind in OperationKind
         }
         self._surge = Surge()
+        self._lock = threading.Lock()
+        self._closed = False
         self._spawns: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._dispatcher = threading.Thread(
             target=self._dispatch, name="spawn-dispatcher", daemon=True
@@ -88,12 +111,27 @@ class OperationPools:
         self._dispatcher.start()
 
     def submit(self, operation: Operation, work: Callable[[], None]) -> None:
-        """Run an operation as soon as a thread is free."""
-        if operation.kind is OperationKind.SPAWN:
-            self._surge.note()
-            self._spawns.put(work)
-        else:
-            self._pools[operation.kind].submit(work)
+        """Run an operation as soon as a thread is free.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if no more operations are run.
+        """
+        with self._lock:
+            if self._closed:
+                raise ServiceUnavailableError("Service is stopping, try again")
+            if operation.kind is OperationKind.SPAWN:
+                self._surge.note()
+                self._spawns.put(work)
+            else:
+                self._pools[operation.kind].submit(work)
+
+    def close(self) -> None:
+        """Take no more operations, and begin with those that wait."""
+        with self._lock:
+            self._closed = True
+        self._surge.end()
 
     def stop(self) -> None:
         """Wait for running operations, which must have been told to stop."""

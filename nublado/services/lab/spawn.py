@@ -132,6 +132,7 @@ class Spawner:
             self._create_namespace(operation, objects.namespace, timeout)
             self._storage.create(objects.secret, timeout)
             self._storage.create(objects.env_config_map, timeout)
+            operation.mark_resumable()
             return self._create_remaining(
                 operation,
                 record,

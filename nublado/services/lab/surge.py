@@ -25,6 +25,7 @@ class Surge:
         self._lock = threading.Lock()
         self._noted: deque[float] = deque(maxlen=_MANY)
         self._began = 0.0
+        self._over = threading.Event()
 
     def note(self) -> None:
         """Note that a request has been accepted."""
@@ -36,8 +37,12 @@ class Surge:
 
     def wait(self) -> None:
         """Wait for the end of a surge, if there is one, but not for long."""
-        while (pause := self._until_quiet()) > 0:
-            time.sleep(pause)
+        while not self._over.is_set() and (pause := self._until_quiet()) > 0:
+            self._over.wait(pause)
+
+    def end(self) -> None:
+        """Let nothing wait any more."""
+        self._over.set()
 
     def _until_quiet(self) -> float:
         """Seconds after which it may be quiet; none if there is no surge."""
