@@ -102,10 +102,12 @@ class Soak:
             for future in futures:
                 future.result()
         self.check()
-        found = len(self.journal.violations) - before
+        found = self.journal.violations[before:]
         struck = ", ".join(planned.strike.name for planned in plan)
         kind = "gentle" if gentle else "rough"
-        self._tell(f"Round {self._round} ({kind}): {struck}; {found} violations")
+        self._tell(f"Round {self._round} ({kind}): {struck}; {len(found)} violations")
+        for violation in found:
+            self._tell(f"Violation: {violation}")
 
     def check(self) -> None:
         """Check the invariants."""
