@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -16,6 +17,7 @@ from nublado.constants import (
     IMAGE_REFRESH_INTERVAL,
     LAB_RECONCILE_INTERVAL,
 )
+from nublado.models.domain.job import JobState
 from nublado.services.alerts import Alerts
 
 __all__ = ["Background"]
@@ -44,8 +46,7 @@ class Background:
             },
             timezone=UTC,
         )
-        self._last_success: dict[str, datetime] = {}
-        self._failing: set[str] = set()
+        self._jobs: dict[str, JobState] = {}
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -54,9 +55,9 @@ class Background:
         return bool(self._scheduler.running)
 
     @property
-    def last_success(self) -> dict[str, datetime]:
-        """When each job last succeeded (UTC); left out if it never did."""
-        return dict(self._last_success)
+    def jobs(self) -> dict[str, JobState]:
+        """How each job fares; all have succeeded once before the start."""
+        return dict(self._jobs)
 
     def start(
         self,
@@ -83,7 +84,7 @@ class Background:
             self._scheduler.shutdown(wait=False)
 
     def _add(self, name: str, work: Callable[[], None], seconds: float) -> None:
-        self._last_success[name] = datetime.now(UTC)
+        self._jobs[name] = JobState(datetime.now(UTC))
         self._scheduler.add_job(
             self._run,
             IntervalTrigger(seconds=int(seconds), timezone=UTC),
@@ -93,18 +94,18 @@ class Background:
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         began = time.monotonic()
+        before = self._jobs[name]
         try:
             work()
         except Exception as e:  # noqa: BLE001
-            if name in self._failing:
+            self._jobs[name] = replace(before, failures=before.failures + 1)
+            if before.failures:
                 self._log.warning("Background job fails again", job=name, error=str(e))
             else:
-                self._failing.add(name)
                 self._alerts.report(e, event="Background job failed", job=name)
         else:
-            if name in self._failing:
-                self._failing.discard(name)
+            self._jobs[name] = JobState(datetime.now(UTC))
+            if before.failures:
                 self._log.info("Background job works again", job=name)
-            self._last_success[name] = datetime.now(UTC)
             seconds = round(time.monotonic() - began, 3)
             self._log.info("Background job done", job=name, seconds=seconds)

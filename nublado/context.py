@@ -196,9 +196,11 @@ class ProcessContext:
         self.fileservers: FileserverManager | None = None
         if config.fileserver is not None:
             self.fileservers = self._make_fileservers(config.fileserver, objects)
-        self.metrics = make_registry(self.labs.table, self.streams, self.watchers)
-        self._pods.listen(self.labs.observe)
         self.background = Background(self.alerts)
+        self.metrics = make_registry(
+            self.labs.table, self.streams, self.watchers, lambda: self.background.jobs
+        )
+        self._pods.listen(self.labs.observe)
         self._starter = threading.Thread(target=self._start, name="start", daemon=True)
 
     def _make_fileservers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -12,6 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
 from nublado.services.lab.operation import OperationKind
 from nublado.services.lab.record import LabTable
@@ -22,7 +23,10 @@ __all__ = ["make_registry"]
 
 
 def make_registry(
-    labs: LabTable, streams: StreamSlots, watchers: Sequence[Watcher]
+    labs: LabTable,
+    streams: StreamSlots,
+    watchers: Sequence[Watcher],
+    jobs: Callable[[], Mapping[str, JobState]],
 ) -> CollectorRegistry:
     """Make the metrics, which are read off the state whenever they are asked for.
 
@@ -34,19 +38,26 @@ def make_registry(
         Event streams.
     watchers
         Watches of Kubernetes.
+    jobs
+        Tells how each background job fares.
     """
     registry = CollectorRegistry()
-    registry.register(_ServiceCollector(labs, streams, watchers))
+    registry.register(_ServiceCollector(labs, streams, watchers, jobs))
     return registry
 
 
 class _ServiceCollector(Collector):
     def __init__(
-        self, labs: LabTable, streams: StreamSlots, watchers: Sequence[Watcher]
+        self,
+        labs: LabTable,
+        streams: StreamSlots,
+        watchers: Sequence[Watcher],
+        jobs: Callable[[], Mapping[str, JobState]],
     ) -> None:
         self._labs = labs
         self._streams = streams
         self._watchers = watchers
+        self._jobs = jobs
 
     def collect(self) -> Iterable[Metric]:
         """Read off the state."""
@@ -83,6 +94,21 @@ class _ServiceCollector(Collector):
             connections.add_metric([watcher.name], watcher.connections)
         yield silence
         yield connections
+        success = GaugeMetricFamily(
+            "nublado_job_last_success_timestamp_seconds",
+            "When a background job last succeeded",
+            labels=["job"],
+        )
+        failures = GaugeMetricFamily(
+            "nublado_job_failures",
+            "How often a background job has failed since it last succeeded",
+            labels=["job"],
+        )
+        for name, job in self._jobs().items():
+            success.add_metric([name], job.last_success.timestamp())
+            failures.add_metric([name], job.failures)
+        yield success
+        yield failures
 
 
 def _gauge(

@@ -107,3 +107,4 @@ def test_streams_leave_threads_for_others(tmp_path: Path) -> None:
         metrics = requests.get(f"{stack.service.url}/metrics", timeout=5).text
         assert 'nublado_labs{status="running"} 0.0' in metrics
         assert 'nublado_operations{kind="spawn"} 0.0' in metrics
+        assert 'nublado_job_failures{job="refresh-images"} 0.0' in metrics

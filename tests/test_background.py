@@ -1,0 +1,72 @@
+"""Jobs: they run again after failures, one at a time, and tell how they fare."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nublado.background import Background
+from nublado.services.alerts import Alerts
+from tests.cluster import wait_for
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    background = Background(Alerts("nublado", None))
+    yield background
+    background.stop()
+
+
+def _start(background: Background, refresh: Callable[[], None]) -> None:
+    background.start(
+        refresh_images=refresh, reconcile_labs=lambda: None, refresh_interval=1
+    )
+
+
+def test_a_failing_job_runs_again_and_is_told_of(
+    background: Background, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = iter([OSError("registry is away"), OSError("still away"), None])
+    over = threading.Event()
+
+    def refresh() -> None:
+        error = next(turns, None)
+        if error is not None:
+            raise error
+        over.set()
+
+    _start(background, refresh)
+    began = background.jobs["refresh-images"].last_success
+    wait_for(lambda: background.jobs["refresh-images"].failures == 1)
+    assert background.jobs["refresh-images"].last_success == began
+    wait_for(lambda: background.jobs["refresh-images"].failures == 2)
+    assert over.wait(10)
+    wait_for(lambda: background.jobs["refresh-images"].failures == 0)
+    assert background.jobs["refresh-images"].last_success > began
+    assert background.alive
+    told = capsys.readouterr().out
+    assert told.count("Background job failed") == 1
+    assert "still away" in told
+    assert "Background job works again" in told
+
+
+def test_an_overrun_skips_turns_but_loses_none(background: Background) -> None:
+    running = threading.Semaphore(0)
+    release = threading.Event()
+    together: list[int] = []
+
+    def refresh() -> None:
+        together.append(1)
+        running.release()
+        release.wait(10)
+        together.pop()
+
+    _start(background, refresh)
+    assert running.acquire(timeout=10)
+    # The next turn comes while the first still runs, and is left out.
+    assert not running.acquire(timeout=1.5)
+    assert together == [1]
+    release.set()
+    assert running.acquire(timeout=10)
