@@ -72,7 +72,7 @@ class Cluster:
     def __enter__(self) -> Self:
         endpoints = self._thread.start()
         self.url = endpoints.kubernetes
-        self._registry = endpoints.registry
+        self.registry = endpoints.registry
         self.control = Control(endpoints.control)
         return self
 
@@ -100,7 +100,7 @@ class Cluster:
         """Make what knows the images of the cluster's registry."""
         config = self.config.images
         assert isinstance(config.source, DockerSourceConfig)
-        mirrors = {config.source.registry: self._registry}
+        mirrors = {config.source.registry: self.registry}
         images = ImageService(config, DockerImageSource(config, config.source, mirrors))
         images.refresh([])
         return images

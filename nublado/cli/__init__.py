@@ -16,8 +16,13 @@ __all__ = ["main"]
 
 COMMANDS = {
     "check-config": "Check configuration files, and report all of their problems.",
+    "completion": "Print a script for shell completion.",
     "demo": "Spawn a lab on an embedded cluster, and show how it comes up.",
+    "images": "Show what the source of images has, and what comes of it.",
+    "openapi": "Print the description of the API.",
+    "render": "Print the objects that a spawn would create.",
     "sandbox": "Run an embedded cluster and what else surrounds labs.",
+    "tags": "Show what the service makes of tags.",
     "version": "Print the version of Nublado.",
 }
 """Subcommands and what they do.
@@ -64,6 +69,7 @@ class LazyGroup(click.Group):
     epilog="""\b
     Examples:
       nublado check-config /etc/nublado/config.yaml
+      nublado render --config config.yaml --user user.json --spec spec.json
       nublado sandbox
       nublado demo --exit
     """,

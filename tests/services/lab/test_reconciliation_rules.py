@@ -183,6 +183,35 @@ def test_ended_labs_are_removed(cluster: Cluster) -> None:
     assert not cluster.namespaces()
 
 
+def test_a_namespace_that_does_not_go_away_is_reported(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{PREFIX}-rachel"
+    cluster.service().spawn("rachel")
+
+    def hold(sandbox: Sandbox) -> None:
+        metadata = {"name": "x", "namespace": name, "finalizers": ["example.org/x"]}
+        sandbox.store.create("ConfigMap", {"metadata": metadata})
+        sandbox.store.delete("Namespace", None, name)
+
+    def age(obj: JSON) -> None:
+        obj["metadata"]["deletionTimestamp"] = "2020-01-01T00:00:00Z"
+
+    def conditions(sandbox: Sandbox) -> Any:
+        return sandbox.store.get("Namespace", None, name)["status"].get("conditions")
+
+    cluster.call(hold)
+    wait_for(lambda: cluster.call(conditions))
+    service = cluster.service()
+    service.reconciler.reconcile()
+    assert "Namespace does not go away" not in capsys.readouterr().out
+    cluster.call(lambda sandbox: sandbox.store.mutate("Namespace", None, name, age))
+    service.reconciler.reconcile()
+    told = capsys.readouterr().out
+    assert "Namespace does not go away" in told
+    assert "example.org/x in 1 resource instances" in told
+
+
 def test_an_operation_in_progress_is_left_alone(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nublado.cli import main
+from tests.cluster import CONFIG, Cluster
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    with Cluster() as cluster:
+        yield cluster.registry
+
+
+def run(registry: str, *arguments: str) -> tuple[int, str, str]:
+    environ = {"NUBLADO_REGISTRY_MIRRORS": f"registry.example.org={registry}"}
+    result = CliRunner().invoke(main, [*arguments], env=environ)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_images_of_a_source(registry: str) -> None:
+    code, output, _ = run(registry, "images", "--config", str(CONFIG), "--json")
+    assert code == 0
+    shown = json.loads(output)
+    assert shown["menu"][0]["tag"] == "recommended"
+    assert shown["menu"][0]["reference"] == shown["recommended"]["reference"]
+    prepulled = {image["tag"] for image in shown["prepull"]}
+    assert {image["tag"] for image in shown["menu"][1:]} <= prepulled
+    assert len(shown["all"]) > len(shown["prepull"]) > 1
+
+
+def test_images_for_people(registry: str) -> None:
+    code, output, _ = run(registry, "images", "--config", str(CONFIG))
+    assert code == 0
+    lines = output.splitlines()
+    assert lines[0] == "Would be prepulled:"
+    assert lines[lines.index("The menu would show:") + 1].endswith("(recommended)")
+
+
+def test_a_source_that_is_away() -> None:
+    code, output, error = run(
+        "http://127.0.0.1:9", "images", "--config", str(CONFIG), "--json"
+    )
+    assert code == 1
+    assert output == ""
+    assert "registry.example.org/sciplat/lab" in error
+
+
+def test_a_lab_with_an_image_of_the_source(registry: str, tmp_path: Path) -> None:
+    user = tmp_path / "user.json"
+    user.write_text('{"username": "rachel", "uid": 1, "gid": 1}')
+    spec = tmp_path / "spec.json"
+    env = {"JUPYTERHUB_SERVICE_PREFIX": "/nb/user/rachel/"}
+    options = {"image_class": "recommended", "size": "small"}
+    spec.write_text(json.dumps({"options": options, "env": env}))
+    code, output, _ = run(
+        registry,
+        "render",
+        "--json",
+        *("--config", str(CONFIG)),
+        *("--user", str(user)),
+        *("--spec", str(spec)),
+    )
+    assert code == 0
+    image = json.loads(output)[-1]["spec"]["containers"][0]["image"]
+    assert image.startswith("registry.example.org/sciplat/lab:recommended@sha256:")
