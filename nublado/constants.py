@@ -28,6 +28,7 @@ __all__ = [
     "LIMIT_TO_REQUEST_RATIO",
     "MAX_BODY_BYTES",
     "MEMORY_TO_TMP_RATIO",
+    "PATH_PREFIX",
     "PREPULL_POD_TIMEOUT",
     "RESERVED_ENV",
     "RESERVED_ENV_PREFIX",
@@ -55,6 +56,9 @@ ARGO_CD_ANNOTATIONS = {
 ANNOTATION_USER_GROUPS = "nublado.lsst.io/user-groups"
 ANNOTATION_USER_NAME = "nublado.lsst.io/user-name"
 ANNOTATION_SPAWN = "nublado.lsst.io/spawn"
+
+PATH_PREFIX = "/nublado"
+"""Prefix of paths, unless it is configured."""
 
 FILES_PREFIX = "/files"
 """Where the page of file servers is, unless it is configured."""

@@ -12,6 +12,7 @@ from nublado.config import load
 from nublado.config.model import Config
 from nublado.constants import CONFIG_PATH, FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import Environment, ProcessContext
+from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
 from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
@@ -21,7 +22,7 @@ from nublado.handlers.labs import labs
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.logging import configure_logging, log_uncaught_exceptions
 
-__all__ = ["create_app", "load_configuration"]
+__all__ = ["create_app", "load_configuration", "register_routes"]
 
 _TRUSTED_PROXIES = (
     "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7"
@@ -51,14 +52,12 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.extensions["nublado"] = context
     register_request_hooks(app)
     register_error_handlers(app)
-    prefix = context.config.path_prefix
-    app.register_blueprint(probes)
-    app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, images, form, fileservers):
-        app.register_blueprint(routes, url_prefix=f"{prefix}{routes.url_prefix}")
     fileserver = context.config.fileserver
-    files_prefix = fileserver.path_prefix if fileserver else FILES_PREFIX
-    app.register_blueprint(files, url_prefix=files_prefix)
+    register_routes(
+        app,
+        context.config.path_prefix,
+        fileserver.path_prefix if fileserver else FILES_PREFIX,
+    )
     networks = os.environ.get("NUBLADO_TRUSTED_PROXIES") or _TRUSTED_PROXIES
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
         app.wsgi_app,
@@ -66,6 +65,26 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     )
     context.start()
     return app
+
+
+def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
+    """Give an application all routes.
+
+    Parameters
+    ----------
+    app
+        The application.
+    prefix
+        Prefix of all paths but those of probes.
+    files_prefix
+        Prefix of the page of file servers.
+    """
+    app.register_blueprint(probes)
+    app.register_blueprint(index, url_prefix=prefix)
+    for routes in (labs, images, form, fileservers, docs):
+        below = routes.url_prefix or ""
+        app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
+    app.register_blueprint(files, url_prefix=files_prefix)
 
 
 def load_configuration() -> Config:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from nublado.constants import FILES_PREFIX
+from nublado.constants import FILES_PREFIX, PATH_PREFIX
 from nublado.models.domain.kubernetes import JSON
 
 __all__ = [
@@ -340,5 +340,5 @@ class Config:
     log_level: str = "INFO"
     profile: Profile = Profile.PRODUCTION
     name: str = "Nublado"
-    path_prefix: str = "/nublado"
+    path_prefix: str = PATH_PREFIX
     metadata_path: Path = Path("/etc/podinfo")

@@ -14,8 +14,9 @@ from nublado.exceptions import (
 )
 from nublado.handlers.context import alerts
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.v1.common import dump_error
 
-__all__ = ["register_error_handlers"]
+__all__ = ["problems_of", "register_error_handlers"]
 
 _FRAMEWORK_ERRORS = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -33,22 +34,28 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _internal_error)
 
 
-def _client_error(error: ClientRequestError) -> Response:
+def problems_of(error: ClientRequestError | ValidationProblemsError) -> list[JSON]:
+    """Tell what is answered to a request that has raised an error."""
+    if isinstance(error, ValidationProblemsError):
+        return [
+            {"type": p.type, "msg": p.message, "loc": list(p.location)}
+            for p in error.problems
+        ]
     problem: JSON = {"type": error.error, "msg": str(error)}
     if error.location is not None:
-        problem["loc"] = error.location
-    response = _answer(error.status, problem)
+        problem["loc"] = list(error.location)
+    return [problem]
+
+
+def _client_error(error: ClientRequestError) -> Response:
+    response = _answer(error.status, *problems_of(error))
     if isinstance(error, ServiceUnavailableError):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
 def _validation_error(error: ValidationProblemsError) -> Response:
-    problems = [
-        {"type": p.type, "msg": p.message, "loc": list(p.location)}
-        for p in error.problems
-    ]
-    return _answer(error.status, *problems)
+    return _answer(error.status, *problems_of(error))
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -70,6 +77,6 @@ def _internal_error(error: Exception) -> Response:
 
 
 def _answer(status: int, *problems: JSON) -> Response:
-    response = jsonify({"detail": list(problems)})
+    response = jsonify(dump_error(list(problems)))
     response.status_code = status
     return response

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-import secrets
+from http import HTTPStatus
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, jsonify
 
-from nublado.exceptions import NotSupportedError, UnknownUserError
+from nublado.exceptions import (
+    FileserverCreationError,
+    FileserverDeletionError,
+    InvalidTokenError,
+    NotSupportedError,
+    UnknownUserError,
+)
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
     check_username,
     process,
 )
+from nublado.handlers.describe import (
+    MISSING_HEADER,
+    NOT_MINE,
+    UNKNOWN_USER,
+    USERNAMES,
+    WRONG_USERNAME,
+    Answer,
+    Caller,
+    describe,
+)
+from nublado.handlers.page import render_page
+from nublado.models.v1.common import FileserverStatusSchema
 from nublado.services.fileserver import FileserverManager
 from nublado.units import seconds_to_text
 
@@ -22,23 +40,48 @@ fileservers = Blueprint("fileservers", __name__, url_prefix="/fileserver/v1")
 files = Blueprint("files", __name__)
 
 
+_RUNNING = Answer(
+    "It is running", schema=FileserverStatusSchema, example={"running": True}
+)
+
+
 @fileservers.get("/users")
+@describe(
+    Caller.ADMIN,
+    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    errors=[NotSupportedError()],
+)
 def list_fileservers() -> Response:
     """Usernames of those whose file server is running."""
     return jsonify(_manager().running())
 
 
 @fileservers.get("/users/<username>")
+@describe(
+    Caller.ADMIN,
+    _RUNNING,
+    errors=[UNKNOWN_USER, NotSupportedError(), WRONG_USERNAME],
+)
 def get_fileserver(username: str) -> Response:
     """Whether a user's file server is running."""
     manager = _manager()
     check_username(username)
     if not manager.is_running(username):
         raise UnknownUserError(username, ("path", "username"))
-    return jsonify({"running": True})
+    return jsonify(FileserverStatusSchema().dump({"running": True}))
 
 
 @fileservers.delete("/users/<username>")
+@describe(
+    Caller.ADMIN,
+    Answer("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    errors=[
+        UNKNOWN_USER,
+        NotSupportedError(),
+        WRONG_USERNAME,
+        FileserverDeletionError("Error deleting object"),
+    ],
+)
 def delete_fileserver(username: str) -> Response:
     """Delete a file server, and answer once it is gone."""
     manager = _manager()
@@ -51,38 +94,50 @@ def delete_fileserver(username: str) -> Response:
 
 
 @fileservers.get("/user-status")
+@describe(
+    Caller.USER,
+    _RUNNING,
+    errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
+    needs_user=True,
+)
 def user_status() -> Response:
     """Whether the caller's own file server is running."""
     manager = _manager()
     username = authenticated_username()
     if not manager.is_running(username):
         raise UnknownUserError(username)
-    return jsonify({"running": True})
+    return jsonify(FileserverStatusSchema().dump({"running": True}))
 
 
 @files.get("")
+@describe(
+    Caller.USER,
+    Answer("The page that explains it", media_type="text/html"),
+    errors=[
+        InvalidTokenError(),
+        NOT_MINE,
+        NotSupportedError(),
+        MISSING_HEADER,
+        FileserverCreationError("File server did not start"),
+    ],
+    needs_user=True,
+    needs_token=True,
+)
 @files.get("/<path:_path>")
 def landing(_path: str = "") -> Response:
     """Start the caller's file server, and explain how to use it."""
     manager = _manager()
     user = authenticated_user()
     manager.create(user.info)
-    nonce = secrets.token_urlsafe(16)
     config = process().config.fileserver
     assert config is not None  # noqa: S101
-    page = render_template(
+    return render_page(
         "files.html",
         username=user.username,
         url=manager.url(user.username),
         tokens_url=f"{process().environment.external_url}/auth/tokens",
         idle=seconds_to_text(config.idle_timeout),
-        nonce=nonce,
     )
-    response = Response(page, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'"
-    )
-    return response
 
 
 def _manager() -> FileserverManager:

@@ -6,7 +6,15 @@ from flask import Blueprint, Response, render_template, send_from_directory, url
 
 from nublado import __version__
 from nublado.constants import DROPDOWN_SENTINEL
+from nublado.exceptions import InvalidTokenError
 from nublado.handlers.context import authenticated_user, process
+from nublado.handlers.describe import (
+    MISSING_HEADER,
+    NOT_MINE,
+    Answer,
+    Caller,
+    describe,
+)
 
 __all__ = ["form"]
 
@@ -18,6 +26,13 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
 
 
 @form.get("/<username>")
+@describe(
+    Caller.USER,
+    Answer("The form, for a page of JupyterHub", media_type="text/html"),
+    errors=[InvalidTokenError(), NOT_MINE, MISSING_HEADER],
+    needs_user=True,
+    needs_token=True,
+)
 def lab_form(username: str) -> Response:
     """Form of a user."""
     user = authenticated_user(username)

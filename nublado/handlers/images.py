@@ -5,7 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from nublado.handlers.context import process
-from nublado.models.v1.images import dump_images, dump_prepulls
+from nublado.handlers.describe import Answer, Caller, describe
+from nublado.models.v1.images import (
+    KnownImagesSchema,
+    PrepullStatusSchema,
+    dump_images,
+    dump_prepulls,
+)
 
 __all__ = ["images"]
 
@@ -13,12 +19,14 @@ images = Blueprint("images", __name__, url_prefix="/spawner/v1")
 
 
 @images.get("/images")
+@describe(Caller.ADMIN, Answer("Images", schema=KnownImagesSchema))
 def list_images() -> Response:
     """All known images, and what stands out among them."""
     return jsonify(dump_images(process().images.images()))
 
 
 @images.get("/prepulls")
+@describe(Caller.ADMIN, Answer("Prepulls", schema=PrepullStatusSchema))
 def list_prepulls() -> Response:
     """What has been prepulled, and what has not."""
     status = process().images.prepulls()

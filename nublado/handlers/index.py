@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
+from http import HTTPStatus
 from importlib.metadata import metadata
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from nublado import __version__
 from nublado.handlers.context import process
+from nublado.handlers.describe import Answer, Caller, describe
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.v1.common import (
+    MetadataAnswerSchema,
+    MetadataSchema,
+    ProbeSchema,
+)
 
 __all__ = ["index", "probes"]
 
@@ -17,25 +25,43 @@ probes = Blueprint("probes", __name__)
 index = Blueprint("index", __name__)
 
 
+_PROBE_ANSWERS = (
+    Answer("All is well", schema=ProbeSchema, example={"status": "ok", "problems": []}),
+    Answer(
+        "Something is wrong",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        schema=ProbeSchema,
+        example={"status": "failed", "problems": ["starting"]},
+    ),
+)
+_METADATA = {"name": "nublado", "version": __version__}
+
+
 @probes.get("/")
+@describe(
+    Caller.ANYONE, Answer("The application", schema=MetadataSchema, example=_METADATA)
+)
 def root() -> Response:
     """Application metadata, for probes and whoever looks from the cluster."""
-    return jsonify(_metadata())
+    return jsonify(MetadataSchema().dump(_metadata()))
 
 
 @probes.get("/healthz")
+@describe(Caller.ANYONE, *_PROBE_ANSWERS)
 def healthz() -> Response:
     """Whether the process works; if not, it has to be restarted."""
     return _probe(process().unhealthy())
 
 
 @probes.get("/readyz")
+@describe(Caller.ANYONE, *_PROBE_ANSWERS)
 def readyz() -> Response:
     """Whether the process may be sent requests."""
     return _probe(process().unready())
 
 
 @probes.get("/metrics")
+@describe(Caller.ANYONE, Answer("Metrics", media_type="text/plain"))
 def metrics() -> Response:
     """Metrics in the format of Prometheus."""
     return Response(
@@ -44,13 +70,20 @@ def metrics() -> Response:
 
 
 @index.get("")
+@describe(
+    Caller.ANYONE,
+    Answer(
+        "The application", schema=MetadataAnswerSchema, example={"metadata": _METADATA}
+    ),
+)
 def external_root() -> Response:
     """Application metadata, for whoever looks from outside."""
-    return jsonify({"metadata": _metadata()})
+    return jsonify(MetadataAnswerSchema().dump({"metadata": _metadata()}))
 
 
 def _probe(problems: list[str]) -> Response:
-    response = jsonify({"status": "failed" if problems else "ok", "problems": problems})
+    status = "failed" if problems else "ok"
+    response = jsonify(ProbeSchema().dump({"status": status, "problems": problems}))
     response.status_code = 503 if problems else 200
     return response
 

@@ -22,6 +22,7 @@ __all__ = [
     "Environment",
     "FormBoolean",
     "FormString",
+    "describe_form_field",
     "validation_problems",
 ]
 
@@ -52,7 +53,10 @@ _SERVICE_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
 _ENV_NAME = re.compile(r"(?!\.\.?$|\.\.)[-._a-zA-Z0-9]{1,253}", re.ASCII)
 """Keys that a config map may have."""
 
-_URL_PATH = re.compile(r"/[^\x00-\x20?#\\\x7f-\U0010ffff]*")
+_ANY_CASE_BOOLEAN = "^(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"
+
+_URL_PATH = re.compile(r"/[!\"$->@-\[\]-~]*")
+"""A path in visible ASCII, without query, fragment and backslashes."""
 
 
 def validation_problems(
@@ -89,6 +93,10 @@ def _flatten(
 class _FormField(fields.Field[Any]):
     """One element of a form, which may come as a list of one."""
 
+    def one_of_them(self) -> dict[str, Any]:
+        """JSON schema of that one element."""
+        raise NotImplementedError
+
     def deserialize(
         self,
         value: Any,
@@ -108,6 +116,11 @@ class _FormField(fields.Field[Any]):
 class FormString(_FormField, fields.String):
     """Text from a form."""
 
+    def one_of_them(self) -> dict[str, Any]:
+        """JSON schema of the text."""
+        choices = [c for v in self.validators for c in getattr(v, "choices", ())]
+        return {"type": "string", **({"enum": choices} if choices else {})}
+
     default_error_messages = {"required": REQUIRED, "invalid": NOT_A_STRING}
 
     def _deserialize(self, *args: Any, **kwargs: Any) -> str:
@@ -119,6 +132,15 @@ class FormString(_FormField, fields.String):
 
 class FormBoolean(_FormField, fields.Boolean):
     """A switch in a form: a boolean, or the name of one in any case."""
+
+    def one_of_them(self) -> dict[str, Any]:
+        """JSON schema of the switch."""
+        return {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "string", "pattern": _ANY_CASE_BOOLEAN},
+            ]
+        }
 
     default_error_messages = {"invalid": NOT_A_BOOLEAN}
 
@@ -155,6 +177,42 @@ class Environment(fields.Dict):
         if size > MAX_ENV_BYTES:
             raise ValidationError(f"Larger than {MAX_ENV_BYTES} bytes")
         return value
+
+
+def describe_form_field(field: fields.Field[Any]) -> dict[str, Any]:
+    """Say in JSON schema what a field of this module takes.
+
+    Parameters
+    ----------
+    field
+        A field; there is nothing to say of those that are not of this module.
+
+    References
+    ----------
+    https://json-schema.org/draft/2020-12
+    """
+    if isinstance(field, Environment):
+        return {
+            "type": "object",
+            "required": [_SERVICE_PREFIX],
+            "properties": {
+                _SERVICE_PREFIX: {"type": "string", "pattern": _anchored(_URL_PATH)}
+            },
+            "propertyNames": {"pattern": _anchored(_ENV_NAME)},
+            "additionalProperties": {"type": "string", "pattern": r"^[^\u0000]*$"},
+        }
+    if not isinstance(field, _FormField):
+        return {}
+    one = field.one_of_them()
+    few = {"type": "array", "items": one, "maxItems": 1}
+    if field.required:
+        return {"anyOf": [one, {**few, "minItems": 1}]}
+    return {"anyOf": [one, few, {"type": "null"}]}
+
+
+def _anchored(pattern: re.Pattern[str]) -> str:
+    """Make of a pattern for whole texts one for JSON schema, which searches."""
+    return f"^(?:{pattern.pattern})$"
 
 
 def _wrong_with(name: str, value: object) -> str | None:

@@ -14,7 +14,12 @@ from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage
 
-__all__ = ["dump_images", "dump_prepulls"]
+__all__ = [
+    "KnownImagesSchema",
+    "PrepullStatusSchema",
+    "dump_images",
+    "dump_prepulls",
+]
 
 
 class _WithoutNoneSchema(Schema):

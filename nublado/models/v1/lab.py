@@ -68,6 +68,12 @@ class _RequestSchema(Schema):
 
 
 class _Size(FormString):
+    """The name of a size, in any case."""
+
+    def one_of_them(self) -> JSON:
+        names = [*SIZE_NAMES, *(name.title() for name in SIZE_NAMES)]
+        return {"type": "string", "enum": names}
+
     def _deserialize(self, *args: Any, **kwargs: Any) -> str:
         return super()._deserialize(*args, **kwargs).lower()
 

@@ -1,0 +1,151 @@
+"""What a route says of itself, for the description of the API.
+
+The words come from the docstring of the handler; what is said here is what
+code alone does not tell. Errors are given as the exceptions that the handler
+lets out, so that the description shows what would really be answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+from marshmallow import Schema
+
+from nublado.exceptions import (
+    ClientRequestError,
+    PermissionDeniedError,
+    UnknownUserError,
+    ValidationProblem,
+    ValidationProblemsError,
+)
+from nublado.models.domain.kubernetes import JSON
+
+__all__ = [
+    "MISSING_HEADER",
+    "NOT_MINE",
+    "UNKNOWN_USER",
+    "USERNAMES",
+    "WRONG_USERNAME",
+    "Answer",
+    "Caller",
+    "Description",
+    "describe",
+    "description_of",
+]
+
+RequestError = ClientRequestError | ValidationProblemsError
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Caller(StrEnum):
+    """Who may call a route, as the ingress decides."""
+
+    ANYONE = "anyone"
+    HUB = "JupyterHub"
+    USER = "the user"
+    ADMIN = "operators"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route answers when all is well.
+
+    Parameters
+    ----------
+    description
+        In words.
+    status
+        HTTP status.
+    schema
+        Schema of the JSON; a JSON schema where there is no other.
+    many
+        Whether it is a list of that.
+    media_type
+        Type of what is not JSON; None if there is no body at all.
+    headers
+        Headers that the answer has, and what they tell.
+    example
+        What an answer may look like.
+    links
+        Operations that make sense next, for the same user.
+    """
+
+    description: str
+    status: HTTPStatus = HTTPStatus.OK
+    schema: type[Schema] | JSON | None = None
+    many: bool = False
+    media_type: str | None = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    example: Any = None
+    links: Sequence[str] = ()
+
+
+USERNAMES: JSON = {"type": "array", "items": {"type": "string"}}
+"""JSON schema of a list of usernames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that is said of a route besides its docstring.
+
+    Parameters
+    ----------
+    caller
+        Who may call it.
+    answers
+        What it answers when all is well.
+    errors
+        Examples of what it answers else.
+    body
+        Schema of the body that it takes, and an example of one.
+    needs_user
+        Whether it takes the name of the user from the ingress.
+    needs_token
+        Whether it takes their token as well.
+    resumes
+        Whether it takes up where an earlier answer stopped.
+    """
+
+    caller: Caller
+    answers: Sequence[Answer]
+    errors: Sequence[RequestError] = ()
+    body: tuple[type[Schema], JSON] | None = None
+    needs_user: bool = False
+    needs_token: bool = False
+    resumes: bool = False
+
+
+UNKNOWN_USER = UnknownUserError("rachel", ("path", "username"))
+WRONG_USERNAME = ValidationProblemsError(
+    [ValidationProblem("value_error", "Not a valid username", ("path", "username"))]
+)
+NOT_MINE = PermissionDeniedError()
+MISSING_HEADER = ValidationProblemsError(
+    [
+        ValidationProblem(
+            "missing", "Header is required", ("header", "x-auth-request-user")
+        )
+    ]
+)
+
+_ATTRIBUTE = "_nublado_description"
+
+
+def describe(caller: Caller, *answers: Answer, **said: Any) -> Callable[[View], View]:
+    """Attach a description to a handler; see `Description`."""
+    description = Description(caller, answers, **said)
+
+    def attach(view: View) -> View:
+        setattr(view, _ATTRIBUTE, description)
+        return view
+
+    return attach
+
+
+def description_of(view: Callable[..., Any]) -> Description | None:
+    """Find the description of a handler."""
+    return cast("Description | None", getattr(view, _ATTRIBUTE, None))
