@@ -33,6 +33,7 @@ __all__ = [
     "RESERVED_ENV",
     "RESERVED_ENV_PREFIX",
     "RESERVED_PATHS",
+    "SERVICE_PREFIX",
     "SIZE_NAMES",
     "USERNAME_PATTERN",
 ]
@@ -59,6 +60,9 @@ ANNOTATION_SPAWN = "nublado.lsst.io/spawn"
 
 PATH_PREFIX = "/nublado"
 """Prefix of paths, unless it is configured."""
+
+SERVICE_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
+"""Variable with the path at which JupyterHub serves a lab."""
 
 FILES_PREFIX = "/files"
 """Where the page of file servers is, unless it is configured."""

@@ -7,10 +7,11 @@ builder returns is byte for byte what is sent.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["JSON", "PodPhase", "name_of", "namespace_of", "uid_of"]
+__all__ = ["JSON", "PodPhase", "created_at", "name_of", "namespace_of", "uid_of"]
 
 JSON = dict[str, Any]
 """A JSON object in Kubernetes' spelling."""
@@ -35,6 +36,14 @@ def namespace_of(obj: JSON) -> str | None:
     """Namespace of an object; None for those of the cluster."""
     namespace = obj["metadata"].get("namespace")
     return None if namespace is None else str(namespace)
+
+
+def created_at(obj: JSON) -> datetime | None:
+    """When Kubernetes created an object; None where it does not say so."""
+    try:
+        return datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def uid_of(obj: JSON) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from nublado.models.domain.gafaelfawr import UserInfo
@@ -83,7 +84,8 @@ class LabState:
     """A lab as it is at one moment.
 
     ``internal_url`` is None where there is nothing to connect to; ``quota``
-    is None where the namespace has none.
+    is None where the namespace has none. ``path`` is where its user finds it on
+    the platform, and ``created`` when it was asked for; None where unknown.
     """
 
     user: LabUser
@@ -92,6 +94,8 @@ class LabState:
     internal_url: str | None
     resources: LabResources
     quota: ResourceQuantity | None = None
+    path: str | None = None
+    created: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

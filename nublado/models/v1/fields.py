@@ -12,6 +12,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, missing
 
+from nublado.constants import SERVICE_PREFIX
 from nublado.exceptions import ValidationProblem, ValidationProblemsError
 
 __all__ = [
@@ -47,8 +48,6 @@ _TYPES = {
 
 _MAX_PROBLEMS = 50
 """How many problems are reported at once."""
-
-_SERVICE_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
 
 _ENV_NAME = re.compile(r"(?!\.\.?$|\.\.)[-._a-zA-Z0-9]{1,253}", re.ASCII)
 """Keys that a config map may have."""
@@ -169,8 +168,8 @@ class Environment(fields.Dict):
             raise self.make_error("invalid")
         checked = {name: _wrong_with(name, text) for name, text in value.items()}
         wrong = {name: [text] for name, text in checked.items() if text}
-        if _SERVICE_PREFIX not in value:
-            wrong[_SERVICE_PREFIX] = [REQUIRED]
+        if SERVICE_PREFIX not in value:
+            wrong[SERVICE_PREFIX] = [REQUIRED]
         if wrong:
             raise ValidationError(wrong)
         size = sum(len(n) + len(text.encode()) for n, text in value.items())
@@ -194,9 +193,9 @@ def describe_form_field(field: fields.Field[Any]) -> dict[str, Any]:
     if isinstance(field, Environment):
         return {
             "type": "object",
-            "required": [_SERVICE_PREFIX],
+            "required": [SERVICE_PREFIX],
             "properties": {
-                _SERVICE_PREFIX: {"type": "string", "pattern": _anchored(_URL_PATH)}
+                SERVICE_PREFIX: {"type": "string", "pattern": _anchored(_URL_PATH)}
             },
             "propertyNames": {"pattern": _anchored(_ENV_NAME)},
             "additionalProperties": {"type": "string", "pattern": r"^[^\u0000]*$"},
@@ -225,7 +224,7 @@ def _wrong_with(name: str, value: object) -> str | None:
         return "Contains what an environment variable cannot hold"
     if len(value.encode()) > MAX_ENV_VALUE_BYTES:
         return f"Larger than {MAX_ENV_VALUE_BYTES} bytes"
-    if name == _SERVICE_PREFIX and not _URL_PATH.fullmatch(value):
+    if name == SERVICE_PREFIX and not _URL_PATH.fullmatch(value):
         return "Not an absolute path"
     return None
 

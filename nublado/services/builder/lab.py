@@ -7,8 +7,10 @@ same input gives the same objects, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from nublado.config.model import LabConfig, LabSizeDefinition
+from nublado.constants import SERVICE_PREFIX
 from nublado.exceptions import InsufficientQuotaError, InvalidLabSizeError
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo
 from nublado.models.domain.image import ResolvedImage
@@ -78,9 +80,20 @@ class LabBuilder:
             )
 
     def pending_state(
-        self, user: UserInfo, spec: LabSpecification, image: ResolvedImage
+        self,
+        user: UserInfo,
+        spec: LabSpecification,
+        image: ResolvedImage,
+        now: datetime | None = None,
     ) -> LabState:
         """State of a lab of which nothing has been made yet.
+
+        Parameters
+        ----------
+        user, spec, image
+            Who wants which lab.
+        now
+            When it was asked for.
 
         Raises
         ------
@@ -95,6 +108,8 @@ class LabBuilder:
             internal_url=None,
             resources=lab_resources(ResourceQuantity(size.cpu, size.memory)),
             quota=quota_of(user),
+            path=spec.env.get(SERVICE_PREFIX),
+            created=now,
         )
 
     def build(

@@ -11,10 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from nublado.config.model import LabConfig
-from nublado.constants import ANNOTATION_USER_GROUPS, ANNOTATION_USER_NAME
+from nublado.constants import (
+    ANNOTATION_USER_GROUPS,
+    ANNOTATION_USER_NAME,
+    SERVICE_PREFIX,
+)
 from nublado.exceptions import MalformedLabError
 from nublado.models.domain.gafaelfawr import Group, NotebookQuota, UserInfo
-from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.kubernetes import JSON, created_at
 from nublado.models.domain.lab import (
     LabObjectNames,
     LabOptions,
@@ -32,7 +36,6 @@ from nublado.services.builder.quantity import parse_quantity
 __all__ = ["internal_url", "rebuild_state"]
 
 _CUSTOM_SIZE = "custom"
-_SERVICE_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
 
 
 def internal_url(names: LabObjectNames, env: Mapping[str, str]) -> str | None:
@@ -46,7 +49,7 @@ def internal_url(names: LabObjectNames, env: Mapping[str, str]) -> str | None:
         Environment of the lab; where it lacks the path at which the lab
         serves, the answer is None.
     """
-    prefix = env.get(_SERVICE_PREFIX)
+    prefix = env.get(SERVICE_PREFIX)
     if prefix is None:
         return None
     return f"http://{names.service}.{names.namespace}:{LAB_PORT}{prefix}"
@@ -100,6 +103,8 @@ def rebuild_state(
         internal_url=None if terminating else internal_url(names, env),
         resources=resources,
         quota=limit,
+        path=env.get(SERVICE_PREFIX),
+        created=created_at(pod),
     )
 
 

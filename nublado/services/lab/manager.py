@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 
@@ -136,10 +137,20 @@ class LabManager:
         UnknownUserError
             Raised if no operation ever began.
         """
+        return self.newest_operation(username).events
+
+    def newest_operation(self, username: str) -> Operation:
+        """The newest operation of a user, which may be over.
+
+        Raises
+        ------
+        UnknownUserError
+            Raised if no operation ever began.
+        """
         record = self.table.get(username)
-        if record is None or record.events is None:
+        if record is None or record.newest is None:
             raise UnknownUserError(username)
-        return record.events
+        return record.newest
 
     def create(self, user: GafaelfawrUser, specification: LabSpecification) -> None:
         """Accept a request for a lab; the lab is then made in the background.
@@ -152,7 +163,9 @@ class LabManager:
         username = user.username
         image = self._images.resolve(specification.image)
         self._builder.check_quota(user.info, specification.size)
-        state = self._builder.pending_state(user.info, specification, image)
+        state = self._builder.pending_state(
+            user.info, specification, image, datetime.now(UTC)
+        )
         names = self._builder.names(username)
         url = internal_url(names, specification.env)
         request = SpawnRequest(user, specification, image, url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
@@ -34,6 +35,21 @@ class Operation:
         Whose lab it is.
     resumable
         Whether another process could go on with it as it is.
+
+    Attributes
+    ----------
+    events
+        What happens in it.
+    started
+        When it began (seconds since the epoch).
+    succeeded
+        Whether it has come to a good end.
+    cancelled
+        Whether a deletion was asked for meanwhile.
+    abandoned
+        Whether it is left to the next process.
+    cancels
+        For a deletion: whether it cut off a spawn.
     """
 
     def __init__(
@@ -43,9 +59,11 @@ class Operation:
         self.username = username
         self.events = EventLog()
         self.cancellation = Cancellation()
+        self.started = time.time()
         self.succeeded = False
         self.cancelled = False
         self.abandoned = False
+        self.cancels = False
         self._resumable = resumable
         self._lock = threading.Lock()
         self._ended = threading.Event()

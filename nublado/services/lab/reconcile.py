@@ -14,10 +14,9 @@ from datetime import datetime
 import structlog
 
 from nublado.config.model import LabConfig
-from nublado.constants import ANNOTATION_SPAWN
-from nublado.events import EventLog
+from nublado.constants import ANNOTATION_SPAWN, SERVICE_PREFIX
 from nublado.exceptions import MalformedLabError
-from nublado.models.domain.kubernetes import JSON, name_of, uid_of
+from nublado.models.domain.kubernetes import JSON, created_at, name_of, uid_of
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.alerts import Alerts
@@ -129,7 +128,7 @@ class LabReconciler:
         elif state.status is LabStatus.PENDING:
             self._monitor(lab, pod, state, record, seen)
         elif record.adopt(state, uid_of(pod), seen):
-            record.recall(_events_of_running(lab.username))
+            record.recall(_finished_spawn(lab.username, state))
 
     def _monitor(
         self,
@@ -173,7 +172,7 @@ class LabReconciler:
             self._remove(record, seen)
             raise
         env = env_config_map.get("data") or {}
-        state = _pending_state(spawn, env)
+        state = _pending_state(spawn, env, created_at(lab.namespace))
         url = internal_url(self._builder.names(lab.username), env)
         operation = Operation(OperationKind.SPAWN, lab.username)
         if not record.begin_monitor(operation, state, seen):
@@ -226,7 +225,9 @@ class LabReconciler:
                     self._log.warning("Lab is gone", user=username)
 
 
-def _pending_state(spawn: SpawnRecord, env: Mapping[str, str]) -> LabState:
+def _pending_state(
+    spawn: SpawnRecord, env: Mapping[str, str], created: datetime | None
+) -> LabState:
     return LabState(
         user=spawn.user,
         options=spawn.options,
@@ -234,14 +235,19 @@ def _pending_state(spawn: SpawnRecord, env: Mapping[str, str]) -> LabState:
         internal_url=None,
         resources=resources_of_environment(env),
         quota=quota_of(spawn.user),
+        path=env.get(SERVICE_PREFIX),
+        created=created,
     )
 
 
-def _events_of_running(username: str) -> EventLog:
-    """Make the events that tell a listener who reconnects that all is well."""
-    events = EventLog()
-    events.complete(f"Lab Kubernetes pod started for {username}")
-    return events
+def _finished_spawn(username: str, state: LabState) -> Operation:
+    """Make the spawn that tells a listener who reconnects that all is well."""
+    operation = Operation(OperationKind.SPAWN, username)
+    operation.events.complete(f"Lab Kubernetes pod started for {username}")
+    if state.created is not None:
+        operation.started = state.created.timestamp()
+    operation.end()
+    return operation
 
 
 def _age(obj: JSON) -> float:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nublado.events import EventLog
 from nublado.exceptions import (
     LabExistsError,
     OperationInProgressError,
@@ -39,7 +38,7 @@ class LabRecord:
         self._lock = threading.Lock()
         self._state: LabState | None = None
         self._operation: Operation | None = None
-        self._events: EventLog | None = None
+        self._newest: Operation | None = None
         self._pod_uid: str | None = None
         self._observed: Observation | None = None
         self._changes = 0
@@ -57,9 +56,9 @@ class LabRecord:
         return self._operation
 
     @property
-    def events(self) -> EventLog | None:
-        """Events of the newest operation; None if none ever began."""
-        return self._events
+    def newest(self) -> Operation | None:
+        """The newest operation, which may be over; None if none ever began."""
+        return self._newest
 
     @property
     def changes(self) -> int:
@@ -132,6 +131,7 @@ class LabRecord:
                 return current, None
             if self._state is None:
                 raise UnknownUserError(self.username)
+            operation.cancels = current is not None
             self._begin(operation)
             self._state = replace(
                 self._state, status=LabStatus.TERMINATING, internal_url=None
@@ -211,11 +211,11 @@ class LabRecord:
                 self._change(state)
             return True
 
-    def recall(self, events: EventLog) -> None:
+    def recall(self, operation: Operation) -> None:
         """Give listeners the events of an operation of an earlier process."""
         with self._lock:
-            if self._events is None:
-                self._events = events
+            if self._newest is None:
+                self._newest = operation
 
     # --- With the lock held ----------------------------------------------
 
@@ -227,7 +227,7 @@ class LabRecord:
 
     def _begin(self, operation: Operation) -> None:
         self._operation = operation
-        self._events = operation.events
+        self._newest = operation
         self._changes += 1
 
     def _change(self, state: LabState | None) -> None:
