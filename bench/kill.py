@@ -126,10 +126,13 @@ class _Round:
     def _count(self, ends: dict[str, str]) -> Counter[str]:
         counts = Counter(ends.values())
         counts["stuck"] = sum(end not in ("running", "gone") for end in ends.values())
-        spaces, prefix = (
-            self._objects("namespaces"),
-            self._stack.config.lab.namespace_prefix,
-        )
+        prefix = self._stack.config.lab.namespace_prefix
+        # Kubernetes itself goes on with a deletion that has begun.
+        spaces = {
+            space["metadata"]["name"]
+            for space in self._list("namespaces")
+            if "deletionTimestamp" not in space["metadata"]
+        }
         counts["orphans"] = sum(
             end == "gone" and f"{prefix}-{user}" in spaces for user, end in ends.items()
         )

@@ -19,6 +19,7 @@ from nublado.handlers.form import form
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
+from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.logging import configure_logging, log_uncaught_exceptions
 
@@ -81,7 +82,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     """
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, images, form, fileservers, docs):
+    for routes in (labs, progress, images, form, fileservers, docs):
         below = routes.url_prefix or ""
         app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
     app.register_blueprint(files, url_prefix=files_prefix)

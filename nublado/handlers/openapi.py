@@ -45,11 +45,11 @@ call which routes, and sets the headers `X-Auth-Request-User` and
 """
 _TAGS = {
     "labs": "Create, watch, delete labs",
+    "progress": "Page of a spawn",
     "form": "Spawner form",
     "images": "Images of labs",
     "fileservers": "File servers of users",
     "files": "Page of the file server",
-    "pages": "Pages for people",
     "admin": "For operators",
     "index": "The service",
     "probes": "Probes and metrics",

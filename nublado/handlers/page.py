@@ -40,7 +40,7 @@ def render_page(
     response = Response(text, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
-        " connect-src 'self'; base-uri 'none'; form-action 'none';"
+        " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none';"
         " frame-ancestors 'self'"
     )
     response.headers["Cache-Control"] = "no-store"

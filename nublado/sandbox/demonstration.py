@@ -147,7 +147,7 @@ class Demonstration:
         files = fileserver.path_prefix if fileserver else " are disabled"
         return dedent(
             f"""\
-            In a browser:   {stack.endpoints.ingress}/hub/spawn
+            In a browser:   {stack.endpoints.ingress}/nb/hub/spawn
             As the user:    curl -N {as_user} {self._lab}/events
                             curl -i {as_user} -d '{body}' {self._lab}/create
             As JupyterHub:  curl {as_hub} {self._lab}

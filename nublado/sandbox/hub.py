@@ -1,4 +1,4 @@
-"""A page like JupyterHub's, from which a user spawns a lab."""
+"""Pages like those of JupyterHub, from which a user spawns a lab and enters it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["SESSION", "Hub"]
 SESSION = web.AppKey("session", aiohttp.ClientSession)
 """Connections of the application that the page is added to."""
 
+_SPAWN = "/nb/hub/spawn"
 _POLICY = "default-src 'self'; form-action 'self'; frame-ancestors 'none'"
 _SECONDS = 30.0
 
@@ -54,8 +55,9 @@ class Hub:
 
     def add_routes(self, app: web.Application) -> None:
         """Add the page to the application of the ingress."""
-        app.router.add_get("/hub/spawn", self._show)
-        app.router.add_post("/hub/spawn", self._spawn)
+        app.router.add_get(_SPAWN, self._show)
+        app.router.add_post(_SPAWN, self._spawn)
+        app.router.add_get("/nb/user/{path:.*}", self._lab)
 
     async def _show(self, request: web.Request) -> web.Response:
         user = self._user(request)
@@ -78,12 +80,18 @@ class Hub:
                 return self._render(
                     user, error=await answer.text(), status=answer.status
                 )
-        raise web.HTTPSeeOther(f"{self._base}/user-status")
+        raise web.HTTPSeeOther(f"{self._base}/labs/{user}/progress")
+
+    async def _lab(self, request: web.Request) -> web.Response:
+        """Stand in for a lab: nothing runs in an embedded cluster."""
+        user = self._user(request)
+        text = f"This is where JupyterLab of {user} would be.\n"
+        return web.Response(text=text)
 
     def _user(self, request: web.Request) -> str:
         token = self._identify(request)
         if token is None:
-            raise web.HTTPSeeOther("/?rd=/hub/spawn")
+            raise web.HTTPSeeOther(f"/?rd={_SPAWN}")
         return token.username
 
     def _ask(

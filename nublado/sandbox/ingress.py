@@ -120,12 +120,14 @@ class Ingress:
         username = token.username if token else None
         labs = f"{self._prefix}/spawner/v1/labs/{username}"
         links = [
-            ("Spawn a lab", "/hub/spawn"),
+            ("Spawn a lab", "/nb/hub/spawn"),
+            ("The start of your lab", f"{labs}/progress"),
             ("Your lab's events", f"{labs}/events"),
             ("Your lab's state", f"{self._prefix}/spawner/v1/user-status"),
             ("All running labs (hub)", f"{self._prefix}/spawner/v1/labs"),
             ("Your files", self._files_prefix),
-            ("The service", self._prefix),
+            ("The state of the service (operators)", f"{self._prefix}/admin"),
+            ("The API", f"{self._prefix}/docs"),
         ]
         rd = request.query.get("rd", "/")
         text = self._home.render(username=username, links=links, rd=rd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -28,13 +29,20 @@ def set_quota(user: User, **quota: Any) -> None:
 
 
 def log_in(browser: Browser, user: User) -> None:
-    browser.log_in(user.stack.endpoints.ingress, user.name, "/hub/spawn")
+    browser.log_in(user.stack.endpoints.ingress, user.name, "/nb/hub/spawn")
 
 
 def spawned_image(browser: Browser) -> str:
-    browser.wait_for_path("/user-status")
-    state = json.loads(browser.find("body").text)
+    state = spawned_state(browser)
     return str(state["options"]["image"])
+
+
+def spawned_state(browser: Browser) -> dict[str, Any]:
+    browser.wait_for_path("/progress")
+    path = "/nublado/spawner/v1/user-status"
+    browser.driver.get(urljoin(browser.driver.current_url, path))
+    state: dict[str, Any] = json.loads(browser.find("body").text)
+    return state
 
 
 def test_form_has_the_fields_of_the_api(user: User) -> None:
@@ -112,7 +120,8 @@ def test_menu_image_is_spawned_from_the_page(user: User) -> None:
         browser.find("#nublado-debug").click()
         browser.find("input[type=submit]").click()
         assert spawned_image(browser) == wanted
-        assert json.loads(browser.find("body").text)["options"]["enable_debug"]
+        state = json.loads(browser.find("body").text)
+        assert state["options"]["enable_debug"]
         assert browser.complaints() == []
     wait_for(lambda: user.status == "running")
 
@@ -129,7 +138,7 @@ def test_filtered_image_is_spawned_from_the_page(user: User) -> None:
         assert status == f"1 of {everything} images"
         assert browser.find("#nublado-image-other").is_selected()
         field.send_keys(Keys.ENTER)
-        assert browser.driver.current_url.endswith("/hub/spawn")
+        assert browser.driver.current_url.endswith("/nb/hub/spawn")
         browser.find("input[type=submit]").click()
         assert ":d_2026_11_10@sha256:" in spawned_image(browser)
         assert browser.complaints() == []
@@ -153,7 +162,7 @@ def test_form_is_correct_without_scripts(user: User) -> None:
         dropdown = Select(browser.find("#nublado-dropdown"))
         dropdown.select_by_visible_text("Daily 2026_11_12")
         browser.find("input[type=submit]").click()
-        browser.wait_for_path("/user-status")
+        browser.wait_for_path("/progress")
     wait_for(lambda: user.state().status_code == 200)
     assert ":d_2026_11_12@sha256:" in user.state().json()["options"]["image"]
 

@@ -262,6 +262,11 @@ class LabTable:
         """Record of a user; None if nothing has ever been known."""
         return self._records.get(username)
 
+    def state(self, username: str) -> LabState | None:
+        """State of a user's lab; None if they have none."""
+        record = self._records.get(username)
+        return record.state if record is not None else None
+
     def get_or_add(self, username: str) -> LabRecord:
         """Record of a user, made if there is none."""
         record = self._records.get(username)

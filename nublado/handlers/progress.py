@@ -1,0 +1,61 @@
+"""The page on which users watch the start of their lab."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from flask import Blueprint, Response, request, url_for
+
+from nublado.exceptions import PermissionDeniedError, UnknownUserError
+from nublado.handlers.context import authenticated_username, process
+from nublado.handlers.describe import (
+    MISSING_HEADER,
+    NOT_MINE,
+    UNKNOWN_USER,
+    Answer,
+    Caller,
+    describe,
+)
+from nublado.handlers.page import render_page
+from nublado.services.progress import STEPS, describe_progress
+
+__all__ = ["progress"]
+
+progress = Blueprint("progress", __name__, url_prefix="/spawner/v1")
+
+
+@progress.get("/labs/<username>/progress")
+@describe(
+    Caller.USER,
+    Answer("The page", media_type="text/html"),
+    errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
+    needs_user=True,
+)
+def lab_progress(username: str) -> Response:
+    """Show how the start of a lab, or its end, goes on.
+
+    The page follows the events of the operation. Without JavaScript it tells
+    what has happened so far, and loads itself again.
+    """
+    if authenticated_username() != username:
+        raise PermissionDeniedError
+    labs = process().labs
+    try:
+        operation = labs.newest_operation(username)
+    except UnknownUserError as e:
+        if "text/html" in request.headers.get("Accept", ""):
+            return render_page("no-lab.html", HTTPStatus.NOT_FOUND, username=username)
+        raise UnknownUserError(username, ("path", "username")) from e
+    described = describe_progress(operation, labs.table.state(username))
+    base_url = process().environment.external_url
+    return render_page(
+        "progress.html",
+        progress=described,
+        username=username,
+        now=time.time(),
+        steps=STEPS,
+        events_url=url_for("labs.lab_events", username=username),
+        lab_url=described.lab_path and f"{base_url}{described.lab_path}",
+        hub_url=described.hub_path and f"{base_url}{described.hub_path}",
+    )
