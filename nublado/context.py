@@ -34,6 +34,7 @@ from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
 from nublado.services.prepuller import Prepuller
 from nublado.services.source.configured import make_image_source
+from nublado.services.status import StatusService
 from nublado.services.streams import StreamSlots
 from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
@@ -200,6 +201,17 @@ class ProcessContext:
         self.metrics = make_registry(
             self.labs.table, self.streams, self.watchers, lambda: self.background.jobs
         )
+        self.status = StatusService(
+            config.name,
+            labs=self.labs.table,
+            images=self.images,
+            fileservers=self.fileservers,
+            alerts=self.alerts,
+            streams=self.streams,
+            watchers=self.watchers,
+            jobs=lambda: self.background.jobs,
+            problems=lambda: self.unhealthy() + self.unready(),
+        )
         self._pods.listen(self.labs.observe)
         self._starter = threading.Thread(target=self._start, name="start", daemon=True)
 
@@ -255,6 +267,10 @@ class ProcessContext:
     def wait_ready(self, seconds: float) -> bool:
         """Wait until requests can be answered; False if it takes longer."""
         return not self._stopping.is_set() and self._ready.wait(seconds)
+
+    def stops_within(self, seconds: float) -> bool:
+        """Wait for the beginning of a stop; False if none comes in time."""
+        return self._stopping.wait(seconds)
 
     def unhealthy(self) -> list[str]:
         """What is wrong with the process, if only a restart can help."""

@@ -12,6 +12,7 @@ from nublado.config import load
 from nublado.config.model import Config
 from nublado.constants import CONFIG_PATH, FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import Environment, ProcessContext
+from nublado.handlers.admin import admin
 from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
 from nublado.handlers.fileservers import files, fileservers
@@ -82,7 +83,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     """
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, progress, images, form, fileservers, docs):
+    for routes in (labs, progress, images, form, fileservers, admin, docs):
         below = routes.url_prefix or ""
         app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
     app.register_blueprint(files, url_prefix=files_prefix)

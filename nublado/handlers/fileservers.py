@@ -100,7 +100,7 @@ def delete_fileserver(username: str) -> Response:
     errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
     needs_user=True,
 )
-def user_status() -> Response:
+def fileserver_user_status() -> Response:
     """Whether the caller's own file server is running."""
     manager = _manager()
     username = authenticated_username()

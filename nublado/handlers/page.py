@@ -18,7 +18,7 @@ _NONCE_BYTES = 16
 
 
 def render_page(
-    template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any
+    template: str, *, code: HTTPStatus = HTTPStatus.OK, **values: Any
 ) -> Response:
     """Render a template as the answer of a route.
 
@@ -26,7 +26,7 @@ def render_page(
     ----------
     template
         Name of the template; its ``nonce`` allows styles and scripts.
-    status
+    code
         Status of the answer.
     values
         What else it shows.
@@ -37,7 +37,7 @@ def render_page(
     """
     nonce = secrets.token_urlsafe(_NONCE_BYTES)
     text = render_template(template, nonce=nonce, **values)
-    response = Response(text, status, content_type="text/html; charset=utf-8")
+    response = Response(text, code, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
         " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none';"

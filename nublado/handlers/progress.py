@@ -45,7 +45,9 @@ def lab_progress(username: str) -> Response:
         operation = labs.newest_operation(username)
     except UnknownUserError as e:
         if "text/html" in request.headers.get("Accept", ""):
-            return render_page("no-lab.html", HTTPStatus.NOT_FOUND, username=username)
+            return render_page(
+                "no-lab.html", code=HTTPStatus.NOT_FOUND, username=username
+            )
         raise UnknownUserError(username, ("path", "username")) from e
     described = describe_progress(operation, labs.table.state(username))
     base_url = process().environment.external_url

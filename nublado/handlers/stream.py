@@ -16,9 +16,14 @@ from nublado.events import Event, EventLog, EventType
 from nublado.exceptions import ServiceUnavailableError
 from nublado.services.streams import StreamSlots
 
-__all__ = ["event_stream"]
+__all__ = ["HEARTBEAT", "HEARTBEAT_SECONDS", "event_stream", "guarded_stream"]
 
-_HEARTBEAT_SECONDS = 15.0
+HEARTBEAT = ": still here\n\n"
+"""Tells proxies that a stream is alive, and finds out clients that are gone."""
+
+HEARTBEAT_SECONDS = 15.0
+"""How often that is said at least (seconds)."""
+
 _RETRY_MILLISECONDS = 2000
 _RETRY_AFTER_SECONDS = 5
 _LAST = frozenset({EventType.COMPLETE, EventType.FAILED})
@@ -46,13 +51,31 @@ def event_stream(log: EventLog, slots: StreamSlots) -> Response:
     position = _position(log)
     if log.closed and position and position == len(log.all()) and _is_over(log):
         return Response(status=204)
+    return guarded_stream(_chunks(log, position), slots)
+
+
+def guarded_stream(chunks: Iterator[str], slots: StreamSlots) -> Response:
+    """Make a response that goes on, if there may be one more of them.
+
+    Parameters
+    ----------
+    chunks
+        What is sent.
+    slots
+        How many streams there may be.
+
+    Raises
+    ------
+    ServiceUnavailableError
+        Raised if there are too many streams.
+    """
     if request.method == "HEAD":
         return _response(iter(()))
     if not slots.take():
         raise ServiceUnavailableError(
             "Too many event streams, try again", _RETRY_AFTER_SECONDS
         )
-    return _response(_Stream(log, position, slots))
+    return _response(_Stream(chunks, slots))
 
 
 class _Stream:
@@ -61,8 +84,8 @@ class _Stream:
     A generator would not do: closed before its first chunk, it never runs.
     """
 
-    def __init__(self, log: EventLog, position: int, slots: StreamSlots) -> None:
-        self._chunks = _chunks(log, position)
+    def __init__(self, chunks: Iterator[str], slots: StreamSlots) -> None:
+        self._chunks = chunks
         self._slots = slots
 
     def __iter__(self) -> Iterator[str]:
@@ -84,14 +107,14 @@ def _response(chunks: Iterator[str] | _Stream) -> Response:
 def _chunks(log: EventLog, position: int) -> Iterator[str]:
     yield f"retry: {_RETRY_MILLISECONDS}\n\n"
     while True:
-        events, closed = log.read(position, _HEARTBEAT_SECONDS)
+        events, closed = log.read(position, HEARTBEAT_SECONDS)
         position += len(events)
         if events:
             yield "".join(_frame(log, event) for event in events)
         if closed:
             return
         if not events:
-            yield ": still here\n\n"
+            yield HEARTBEAT
 
 
 def _frame(log: EventLog, event: Event) -> str:

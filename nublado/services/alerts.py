@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 import structlog
 
 from nublado.exceptions import KubernetesError, NubladoError
+from nublado.models.domain.status import Failure
 from nublado.redaction import redact, redact_text
 from nublado.storage.slack import SlackError, SlackMessage, SlackWebhook
 
@@ -26,6 +28,8 @@ _STOP_SECONDS = 3.0
 _MAX_KINDS = 500
 _MAX_USERS_NAMED = 5
 _OTHER_KINDS = "other"
+_MOST_RECENT = 50
+_MAX_RECENT_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Alerts:
         self._clock = clock
         self._changed = threading.Condition()
         self._windows: dict[str, _Window] = {}
+        self._recent: deque[Failure] = deque(maxlen=_MOST_RECENT)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._log = structlog.get_logger(__name__)
@@ -112,6 +117,10 @@ class Alerts:
             self._log.warning("Alerts were not posted", count=left)
         if self._webhook is not None:
             self._webhook.close()
+
+    def recent(self) -> tuple[Failure, ...]:
+        """What was reported lately, the newest first."""
+        return tuple(reversed(list(self._recent)))
 
     def report(
         self,
@@ -142,6 +151,8 @@ class Alerts:
         """
         title = event or _subject(problem)
         self._write(title, problem, user, facts)
+        text = redact_text(_reason(problem))[:_MAX_RECENT_TEXT]
+        self._recent.append(Failure(datetime.now(UTC), title, text, user))
         if self._webhook is None:
             return
         alert = _make_alert(title, problem, user, facts)
@@ -230,6 +241,13 @@ class Alerts:
 
 def _subject(problem: BaseException | str) -> str:
     return problem if isinstance(problem, str) else type(problem).__name__
+
+
+def _reason(problem: BaseException | str) -> str:
+    """Tell in short what went wrong; what others raise may say anything."""
+    if isinstance(problem, NubladoError):
+        return str(problem)
+    return _subject(problem)
 
 
 def _distinction(problem: BaseException | str) -> str:

@@ -16,8 +16,12 @@ from nublado.models.domain.rspimage import RSPImage
 
 __all__ = [
     "KnownImagesSchema",
+    "NodeSchema",
     "PrepullStatusSchema",
+    "PrepulledSchema",
     "dump_images",
+    "dump_node",
+    "dump_prepull_images",
     "dump_prepulls",
 ]
 
@@ -117,14 +121,19 @@ def dump_prepulls(config: ImagesConfig, status: PrepullStatus) -> JSON:
     dumped: JSON = PrepullStatusSchema().dump(
         {
             "config": _config(config),
-            "images": {
-                "prepulled": [_prepull_image(image) for image in status.prepulled],
-                "pending": [_prepull_image(image) for image in status.pending],
-            },
-            "nodes": [_node(node) for node in status.nodes],
+            "images": dump_prepull_images(status),
+            "nodes": [dump_node(node) for node in status.nodes],
         }
     )
     return dumped
+
+
+def dump_prepull_images(status: PrepullStatus) -> JSON:
+    """Show images by whether every node has them."""
+    return {
+        "prepulled": [_prepull_image(image) for image in status.prepulled],
+        "pending": [_prepull_image(image) for image in status.pending],
+    }
 
 
 def _prepull_image(prepull: PrepullImage) -> JSON:
@@ -140,7 +149,8 @@ def _prepull_image(prepull: PrepullImage) -> JSON:
     }
 
 
-def _node(node: Node) -> JSON:
+def dump_node(node: Node) -> JSON:
+    """Show a node."""
     return {
         "name": node.name,
         "eligible": node.eligible,

@@ -1,0 +1,126 @@
+"""The state of the whole service, as operators see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from nublado.models.domain.image import PrepullStatus
+from nublado.models.domain.job import JobState
+from nublado.models.domain.lab import LabStatus
+
+__all__ = [
+    "Failure",
+    "LabLine",
+    "LastEvent",
+    "OperationLine",
+    "ServiceStatus",
+    "WatcherLine",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LabLine:
+    """A lab; ``created`` is None where unknown."""
+
+    username: str
+    status: LabStatus
+    image: str
+    size: str
+    created: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastEvent:
+    """What was last told of an operation."""
+
+    type: str
+    message: str
+    progress: int | None
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperationLine:
+    """An operation in progress."""
+
+    username: str
+    kind: str
+    started: datetime
+    last_event: LastEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherLine:
+    """A watch of Kubernetes.
+
+    Parameters
+    ----------
+    name
+        What is watched.
+    synced
+        Whether it follows the cluster.
+    silence
+        Seconds since Kubernetes last sent anything.
+    connections
+        How often it has connected.
+    """
+
+    name: str
+    synced: bool
+    silence: float
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that went wrong; the log says more."""
+
+    timestamp: datetime
+    event: str
+    message: str
+    user: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """All of it at one moment.
+
+    Parameters
+    ----------
+    name, version
+        The application.
+    started
+        When the process began.
+    problems
+        Why it cannot work as it should; empty if all is well.
+    streams, most_streams
+        How many event streams are open, and how many there may be.
+    labs, operations
+        Labs by username, and what is being done to them.
+    prepulls
+        Which images are where.
+    fileservers
+        Users with a file server that runs; None where they are disabled.
+    jobs
+        Background jobs by name.
+    watchers
+        Watches of Kubernetes.
+    failures
+        What went wrong lately, the newest first.
+    """
+
+    name: str
+    version: str
+    started: datetime
+    problems: tuple[str, ...]
+    streams: int
+    most_streams: int
+    labs: tuple[LabLine, ...]
+    operations: tuple[OperationLine, ...]
+    prepulls: PrepullStatus
+    fileservers: tuple[str, ...] | None
+    jobs: Mapping[str, JobState]
+    watchers: tuple[WatcherLine, ...]
+    failures: tuple[Failure, ...]

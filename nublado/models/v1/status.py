@@ -1,0 +1,154 @@
+"""How the API shows the state of the service."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from marshmallow import Schema, fields, validate
+
+from nublado.constants import SIZE_NAMES
+from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.lab import LabStatus
+from nublado.models.domain.status import ServiceStatus
+from nublado.models.v1.images import (
+    NodeSchema,
+    PrepulledSchema,
+    dump_node,
+    dump_prepull_images,
+)
+
+__all__ = ["ServiceStatusSchema", "dump_status"]
+
+
+class ServiceSchema(Schema):
+    """The process."""
+
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    started = fields.AwareDateTime(required=True)
+    problems = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Why it cannot work as it should"},
+    )
+    streams = fields.Integer(required=True)
+    most_streams = fields.Integer(required=True)
+
+
+class LabLineSchema(Schema):
+    """A lab."""
+
+    username = fields.String(required=True)
+    status = fields.Enum(LabStatus, by_value=True, required=True)
+    image = fields.String(required=True)
+    size = fields.String(required=True, validate=validate.OneOf(SIZE_NAMES))
+    created = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class LastEventSchema(Schema):
+    """What was last told of an operation."""
+
+    type = fields.String(required=True)
+    message = fields.String(required=True)
+    progress = fields.Integer(required=True, allow_none=True)
+    timestamp = fields.AwareDateTime(required=True)
+
+
+class OperationLineSchema(Schema):
+    """An operation in progress."""
+
+    username = fields.String(required=True)
+    kind = fields.String(required=True, metadata={"enum": ["spawn", "delete"]})
+    started = fields.AwareDateTime(required=True)
+    last_event = fields.Nested(LastEventSchema, required=True, allow_none=True)
+
+
+class PrepullsSchema(Schema):
+    """Which images are where."""
+
+    images = fields.Nested(PrepulledSchema, required=True)
+    nodes = fields.List(fields.Nested(NodeSchema), required=True)
+
+
+class JobSchema(Schema):
+    """A background job."""
+
+    name = fields.String(required=True)
+    last_success = fields.AwareDateTime(required=True)
+    failures = fields.Integer(
+        required=True, metadata={"description": "How often it has failed since"}
+    )
+
+
+class WatcherLineSchema(Schema):
+    """A watch of Kubernetes."""
+
+    name = fields.String(required=True)
+    synced = fields.Boolean(required=True)
+    silence = fields.Float(
+        required=True,
+        metadata={"description": "Seconds since Kubernetes last sent anything"},
+    )
+    connections = fields.Integer(required=True)
+
+
+class FailureSchema(Schema):
+    """Something that went wrong."""
+
+    timestamp = fields.AwareDateTime(required=True)
+    event = fields.String(required=True)
+    message = fields.String(required=True)
+    user = fields.String(required=True, allow_none=True)
+
+
+class ServiceStatusSchema(Schema):
+    """State of the service."""
+
+    service = fields.Nested(ServiceSchema, required=True)
+    counts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "How many labs there are by status"},
+    )
+    labs = fields.List(fields.Nested(LabLineSchema), required=True)
+    operations = fields.List(fields.Nested(OperationLineSchema), required=True)
+    prepulls = fields.Nested(PrepullsSchema, required=True)
+    fileservers = fields.List(
+        fields.String(),
+        required=True,
+        allow_none=True,
+        metadata={"description": "Usernames; null where they are disabled"},
+    )
+    jobs = fields.List(fields.Nested(JobSchema), required=True)
+    watchers = fields.List(fields.Nested(WatcherLineSchema), required=True)
+    failures = fields.List(fields.Nested(FailureSchema), required=True)
+
+
+def dump_status(status: ServiceStatus) -> JSON:
+    """Show the state of the service."""
+    counts = Counter(lab.status.value for lab in status.labs)
+    dumped: JSON = ServiceStatusSchema().dump(
+        {
+            "service": status,
+            "counts": {state.value: counts[state.value] for state in LabStatus},
+            "labs": status.labs,
+            "operations": status.operations,
+            "prepulls": {
+                "images": dump_prepull_images(status.prepulls),
+                "nodes": [dump_node(node) for node in status.prepulls.nodes],
+            },
+            "fileservers": status.fileservers,
+            "jobs": [
+                {
+                    "name": name,
+                    "last_success": job.last_success,
+                    "failures": job.failures,
+                }
+                for name, job in sorted(status.jobs.items())
+            ],
+            "watchers": status.watchers,
+            "failures": status.failures,
+        }
+    )
+    return dumped

@@ -1,0 +1,148 @@
+"""Tells operators how the service is, from what it knows anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from nublado import __version__
+from nublado.events import Event
+from nublado.models.domain.job import JobState
+from nublado.models.domain.status import (
+    LabLine,
+    LastEvent,
+    OperationLine,
+    ServiceStatus,
+    WatcherLine,
+)
+from nublado.services.alerts import Alerts
+from nublado.services.fileserver import FileserverManager
+from nublado.services.image import ImageService
+from nublado.services.lab.operation import Operation
+from nublado.services.lab.record import LabTable
+from nublado.services.streams import StreamSlots
+from nublado.storage.kubernetes.watcher import Watcher
+
+__all__ = ["StatusService"]
+
+
+class StatusService:
+    """Puts the state of the service together; asks nobody else for it.
+
+    Parameters
+    ----------
+    name
+        Name of the application.
+    labs
+        Labs and the operations on them.
+    images
+        Images and the nodes that have them.
+    fileservers
+        File servers; None where they are disabled.
+    alerts
+        Knows what went wrong.
+    streams
+        Event streams.
+    watchers
+        Watches of Kubernetes.
+    jobs
+        Tells how each background job fares.
+    problems
+        Tells why the service cannot work as it should.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        labs: LabTable,
+        images: ImageService,
+        fileservers: FileserverManager | None,
+        alerts: Alerts,
+        streams: StreamSlots,
+        watchers: Sequence[Watcher],
+        jobs: Callable[[], Mapping[str, JobState]],
+        problems: Callable[[], list[str]],
+    ) -> None:
+        self._name = name
+        self._started = datetime.now(UTC)
+        self._labs = labs
+        self._images = images
+        self._fileservers = fileservers
+        self._alerts = alerts
+        self._streams = streams
+        self._watchers = watchers
+        self._jobs = jobs
+        self._problems = problems
+
+    def status(self) -> ServiceStatus:
+        """Tell the state of the service now."""
+        fileservers = self._fileservers
+        return ServiceStatus(
+            name=self._name,
+            version=__version__,
+            started=self._started,
+            problems=tuple(self._problems()),
+            streams=self._streams.open,
+            most_streams=self._streams.limit,
+            labs=tuple(self._lab_lines()),
+            operations=tuple(self._operation_lines()),
+            prepulls=self._images.prepulls(),
+            fileservers=tuple(fileservers.running()) if fileservers else None,
+            jobs=self._jobs(),
+            watchers=tuple(
+                WatcherLine(
+                    name=watcher.selection.resource.plural,
+                    synced=watcher.synced,
+                    silence=watcher.silence,
+                    connections=watcher.connections,
+                )
+                for watcher in self._watchers
+            ),
+            failures=self._alerts.recent(),
+        )
+
+    def _lab_lines(self) -> list[LabLine]:
+        lines = [
+            LabLine(
+                username=record.username,
+                status=state.status,
+                image=state.options.image,
+                size=state.options.size,
+                created=state.created,
+            )
+            for record in self._labs
+            if (state := record.state) is not None
+        ]
+        return sorted(lines, key=lambda line: line.username)
+
+    def _operation_lines(self) -> list[OperationLine]:
+        lines = [
+            _operation_line(operation)
+            for record in self._labs
+            if (operation := record.operation) is not None
+        ]
+        return sorted(lines, key=lambda line: line.started)
+
+
+def _operation_line(operation: Operation) -> OperationLine:
+    event = operation.events.last
+    return OperationLine(
+        username=operation.username,
+        kind=operation.kind.value,
+        started=_at(operation.started),
+        last_event=None if event is None else _last_event(event),
+    )
+
+
+def _last_event(event: Event) -> LastEvent:
+    return LastEvent(
+        type=event.type.value,
+        message=event.message,
+        progress=event.progress,
+        timestamp=_at(event.timestamp),
+    )
+
+
+def _at(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)
