@@ -65,10 +65,12 @@ async function reload() {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (answer.status >= 500) throw new Error(answer.statusText);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // Only what is shown: the style of the page has a nonce of its own.
+    const [shown] = (await answer.text()).match(/<main>[^]*<\/main>/);
+    const page = new DOMParser().parseFromString(shown, "text/html");
     const wasOpen = byId("log")?.open;
     document.querySelector("main").replaceWith(page.querySelector("main"));
-    document.title = page.title;
+    document.title = document.querySelector("h1").textContent;
     if (wasOpen && byId("log")) byId("log").open = true;
     loaded = performance.now();
     follow();

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -53,6 +56,36 @@ class Browser:
         self.find("form button").click()
         self.wait_for_path(then)
 
+    def visit(self, ingress: str, username: str, path: str) -> None:
+        """Look at a page as somebody else than before."""
+        self.driver.get(ingress)
+        self.driver.delete_all_cookies()
+        self.log_in(ingress, username, path)
+
+    def wait_for_text(self, css: str, text: str) -> None:
+        """Wait until an element has a text, which may come with a new element."""
+        WebDriverWait(
+            self.driver,
+            _SECONDS,
+            ignored_exceptions=[StaleElementReferenceException],
+        ).until(
+            lambda driver: any(
+                text in element.text
+                for element in driver.find_elements(By.CSS_SELECTOR, css)
+            )
+        )
+
+    def barriers(self) -> list[str]:
+        """What keeps people with disabilities out of the page, as axe sees it."""
+        self.driver.execute_script(_axe())
+        found = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then(done)"
+        )
+        return [
+            f"{violation['id']}: {[node['html'] for node in violation['nodes']]}"
+            for violation in found["violations"]
+        ]
+
     def complaints(self) -> list[str]:
         """What the browser has complained of: scripts, styles, policies."""
         return [
@@ -60,6 +93,13 @@ class Browser:
             for entry in self.driver.get_log("browser")  # type: ignore[no-untyped-call]
             if "favicon" not in entry["message"]
         ]
+
+
+@cache
+def _axe() -> str:
+    """The accessibility engine, which comes with a package."""
+    package = files("selenium_axe_python")
+    return package.joinpath("axe-core", "axe.min.js").read_text()
 
 
 @contextmanager

@@ -1,0 +1,114 @@
+"""The state of the service, as operators see it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+
+from nublado.sandbox.demonstration import server_sent_events
+from nublado.sandbox.stack import Stack
+from tests.e2e.browser import start_browser
+from tests.e2e.conftest import CONFIG
+from tests.e2e.users import SECONDS, User, wait_for
+
+_FILES = CONFIG.parent / "files.yaml"
+_CROWD = 500
+
+
+def status(stack: Stack) -> requests.Response:
+    return requests.get(f"{stack.api_url}/admin/v1/status", timeout=SECONDS)
+
+
+def test_status_tells_of_labs_and_failures(stack: Stack, user: User) -> None:
+    user.spawn()
+    other = User(stack, f"{user.name}-other")
+    rule = {"method": "POST", "path": f"{other.namespace}/pods$", "status": 422}
+    stack.control.faults({**rule, "body": "gt-secret.token is wrong"})
+    other.spawn()
+    answer = status(stack)
+    assert answer.status_code == 200
+    shown = answer.json()
+    labs = {lab["username"]: lab for lab in shown["labs"]}
+    assert labs[user.name]["status"] == "running"
+    assert labs[user.name]["size"] == "small"
+    assert labs[other.name]["status"] == "failed"
+    assert shown["counts"]["running"] >= 1
+    failure = next(f for f in shown["failures"] if f["user"] == other.name)
+    assert failure["event"] == "Lab creation failed"
+    assert "status 422" in failure["message"]
+    assert "gt-secret" not in answer.text
+    assert {job["name"] for job in shown["jobs"]} >= {"refresh-images"}
+    assert all(not job["failures"] for job in shown["jobs"])
+    watches = {watcher["name"]: watcher for watcher in shown["watchers"]}
+    assert watches["pods"]["synced"]
+    assert shown["service"]["problems"] == []
+
+
+def test_status_tells_of_operations(stack: Stack, user: User) -> None:
+    stack.control.settings(failing_pulls=["d_2026_10_24"])
+    user.create(image_tag="d_2026_10_24")
+
+    def mine() -> list[dict[str, object]]:
+        operations = status(stack).json()["operations"]
+        return [o for o in operations if o["username"] == user.name]
+
+    wait_for(lambda: mine() and "Back-off" in json.dumps(mine()[0]["last_event"]))
+    assert mine()[0]["kind"] == "spawn"
+    stack.control.settings(failing_pulls=[])
+    user.delete()
+    assert mine() == []
+
+
+def test_stream_sends_sections_that_changed(stack: Stack, user: User) -> None:
+    url = f"{stack.api_url}/admin/v1/events"
+    with requests.get(url, stream=True, timeout=SECONDS) as response:
+        events = server_sent_events(response)
+        names = [next(events)[0] for _ in range(6)]
+        assert len(set(names)) == 6
+        user.spawn()
+        for name, data in events:
+            if name == "labs" and f">{user.name}<" in data["html"]:
+                break
+    user.delete()
+
+
+def test_stream_ends_when_the_service_stops(own_stack: Stack) -> None:
+    url = f"{own_stack.api_url}/admin/v1/events"
+    with requests.get(url, stream=True, timeout=SECONDS) as response:
+        events = server_sent_events(response)
+        next(events)
+        own_stack.service.stop()
+        assert all(name for name, _ in events)
+    assert own_stack.service.exit_code == 0
+
+
+def test_page_at_500_labs_and_100_nodes(tmp_path: Path) -> None:
+    settings = {
+        "nodes": 100,
+        "pull_seconds": 0.01,
+        "init_seconds": 0.0,
+        "start_delay": 0.0,
+        "service_account_delay": 0.0,
+    }
+    with (
+        (tmp_path / "service.log").open("w+") as log,
+        Stack(_FILES, "--settings", json.dumps(settings), log=log) as stack,
+    ):
+        users = [User(stack, f"user{number:03}") for number in range(_CROWD)]
+        with ThreadPoolExecutor(50) as threads:
+            answers = list(threads.map(lambda user: user.create(), users))
+        assert {answer.status_code for answer in answers} == {201}
+        wait_for(lambda: status(stack).json()["counts"]["running"] == _CROWD, 100.0)
+        with start_browser() as browser:
+            path = f"{stack.config.path_prefix}/admin"
+            browser.visit(stack.endpoints.ingress, "admin", path)
+            browser.wait_for_text("#connection", "keeps itself up to date")
+            assert len(browser.find_all("#labs tbody tr")) == _CROWD
+            assert len(browser.find_all("#prepulls tbody tr")) == 100
+            assert browser.barriers() == []
+            users[0].delete()
+            wait_for(lambda: len(browser.find_all("#labs tbody tr")) == _CROWD - 1)
+            assert browser.complaints() == []
