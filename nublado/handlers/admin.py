@@ -17,7 +17,7 @@ from flask import (
 
 from nublado.context import ProcessContext
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe
+from nublado.handlers.describe import Answer, Caller, describe, server_sent_events
 from nublado.handlers.page import render_page
 from nublado.handlers.stream import HEARTBEAT, HEARTBEAT_SECONDS, guarded_stream
 from nublado.models.domain.kubernetes import JSON
@@ -58,6 +58,7 @@ def status_page() -> Response:
         "Server-sent events. Each has the name of a section of the page, and JSON"
         " with its `html`.",
         media_type="text/event-stream",
+        schema=server_sent_events(*_SECTIONS),
     ),
 )
 def status_events() -> Response:

@@ -35,6 +35,7 @@ __all__ = [
     "Description",
     "describe",
     "description_of",
+    "server_sent_events",
 ]
 
 RequestError = ClientRequestError | ValidationProblemsError
@@ -131,6 +132,27 @@ MISSING_HEADER = ValidationProblemsError(
         )
     ]
 )
+
+
+def server_sent_events(*kinds: str, ids: bool = False) -> JSON:
+    """Make the JSON schema of an event, taken apart into its fields.
+
+    Parameters
+    ----------
+    kinds
+        Values of ``event``.
+    ids
+        Whether events have an ``id``.
+    """
+    properties: JSON = {
+        "event": {"type": "string", "enum": list(kinds)},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer"},
+    }
+    if ids:
+        properties["id"] = {"type": "string", "pattern": "^[0-9a-f]{12}:[0-9]+$"}
+    return {"type": "object", "properties": properties}
+
 
 _ATTRIBUTE = "_nublado_description"
 

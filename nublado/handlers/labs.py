@@ -39,6 +39,7 @@ from nublado.handlers.describe import (
     Answer,
     Caller,
     describe,
+    server_sent_events,
 )
 from nublado.handlers.stream import event_stream
 from nublado.models.v1.lab import (
@@ -174,6 +175,7 @@ def delete_lab(username: str) -> Response:
         " or `failed`, `data` is JSON with `message` and perhaps `progress` in percent."
         " The stream ends after `complete` or `failed`.",
         media_type="text/event-stream",
+        schema=server_sent_events("info", "error", "complete", "failed", ids=True),
         example=_EVENT,
     ),
     Answer(

@@ -169,7 +169,7 @@ def _header(name: str, text: str, example: str) -> JSON:
         "in": "header",
         "required": True,
         "description": text,
-        "schema": {"type": "string", "minLength": 1},
+        "schema": {"type": "string"},
         "example": example,
     }
 

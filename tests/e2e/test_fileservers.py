@@ -320,6 +320,7 @@ def test_page_is_followed_in_a_browser(files: Files) -> None:
         browser.log_in(files.stack.endpoints.ingress, "rachel", "/files")
         assert browser.find("#url").text.endswith("/files/rachel")
         assert browser.find("#copy").is_displayed()
+        assert browser.barriers() == []
         browser.find("a[href$='/auth/tokens']").click()
         browser.wait_for_path("/auth/tokens")
         token = browser.find("p code").text

@@ -118,6 +118,7 @@ def test_menu_image_is_spawned_from_the_page(user: User) -> None:
         assert menu[0].is_selected()
         wanted = menu[0].get_attribute("value")
         browser.find("#nublado-debug").click()
+        assert browser.barriers() == []
         browser.find("input[type=submit]").click()
         assert spawned_image(browser) == wanted
         state = json.loads(browser.find("body").text)
