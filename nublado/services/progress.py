@@ -40,7 +40,7 @@ STEPS = (
     (r"^Pulling image", "Fetching the image, which may take a few minutes"),
     (r"already present on machine", "The image is on the machine already"),
     (r"^Successfully pulled", "The image has been fetched"),
-    (r"^(Created|Started) container notebook", "Starting JupyterLab"),
+    (r"^(Created|Started) container:? notebook", "Starting JupyterLab"),
     (r"^(Created|Started) container", "Getting your home directory ready"),
 )
 """Patterns of messages and what they mean to a user; the first match counts.

@@ -143,4 +143,6 @@ def test_places_that_are_not_known_are_not_linked() -> None:
 def test_steps_are_patterns_for_javascript_too() -> None:
     for pattern, _ in STEPS:
         assert "(?" not in pattern
+    assert step_of("Created container: notebook") == "Starting JupyterLab"
+    assert step_of("Started container notebook") == "Starting JupyterLab"
     assert step_of("Something new of Kubernetes") == "Your lab is being started"
