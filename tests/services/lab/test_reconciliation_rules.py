@@ -184,7 +184,7 @@ def test_ended_labs_are_removed(cluster: Cluster) -> None:
 
 
 def test_a_namespace_that_does_not_go_away_is_reported(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster,
 ) -> None:
     name = f"{PREFIX}-rachel"
     cluster.service().spawn("rachel")
@@ -204,12 +204,12 @@ def test_a_namespace_that_does_not_go_away_is_reported(
     wait_for(lambda: cluster.call(conditions))
     service = cluster.service()
     service.reconciler.reconcile()
-    assert "Namespace does not go away" not in capsys.readouterr().out
+    assert service.alerts.recent() == ()
     cluster.call(lambda sandbox: sandbox.store.mutate("Namespace", None, name, age))
     service.reconciler.reconcile()
-    told = capsys.readouterr().out
-    assert "Namespace does not go away" in told
-    assert "example.org/x in 1 resource instances" in told
+    (told,) = service.alerts.recent()
+    assert (told.event, told.user) == ("Namespace does not go away", "rachel")
+    assert "example.org/x in 1 resource instances" in told.message
 
 
 def test_an_operation_in_progress_is_left_alone(cluster: Cluster) -> None:
