@@ -34,7 +34,7 @@ browser: ## Chromium for the tests of pages, installed where that is possible
 
 test: lint browser ## Everything that has to hold before a change lands
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n 2 --cov --cov-report= $(ARGS)
+	$(BIN)/pytest -n 4 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=90
 
 soak: $(STAMP) ## Users against faults for SECONDS (1800), drawn by SEED (random)

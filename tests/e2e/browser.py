@@ -41,6 +41,15 @@ class Browser:
     def find_all(self, css: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
+    def texts(self, css: str) -> list[str]:
+        """Texts of all elements at one moment, whatever replaces them then."""
+        script = (
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".map((element) => element.textContent)"
+        )
+        found: list[str] = self.driver.execute_script(script, css)
+        return found
+
     def wait_for_path(self, end: str) -> None:
         """Wait until the path of the address has an end."""
         WebDriverWait(self.driver, _SECONDS).until(

@@ -30,6 +30,7 @@ def stack(shared_stack: Stack) -> Iterator[Stack]:
     """The shared stack, without the faults of earlier tests."""
     yield shared_stack
     shared_stack.control("DELETE", "/faults")
+    shared_stack.control.settings(failing_pulls=[])
 
 
 @pytest.fixture

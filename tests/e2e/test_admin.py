@@ -75,6 +75,18 @@ def test_stream_sends_sections_that_changed(stack: Stack, user: User) -> None:
     user.delete()
 
 
+def test_page_keeps_itself_up_to_date(stack: Stack, user: User) -> None:
+    user.spawn()
+    with start_browser() as browser:
+        path = f"{stack.config.path_prefix}/admin"
+        browser.visit(stack.endpoints.ingress, "admin", path)
+        browser.wait_for_text("#labs tbody th", user.name)
+        assert browser.barriers() == []
+        user.delete()
+        wait_for(lambda: user.name not in browser.texts("#labs tbody th"))
+        assert browser.complaints() == []
+
+
 def test_stream_ends_when_the_service_stops(own_stack: Stack) -> None:
     url = f"{own_stack.api_url}/admin/v1/events"
     with requests.get(url, stream=True, timeout=SECONDS) as response:
@@ -138,9 +150,8 @@ def test_page_at_500_labs_and_100_nodes(tmp_path: Path) -> None:
             path = f"{stack.config.path_prefix}/admin"
             browser.visit(stack.endpoints.ingress, "admin", path)
             browser.wait_for_text("#connection", "keeps itself up to date")
-            assert len(browser.find_all("#labs tbody tr")) == _CROWD
-            assert len(browser.find_all("#prepulls tbody tr")) == 100
-            assert browser.barriers() == []
+            assert len(browser.texts("#labs tbody tr")) == _CROWD
+            assert len(browser.texts("#prepulls tbody tr")) == 100
             User(stack, names[0]).delete()
-            wait_for(lambda: len(browser.find_all("#labs tbody tr")) == _CROWD - 1)
+            wait_for(lambda: len(browser.texts("#labs tbody tr")) == _CROWD - 1)
             assert browser.complaints() == []

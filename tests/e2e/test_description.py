@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 from click.testing import CliRunner
 from flask import Flask
@@ -73,6 +74,7 @@ def test_page_for_people(stack: Stack) -> None:
         assert browser.complaints() == []
 
 
+@pytest.mark.timeout(300)
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with (
         (tmp_path / "service.log").open("w+") as log,
@@ -91,7 +93,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             text=True,
             cwd=tmp_path,
             env={**os.environ, "NO_COLOR": "1"},
-            timeout=110,
+            timeout=280,
             check=False,
         )
     print(result.stdout)

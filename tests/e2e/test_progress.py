@@ -80,7 +80,7 @@ def test_spawn_is_watched_to_its_end(stack: Stack, user: User) -> None:
         browser.wait_for_text("h1", "Your lab is running")
         assert browser.driver.title == "Your lab is running"
         browser.find("summary").click()
-        told = [item.text for item in browser.find_all("#events li")]
+        told = browser.texts("#events li")
         assert told[0] == f"Starting lab creation for {user.name}"
         assert told[-1] == f"Lab Kubernetes pod started for {user.name}"
         assert len(told) == len(set(told))
@@ -133,9 +133,8 @@ def test_dropped_connection_loses_nothing(own_stack: Stack, ending: str) -> None
         own_stack.service.wait_ready()
         own_stack.control.settings(failing_pulls=[])
         browser.wait_for_text("h1", "Your lab is running")
-        assert browser.find("#events li:first-child").get_attribute("textContent") == (
-            "Monitoring in-progress lab creation for patient"
-        )
+        told = browser.texts("#events li")
+        assert told[0] == "Monitoring in-progress lab creation for patient"
 
 
 def test_page_loads_itself_again_without_scripts(stack: Stack, user: User) -> None:

@@ -89,7 +89,9 @@ def test_less_than_that_is_removed(cluster: Cluster, count: int) -> None:
     service = cluster.service()
     half_made(service, "rachel", count)
     service.reconciler.reconcile()
-    wait_for(lambda: not cluster.namespaces())
+    record = service.labs.table.get_or_add("rachel")
+    wait_for(lambda: record.operation is None)
+    assert not cluster.namespaces()
     assert service.spawn("rachel")[-1] == "Lab Kubernetes pod started for rachel"
 
 
