@@ -148,6 +148,8 @@ class Demonstration:
         return dedent(
             f"""\
             In a browser:   {stack.endpoints.ingress}/nb/hub/spawn
+                            {stack.ingress_url}/admin (log in as admin)
+                            {stack.ingress_url}/docs
             As the user:    curl -N {as_user} {self._lab}/events
                             curl -i {as_user} -d '{body}' {self._lab}/create
             As JupyterHub:  curl {as_hub} {self._lab}
