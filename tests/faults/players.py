@@ -171,9 +171,11 @@ class Player:
         elif dice < 0.5:
             status = self.user.create().status_code
             self._journal.did("asked for a second lab")
+            # The first one may have been lost just now, with its node.
+            may_be_lost = bool(self.is_excused() or self._field.lost_nodes)
             self._journal.check(
                 "one lab per user",
-                status != HTTPStatus.CREATED or self.is_excused(),
+                status != HTTPStatus.CREATED or (may_be_lost and not self._gentle),
                 f"{self.name} was granted a second lab",
             )
         elif dice < 0.6:
