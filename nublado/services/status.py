@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from nublado import __version__
 from nublado.events import Event
 from nublado.models.domain.job import JobState
+from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.status import (
     LabLine,
     LastEvent,
@@ -24,6 +26,19 @@ from nublado.services.streams import StreamSlots
 from nublado.storage.kubernetes.watcher import Watcher
 
 __all__ = ["StatusService"]
+
+_URGENCY = {
+    status: urgency
+    for urgency, status in enumerate(
+        (
+            LabStatus.FAILED,
+            LabStatus.TERMINATED,
+            LabStatus.TERMINATING,
+            LabStatus.PENDING,
+            LabStatus.RUNNING,
+        )
+    )
+}
 
 
 class StatusService:
@@ -66,6 +81,7 @@ class StatusService:
     ) -> None:
         self._name = name
         self._started = datetime.now(UTC)
+        self._epoch = time.time() - time.monotonic()
         self._labs = labs
         self._images = images
         self._fileservers = fileservers
@@ -94,6 +110,7 @@ class StatusService:
                 WatcherLine(
                     name=watcher.selection.resource.plural,
                     synced=watcher.synced,
+                    heard=_at(self._epoch + watcher.heard),
                     silence=watcher.silence,
                     connections=watcher.connections,
                 )
@@ -114,7 +131,7 @@ class StatusService:
             for record in self._labs
             if (state := record.state) is not None
         ]
-        return sorted(lines, key=lambda line: line.username)
+        return sorted(lines, key=lambda line: (_URGENCY[line.status], line.username))
 
     def _operation_lines(self) -> list[OperationLine]:
         lines = [

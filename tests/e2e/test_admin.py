@@ -35,6 +35,8 @@ def test_status_tells_of_labs_and_failures(stack: Stack, user: User) -> None:
     assert labs[user.name]["status"] == "running"
     assert labs[user.name]["size"] == "small"
     assert labs[other.name]["status"] == "failed"
+    # Those in trouble come first.
+    assert list(labs).index(other.name) < list(labs).index(user.name)
     assert shown["counts"]["running"] >= 1
     failure = next(f for f in shown["failures"] if f["user"] == other.name)
     assert failure["event"] == "Lab creation failed"
@@ -44,6 +46,7 @@ def test_status_tells_of_labs_and_failures(stack: Stack, user: User) -> None:
     assert all(not job["failures"] for job in shown["jobs"])
     watches = {watcher["name"]: watcher for watcher in shown["watchers"]}
     assert watches["pods"]["synced"]
+    assert 0 <= watches["pods"]["silence"] < 90
     assert shown["service"]["problems"] == []
 
 

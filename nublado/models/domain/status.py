@@ -61,14 +61,17 @@ class WatcherLine:
         What is watched.
     synced
         Whether it follows the cluster.
+    heard
+        When Kubernetes last sent anything.
     silence
-        Seconds since Kubernetes last sent anything.
+        Seconds since then.
     connections
         How often it has connected.
     """
 
     name: str
     synced: bool
+    heard: datetime
     silence: float
     connections: int
 
@@ -98,7 +101,7 @@ class ServiceStatus:
     streams, most_streams
         How many event streams are open, and how many there may be.
     labs, operations
-        Labs by username, and what is being done to them.
+        Labs, those in trouble first, and what is being done to them.
     prepulls
         Which images are where.
     fileservers

@@ -81,13 +81,38 @@ class _Size(FormString):
 class LabOptionsRequestSchema(_RequestSchema):
     """What the user has chosen in the form."""
 
-    image_list = FormString(load_default=None)
-    image_dropdown = FormString(load_default=None)
-    image_class = FormString(load_default=None, validate=validate.OneOf(_IMAGE_CLASSES))
-    image_tag = FormString(load_default=None)
-    size = _Size(required=True, validate=validate.OneOf(SIZE_NAMES))
-    enable_debug = FormBoolean(load_default=False)
-    reset_user_env = FormBoolean(load_default=False)
+    image_list = FormString(
+        load_default=None,
+        metadata={
+            "description": "Reference of an image, chosen in the menu. Exactly one of"
+            " the four image options has to be given; the dropdown is ignored where"
+            f" this is, unless it is {DROPDOWN_SENTINEL}"
+        },
+    )
+    image_dropdown = FormString(
+        load_default=None,
+        metadata={"description": "Reference of an image, chosen among all"},
+    )
+    image_class = FormString(
+        load_default=None,
+        validate=validate.OneOf(_IMAGE_CLASSES),
+        metadata={"description": "What the image stands out by"},
+    )
+    image_tag = FormString(
+        load_default=None, metadata={"description": "Tag of an image"}
+    )
+    size = _Size(
+        required=True,
+        validate=validate.OneOf(SIZE_NAMES),
+        metadata={"description": "Size that is configured"},
+    )
+    enable_debug = FormBoolean(
+        load_default=False, metadata={"description": "Whether the lab logs more"}
+    )
+    reset_user_env = FormBoolean(
+        load_default=False,
+        metadata={"description": "Whether own settings and packages are moved aside"},
+    )
 
     @post_load
     def _select_image(self, data: JSON, **_: object) -> JSON:

@@ -85,9 +85,13 @@ class WatcherLineSchema(Schema):
 
     name = fields.String(required=True)
     synced = fields.Boolean(required=True)
+    heard = fields.AwareDateTime(
+        required=True,
+        metadata={"description": "When Kubernetes last sent anything"},
+    )
     silence = fields.Float(
         required=True,
-        metadata={"description": "Seconds since Kubernetes last sent anything"},
+        metadata={"description": "Seconds since then"},
     )
     connections = fields.Integer(required=True)
 

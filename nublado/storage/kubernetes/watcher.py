@@ -182,6 +182,11 @@ class Watcher:
         return self._synced.is_set()
 
     @property
+    def heard(self) -> float:
+        """When the server last sent anything, by the monotonic clock (seconds)."""
+        return self._heard
+
+    @property
     def silence(self) -> float:
         """Seconds since the server last sent anything."""
         return time.monotonic() - self._heard
