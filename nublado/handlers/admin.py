@@ -19,7 +19,7 @@ from nublado.context import ProcessContext
 from nublado.handlers.context import process
 from nublado.handlers.describe import Answer, Caller, describe, server_sent_events
 from nublado.handlers.page import render_page
-from nublado.handlers.stream import HEARTBEAT, HEARTBEAT_SECONDS, guarded_stream
+from nublado.handlers.stream import HEARTBEAT, HEARTBEAT_SECONDS, RETRY, guarded_stream
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.v1.status import ServiceStatusSchema, dump_status
 
@@ -69,6 +69,7 @@ def status_events() -> Response:
     def chunks() -> Iterator[str]:
         sent: dict[str, str] = {}
         told = time.monotonic()
+        yield RETRY
         while True:
             shown = _shown(context)
             for section in _SECTIONS:

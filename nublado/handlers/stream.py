@@ -16,7 +16,7 @@ from nublado.events import Event, EventLog, EventType
 from nublado.exceptions import ServiceUnavailableError
 from nublado.services.streams import StreamSlots
 
-__all__ = ["HEARTBEAT", "HEARTBEAT_SECONDS", "event_stream", "guarded_stream"]
+__all__ = ["HEARTBEAT", "HEARTBEAT_SECONDS", "RETRY", "event_stream", "guarded_stream"]
 
 HEARTBEAT = ": still here\n\n"
 """Tells proxies that a stream is alive, and finds out clients that are gone."""
@@ -24,7 +24,9 @@ HEARTBEAT = ": still here\n\n"
 HEARTBEAT_SECONDS = 15.0
 """How often that is said at least (seconds)."""
 
-_RETRY_MILLISECONDS = 2000
+RETRY = "retry: 2000\n\n"
+"""Tells clients after how many milliseconds to reconnect."""
+
 _RETRY_AFTER_SECONDS = 5
 _LAST = frozenset({EventType.COMPLETE, EventType.FAILED})
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -105,7 +107,7 @@ def _response(chunks: Iterator[str] | _Stream) -> Response:
 
 
 def _chunks(log: EventLog, position: int) -> Iterator[str]:
-    yield f"retry: {_RETRY_MILLISECONDS}\n\n"
+    yield RETRY
     while True:
         events, closed = log.read(position, HEARTBEAT_SECONDS)
         position += len(events)

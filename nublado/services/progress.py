@@ -224,7 +224,7 @@ def describe_progress(operation: Operation, state: LabState | None) -> Progress:
     last = events[-1] if events else None
     ended = last is not None and last.type in (EventType.COMPLETE, EventType.FAILED)
     phase = _phase(operation, last if ended else None, state)
-    path = state.path if state else None
+    path = state.path if state else operation.lab_path
     return Progress(
         phase=phase,
         title=_title(operation, phase),

@@ -117,6 +117,8 @@ def test_cancelling_shows_in_the_page(stack: Stack, user: User) -> None:
         browser.wait_for_text(".state", "Nothing is left of it.")
         assert browser.barriers() == []
         assert browser.complaints() == []
+        browser.find(".button").click()
+        browser.wait_for_path("/nb/hub/spawn")
 
 
 @pytest.mark.parametrize("ending", ["kill", "stop"])

@@ -74,6 +74,8 @@ def test_a_deletion_and_a_cancelled_spawn() -> None:
     assert describe_progress(operation, state).phase is Phase.STOPPING
     operation.events.complete("Lab for rachel deleted", 100)
     assert describe_progress(operation, None).phase is Phase.STOPPED
+    operation.lab_path = "/nb/user/rachel/"
+    assert describe_progress(operation, None).hub_path == "/nb/hub/spawn"
     operation.cancels = True
     assert describe_progress(operation, None).phase is Phase.CANCELLED
     cancelled = spawn()

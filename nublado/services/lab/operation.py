@@ -50,6 +50,8 @@ class Operation:
         Whether it is left to the next process.
     cancels
         For a deletion: whether it cut off a spawn.
+    lab_path
+        Where the user finds the lab on the platform; None where unknown.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Operation:
         self.cancelled = False
         self.abandoned = False
         self.cancels = False
+        self.lab_path: str | None = None
         self._resumable = resumable
         self._lock = threading.Lock()
         self._ended = threading.Event()

@@ -91,7 +91,7 @@ class LabRecord:
         with self._lock:
             self._check_free()
             remains = self._state
-            self._begin(operation)
+            self._begin(operation, state)
             self._state = state
             self._pod_uid = None
             return remains
@@ -107,7 +107,7 @@ class LabRecord:
         with self._lock:
             if self._changes != seen or self._operation is not None:
                 return False
-            self._begin(operation)
+            self._begin(operation, state)
             self._state = state
             return True
 
@@ -132,7 +132,7 @@ class LabRecord:
             if self._state is None:
                 raise UnknownUserError(self.username)
             operation.cancels = current is not None
-            self._begin(operation)
+            self._begin(operation, self._state)
             self._state = replace(
                 self._state, status=LabStatus.TERMINATING, internal_url=None
             )
@@ -149,7 +149,7 @@ class LabRecord:
         with self._lock:
             if self._changes != seen or self._operation is not None:
                 return False
-            self._begin(operation)
+            self._begin(operation, self._state)
             if self._state is not None:
                 self._state = replace(
                     self._state, status=LabStatus.TERMINATING, internal_url=None
@@ -225,7 +225,8 @@ class LabRecord:
         if self._state is not None and self._state.status in _ACTIVE:
             raise LabExistsError(self.username)
 
-    def _begin(self, operation: Operation) -> None:
+    def _begin(self, operation: Operation, state: LabState | None) -> None:
+        operation.lab_path = state.path if state else None
         self._operation = operation
         self._newest = operation
         self._changes += 1
