@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +19,12 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
+from nublado.storage.kubernetes.client import KubernetesClient, Target
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
 from tests.cluster import Cluster, timeout, wait_for
+from tests.conftest import Answer, OutsideSystem
 
 
 def config_map(name: str = "colours", **data: str) -> JSON:
@@ -35,6 +39,43 @@ def config_map(name: str = "colours", **data: str) -> JSON:
 @pytest.fixture
 def objects(cluster: Cluster) -> ObjectStore:
     return ObjectStore(cluster.client())
+
+
+def test_requests_carry_the_credentials_of_the_kubeconfig(
+    outside: OutsideSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
+        "clusters": [{"name": "it", "cluster": {"server": outside.url}}],
+        "users": [{"name": "me", "user": {"token": "open sesame"}}],
+    }
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    # The client reads the variable when it is imported.
+    monkeypatch.setattr(
+        "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file)
+    )
+    outside.default = Answer(body=b"{}")
+    client = KubernetesClient.connect()
+    try:
+        query = {"labelSelector": "app=lab,tier!=x y", "limit": 5}
+        client.request("GET", "/api/v1/pods", Target("", "Pod"), timeout(), query=query)
+        watch = client.watch("/api/v1/pods", Target("", "Pod"), {"watch": "true"}, 9.0)
+        assert watch.read() == b"{}"
+    finally:
+        client.close()
+    listed, watched = outside.wait_received(2)
+    assert listed.path == (
+        "/api/v1/pods?labelSelector=app%3Dlab%2Ctier%21%3Dx+y&limit=5"
+    )
+    assert watched.path == "/api/v1/pods?watch=true"
+    for request in (listed, watched):
+        assert request.headers["authorization"] == "Bearer open sesame"
+        assert request.headers["user-agent"].startswith("nublado/")
+        assert request.headers["accept"] == "application/json"
 
 
 def test_create_read_list_delete(objects: ObjectStore) -> None:
