@@ -127,7 +127,7 @@ def _lock(directory: str, lock: str) -> None:
 
     def note(line: str) -> None:
         nonlocal collected
-        if line.startswith("Collecting "):
+        if line.startswith(("Collecting ", "Processing ")):
             collected += 1
             if collected % _PACKAGES_PER_LINE == 0:
                 _say(f"  fetched {collected} of {count}")

@@ -14,12 +14,11 @@ import click
 import requests
 
 from nublado.exceptions import ConfigurationError
+from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.demonstration import Demonstration, DemonstrationError
 from nublado.sandbox.stack import Stack
 
 __all__ = ["demo"]
-
-_CONFIG = Path(__file__).parent.parent.parent / "conf" / "demo.yaml"
 
 
 @click.command()
@@ -27,7 +26,7 @@ _CONFIG = Path(__file__).parent.parent.parent / "conf" / "demo.yaml"
     "--config",
     "config_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=_CONFIG,
+    default=DEMO_CONFIG,
     help="Configuration of a deployment, used unchanged.",
 )
 @click.option("--user", default="rachel", show_default=True, help="Who wants a lab.")

@@ -21,7 +21,6 @@ from nublado.sandbox.ports import free_port
 
 __all__ = ["ServiceProcess", "Stack"]
 
-_ROOT = Path(__file__).parent.parent.parent
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _PROBE_SECONDS = 5.0
@@ -68,8 +67,7 @@ class ServiceProcess:
     def start(self) -> None:
         """Start it; `wait_ready` tells when it may be asked."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"],
-            cwd=_ROOT,
+            [sys.executable, "-m", "gunicorn", "-c", "python:nublado.gunicorn_conf"],
             env=self._environ,
             stdout=self._log,
             stderr=self._log,

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from nublado.sandbox import DEMO_CONFIG
+
 _ROOT = Path(__file__).parent.parent.parent
 _EXAMPLES = _ROOT.parent / "shared" / "examples"
 _CONFIGS = [
-    _ROOT / "conf" / "demo.yaml",
+    DEMO_CONFIG,
     _ROOT / "tests" / "data" / "configs" / "standard.yaml",
     *sorted(_EXAMPLES.glob("*.yaml")),
 ]
@@ -40,7 +42,7 @@ def test_demonstration_spawns_and_deletes_a_lab(config: Path) -> None:
 
 
 def test_failure_of_the_demonstration_shows_in_its_exit_code(tmp_path: Path) -> None:
-    config = (_ROOT / "conf" / "demo.yaml").read_text()
+    config = DEMO_CONFIG.read_text()
     broken = tmp_path / "broken.yaml"
     broken.write_text(config.replace("profile: development", "profile: nonsense"))
     shown = subprocess.run(

@@ -61,7 +61,8 @@ def test_requests_carry_the_credentials_of_the_kubeconfig(
     outside.default = Answer(body=b"{}")
     client = KubernetesClient.connect()
     try:
-        query = {"labelSelector": "app=lab,tier!=x y", "limit": 5}
+        query: dict[str, str | int] = {"labelSelector": "app=lab,tier!=x y"}
+        query["limit"] = 5
         client.request("GET", "/api/v1/pods", Target("", "Pod"), timeout(), query=query)
         watch = client.watch("/api/v1/pods", Target("", "Pod"), {"watch": "true"}, 9.0)
         assert watch.read() == b"{}"

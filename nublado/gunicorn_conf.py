@@ -21,7 +21,7 @@ except ValueError as e:
     raise SystemExit(str(e)) from e
 
 bind = os.environ.get("NUBLADO_BIND", "0.0.0.0:8080")
-wsgi_app = "wsgi:app"
+wsgi_app = "nublado.wsgi:app"
 workers = 1
 worker_class = "nublado.worker.Worker"
 threads = _environment.threads
