@@ -51,7 +51,7 @@ class Cluster:
         Configuration of the deployment.
     """
 
-    def __init__(self, spawn_timeout: float = 20.0, config_file: Path = CONFIG) -> None:
+    def __init__(self, spawn_timeout: float = 60.0, config_file: Path = CONFIG) -> None:
         settings = ClusterSettings(
             service_account_delay=0.01,
             pull_seconds=0.01,
@@ -166,8 +166,8 @@ class Service:
         self.pods.listen(self.labs.observe)
         for watcher in (self.pods, self.namespaces, self.events):
             watcher.start()
-        assert self.pods.wait_synced(10)
-        assert self.namespaces.wait_synced(10)
+        assert self.pods.wait_synced(60)
+        assert self.namespaces.wait_synced(60)
 
     def stop(self) -> None:
         self.labs.stop()
@@ -212,12 +212,12 @@ def user(username: str) -> GafaelfawrUser:
     return GafaelfawrUser(info, f"gt-{username}.secret")
 
 
-def timeout(seconds: float = 20.0) -> Timeout:
+def timeout(seconds: float = 60.0) -> Timeout:
     """Make a deadline."""
     return Timeout("Test", seconds)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -22,9 +22,9 @@ __all__ = ["Control", "SandboxProcess", "SandboxThread"]
 
 T = TypeVar("T")
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
-_REQUEST_SECONDS = 10.0
+_START_SECONDS = 90.0
+_STOP_SECONDS = 30.0
+_REQUEST_SECONDS = 60.0
 
 
 class Control:

@@ -21,7 +21,7 @@ from nublado.sandbox.ports import free_port
 
 __all__ = ["ServiceProcess", "Stack"]
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _PROBE_SECONDS = 5.0
 

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 _ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import requests
 
 from nublado.sandbox.stack import ServiceProcess, Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import SECONDS, User, wait_for
 
 
 def crowd(stack: Stack, count: int) -> list[User]:
@@ -46,15 +45,16 @@ def test_killed_in_the_middle_of_spawns(own_stack: Stack) -> None:
 
 
 def test_stopped_in_a_surge_loses_no_spawn(own_stack: Stack) -> None:
-    own_stack.control.faults({"path": "^/api", "delay": 0.1})
-    users = crowd(own_stack, 40)
+    # With 16 connections, the last namespace comes in the second turn.
+    rule = {"method": "POST", "path": "/namespaces$", "delay": 2.0}
+    own_stack.control.faults(rule)
+    users = crowd(own_stack, 24)
     with ThreadPoolExecutor(len(users)) as threads:
         answers = list(threads.map(lambda user: user.create(), users))
     assert {answer.status_code for answer in answers} == {201}
     assert _environments(own_stack) < len(users)
-    began = time.monotonic()
     own_stack.service.stop()
-    assert time.monotonic() - began < 12
+    assert own_stack.service.exit_code == 0
     assert _environments(own_stack) == len(users)
     users = restart(own_stack, users)
     wait_for(lambda: all(user.status == "running" for user in users))
@@ -83,16 +83,15 @@ def test_restart_keeps_labs_and_only_costs_a_reconnect(own_stack: Stack) -> None
     assert pending.create(image_tag="w_2026_45").status_code == 201
     events = pending.follow()
     wait_for(lambda: any("Back-off" in m for m in events.messages))
-    began = time.monotonic()
     own_stack.service.stop()
-    assert time.monotonic() - began < 10
-    assert events.ended.wait(5)
+    assert own_stack.service.exit_code == 0
+    assert events.ended.wait(SECONDS)
     assert "failed" not in events.kinds
     running, pending = restart(own_stack, [running, pending])
     assert running.status == "running"
     again = pending.follow()
     own_stack.control.settings(failing_pulls=[])
-    assert again.ended.wait(20)
+    assert again.ended.wait(SECONDS)
     expected = f"Monitoring in-progress lab creation for {pending.name}"
     assert again.messages[0] == expected
     assert again.kinds[-1] == "complete"
@@ -109,9 +108,7 @@ def test_watches_that_end_every_second_and_expire(own_stack: Stack) -> None:
 def test_watches_that_fall_silent(own_stack: Stack) -> None:
     own_stack.control.faults(silent=True)
     user = User(own_stack, "patient")
-    began = time.monotonic()
     assert user.spawn().kinds[-1] == "complete"
-    assert time.monotonic() - began < 16
     wait_for(lambda: user.status == "running")
 
 
@@ -123,7 +120,7 @@ def test_kubernetes_is_away_for_a_while(own_stack: Stack) -> None:
     events = user.follow()
     wait_for(lambda: events.messages)
     own_stack.control("DELETE", "/faults")
-    assert events.ended.wait(20)
+    assert events.ended.wait(SECONDS)
     assert events.kinds[-1] == "complete"
 
 
@@ -165,12 +162,12 @@ def test_what_cannot_work_is_refused_before_a_port_is_bound(
 def _namespaces(stack: Stack) -> set[str]:
     url = f"{stack.endpoints.kubernetes}/api/v1/namespaces"
     query = {"labelSelector": "nublado.lsst.io/category=lab"}
-    found = requests.get(url, params=query, timeout=10).json()["items"]
+    found = requests.get(url, params=query, timeout=SECONDS).json()["items"]
     return {namespace["metadata"]["name"] for namespace in found}
 
 
 def _environments(stack: Stack) -> int:
     url = f"{stack.endpoints.kubernetes}/api/v1/configmaps"
     query = {"labelSelector": "nublado.lsst.io/category=lab"}
-    found = requests.get(url, params=query, timeout=10).json()["items"]
+    found = requests.get(url, params=query, timeout=SECONDS).json()["items"]
     return sum(o["metadata"]["name"].endswith("-nb-env") for o in found)

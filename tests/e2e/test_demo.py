@@ -31,7 +31,7 @@ def test_demonstration_spawns_and_deletes_a_lab(config: Path) -> None:
         [sys.executable, "-m", "nublado", "demo", "--exit", "--config", str(config)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
         cwd=_ROOT,
     )
@@ -49,7 +49,7 @@ def test_failure_of_the_demonstration_shows_in_its_exit_code(tmp_path: Path) -> 
         [sys.executable, "-m", "nublado", "demo", "--exit", "--config", str(broken)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         cwd=_ROOT,
         env={**os.environ, "NO_COLOR": "1"},

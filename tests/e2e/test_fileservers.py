@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,10 +161,8 @@ def test_everything_is_gone_after_the_pod_has_ended(
 ) -> None:
     assert files.open_page().status_code == 200
     files.finish_pod(exit_code)
-    began = time.monotonic()
     wait_for(lambda: files.running() == [])
     wait_for(lambda: files.objects() == {})
-    assert time.monotonic() - began < 10
     assert files.open_page().status_code == 200
     assert files.webdav(path="/home/rachel").status_code == 207
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import User
+from tests.e2e.users import SECONDS, User
 
 
 def detail(answer: requests.Response) -> list[dict[str, Any]]:
@@ -21,13 +21,13 @@ def detail(answer: requests.Response) -> list[dict[str, Any]]:
 
 
 def test_missing_headers(user: User) -> None:
-    answer = requests.post(f"{user.lab}/create", json={}, timeout=10)
+    answer = requests.post(f"{user.lab}/create", json={}, timeout=SECONDS)
     assert answer.status_code == 422
     problems = detail(answer)
     assert [p["type"] for p in problems] == ["missing", "missing"]
     assert problems[0]["loc"] == ["header", "x-auth-request-user"]
     for path in (f"{user.lab}/events", f"{user.stack.api_url}/spawner/v1/user-status"):
-        answer = requests.get(path, timeout=10)
+        answer = requests.get(path, timeout=SECONDS)
         assert answer.status_code == 422
         assert detail(answer)[0]["loc"] == ["header", "x-auth-request-user"]
 
@@ -35,12 +35,16 @@ def test_missing_headers(user: User) -> None:
 def test_token_is_checked(user: User) -> None:
     headers = {**user.headers, "X-Auth-Request-Token": "gt-unknown.token"}
     body = user.specification()
-    answer = requests.post(f"{user.lab}/create", json=body, headers=headers, timeout=10)
+    answer = requests.post(
+        f"{user.lab}/create", json=body, headers=headers, timeout=SECONDS
+    )
     assert answer.status_code == 401
     assert detail(answer) == [{"type": "invalid_token", "msg": "User token is invalid"}]
 
     headers = {**user.headers, "X-Auth-Request-Token": "gt-mallory"}
-    answer = requests.post(f"{user.lab}/create", json=body, headers=headers, timeout=10)
+    answer = requests.post(
+        f"{user.lab}/create", json=body, headers=headers, timeout=SECONDS
+    )
     assert answer.status_code == 403
     assert detail(answer)[0]["type"] == "permission_denied"
 
@@ -48,10 +52,13 @@ def test_token_is_checked(user: User) -> None:
 def test_users_act_on_their_own_labs_only(user: User) -> None:
     other = f"{user.stack.api_url}/spawner/v1/labs/somebody-else"
     answer = requests.post(
-        f"{other}/create", json=user.specification(), headers=user.headers, timeout=10
+        f"{other}/create",
+        json=user.specification(),
+        headers=user.headers,
+        timeout=SECONDS,
     )
     assert answer.status_code == 403
-    answer = requests.get(f"{other}/events", headers=user.headers, timeout=10)
+    answer = requests.get(f"{other}/events", headers=user.headers, timeout=SECONDS)
     assert answer.status_code == 403
     assert detail(answer) == [{"type": "permission_denied", "msg": "Permission denied"}]
 
@@ -74,7 +81,7 @@ def test_users_act_on_their_own_labs_only(user: User) -> None:
 )
 def test_garbage_is_refused(user: User, body: bytes, location: list[str]) -> None:
     answer = requests.post(
-        f"{user.lab}/create", data=body, headers=user.headers, timeout=10
+        f"{user.lab}/create", data=body, headers=user.headers, timeout=SECONDS
     )
     assert answer.status_code == 422
     assert location in [problem["loc"] for problem in detail(answer)]
@@ -107,7 +114,7 @@ def test_images_that_cannot_be_had(
     body = user.specification()
     body["options"] = {"size": "small", **options}
     answer = requests.post(
-        f"{user.lab}/create", json=body, headers=user.headers, timeout=10
+        f"{user.lab}/create", json=body, headers=user.headers, timeout=SECONDS
     )
     assert answer.status_code == status
     (problem,) = detail(answer)
@@ -124,17 +131,17 @@ def test_legal_size_that_is_not_configured(user: User) -> None:
 
 
 def test_unknown_routes_and_methods(stack: Stack) -> None:
-    answer = requests.get(f"{stack.api_url}/nothing/here", timeout=10)
+    answer = requests.get(f"{stack.api_url}/nothing/here", timeout=SECONDS)
     assert answer.status_code == 404
     assert detail(answer)[0]["type"] == "not_found"
-    answer = requests.put(f"{stack.api_url}/spawner/v1/labs", timeout=10)
+    answer = requests.put(f"{stack.api_url}/spawner/v1/labs", timeout=SECONDS)
     assert answer.status_code == 405
     assert detail(answer)[0]["type"] == "method_not_allowed"
     assert "GET" in answer.headers["Allow"]
 
 
 def test_unknown_user(stack: Stack) -> None:
-    answer = requests.get(f"{stack.api_url}/spawner/v1/labs/nobody", timeout=10)
+    answer = requests.get(f"{stack.api_url}/spawner/v1/labs/nobody", timeout=SECONDS)
     assert answer.status_code == 404
     assert detail(answer) == [
         {
@@ -146,7 +153,7 @@ def test_unknown_user(stack: Stack) -> None:
     answer = requests.get(
         f"{stack.api_url}/spawner/v1/user-status",
         headers={"X-Auth-Request-User": "nobody"},
-        timeout=10,
+        timeout=SECONDS,
     )
     assert answer.status_code == 404
     assert detail(answer) == [{"type": "unknown_user", "msg": "Unknown user nobody"}]
@@ -157,7 +164,7 @@ def test_large_bodies_are_refused(user: User) -> None:
         f"{user.lab}/create",
         data=b" " * (1024 * 1024 + 1),
         headers=user.headers,
-        timeout=10,
+        timeout=SECONDS,
     )
     assert answer.status_code == 413
     assert detail(answer)[0]["type"] == "payload_too_large"
@@ -188,12 +195,14 @@ def test_what_is_not_http_is_answered_in_json(
 
 def test_trailing_slash_redirects(stack: Stack) -> None:
     answer = requests.get(
-        f"{stack.api_url}/spawner/v1/labs/?a=b", allow_redirects=False, timeout=10
+        f"{stack.api_url}/spawner/v1/labs/?a=b", allow_redirects=False, timeout=SECONDS
     )
     assert answer.status_code == 308
     assert answer.headers["Location"].endswith("/nublado/spawner/v1/labs?a=b")
     answer = requests.get(
-        f"{stack.service.url}//evil.example.com/", allow_redirects=False, timeout=10
+        f"{stack.service.url}//evil.example.com/",
+        allow_redirects=False,
+        timeout=SECONDS,
     )
     assert answer.status_code == 404
 
@@ -201,20 +210,20 @@ def test_trailing_slash_redirects(stack: Stack) -> None:
 def test_head_works_where_get_does(user: User) -> None:
     for path in ("/spawner/v1/labs", "", "/spawner/v1/labs/nobody"):
         url = f"{user.stack.api_url}{path}"
-        head = requests.head(url, timeout=10)
-        assert head.status_code == requests.get(url, timeout=10).status_code
+        head = requests.head(url, timeout=SECONDS)
+        assert head.status_code == requests.get(url, timeout=SECONDS).status_code
         assert head.content == b""
 
 
 def test_metadata_and_probes(stack: Stack) -> None:
     for url, inside in ((stack.service.url, False), (stack.api_url, True)):
-        found = requests.get(url, timeout=10).json()
+        found = requests.get(url, timeout=SECONDS).json()
         found = found["metadata"] if inside else found
         assert found["name"] == "Nublado"
         assert found["version"]
         assert found["repository_url"].startswith("https://")
     for path in ("/healthz", "/readyz"):
-        answer = requests.get(stack.service.url + path, timeout=10)
+        answer = requests.get(stack.service.url + path, timeout=SECONDS)
         assert answer.json() == {"status": "ok", "problems": []}
 
 
@@ -224,7 +233,7 @@ def test_location_is_as_the_client_sees_the_service(user: User) -> None:
         f"{user.lab}/create",
         json=user.specification(),
         headers={**user.headers, **forwarded},
-        timeout=10,
+        timeout=SECONDS,
     )
     expected = f"https://example.org/nublado/spawner/v1/labs/{user.name}"
     assert answer.headers["Location"] == expected
@@ -232,7 +241,7 @@ def test_location_is_as_the_client_sees_the_service(user: User) -> None:
 
 def test_request_id_is_kept(stack: Stack) -> None:
     url = f"{stack.api_url}/spawner/v1/labs"
-    answer = requests.get(url, headers={"X-Request-ID": "abc-123"}, timeout=10)
+    answer = requests.get(url, headers={"X-Request-ID": "abc-123"}, timeout=SECONDS)
     assert answer.headers["X-Request-ID"] == "abc-123"
-    answer = requests.get(url, headers={"X-Request-ID": "a b<script>"}, timeout=10)
+    answer = requests.get(url, headers={"X-Request-ID": "a b<script>"}, timeout=SECONDS)
     assert len(answer.headers["X-Request-ID"]) == 16

@@ -9,7 +9,7 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import SECONDS, User, wait_for
 
 
 def ids(response: requests.Response) -> list[str]:
@@ -56,16 +56,16 @@ def test_all_listeners_get_everything(stack: Stack, user: User) -> None:
     early = [user.follow() for _ in range(3)]
     wait_for(lambda: all(any("Back-off" in m for m in e.messages) for e in early))
     stack.control.settings(failing_pulls=[])
-    assert all(e.ended.wait(20) for e in early)
+    assert all(e.ended.wait(SECONDS) for e in early)
     late = user.follow()
-    assert late.ended.wait(10)
+    assert late.ended.wait(SECONDS)
     assert late.kinds[-1] == "complete"
     assert all(e.seen == late.seen for e in early)
 
 
 def test_head_of_a_stream_does_not_wait(user: User) -> None:
     user.spawn()
-    answer = requests.head(f"{user.lab}/events", headers=user.headers, timeout=5)
+    answer = requests.head(f"{user.lab}/events", headers=user.headers, timeout=SECONDS)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/event-stream")
 
@@ -75,14 +75,16 @@ def test_through_the_ingress(user: User) -> None:
     as_user = {"Authorization": f"bearer gt-{user.name}"}
     forged = {**as_user, "X-Auth-Request-User": "somebody-else"}
     answer = requests.post(
-        f"{lab}/create", json=user.specification(), headers=forged, timeout=10
+        f"{lab}/create", json=user.specification(), headers=forged, timeout=SECONDS
     )
     assert answer.status_code == 201
     assert answer.headers["Location"] == lab
-    stream = requests.get(f"{lab}/events", headers=as_user, stream=True, timeout=20)
+    stream = requests.get(
+        f"{lab}/events", headers=as_user, stream=True, timeout=SECONDS
+    )
     kinds = [kind for kind, _ in server_sent_events(stream)]
     assert kinds[-1] == "complete"
-    assert requests.delete(lab, headers=as_user, timeout=10).status_code == 403
+    assert requests.delete(lab, headers=as_user, timeout=SECONDS).status_code == 403
 
 
 def test_streams_leave_threads_for_others(tmp_path: Path) -> None:
@@ -99,12 +101,12 @@ def test_streams_leave_threads_for_others(tmp_path: Path) -> None:
         assert refused.status_code == 503
         assert refused.json()["detail"][0]["type"] == "unavailable"
         assert int(refused.headers["Retry-After"]) > 0
-        probe = requests.get(f"{stack.service.url}/healthz", timeout=5)
+        probe = requests.get(f"{stack.service.url}/healthz", timeout=SECONDS)
         assert probe.status_code == 200
         assert user.delete().status_code == 204
         assert [ids(stream)[-1] for stream in streams]
         assert user.stream().status_code == 200
-        metrics = requests.get(f"{stack.service.url}/metrics", timeout=5).text
+        metrics = requests.get(f"{stack.service.url}/metrics", timeout=SECONDS).text
         assert 'nublado_labs{status="running"} 0.0' in metrics
         assert 'nublado_operations{kind="spawn"} 0.0' in metrics
         assert 'nublado_job_failures{job="refresh-images"} 0.0' in metrics

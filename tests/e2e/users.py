@@ -13,7 +13,8 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 
-SECONDS = 30.0
+SECONDS = 90.0
+"""How long anything may take that is waited for, also on a busy machine."""
 
 
 @dataclass

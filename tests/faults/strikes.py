@@ -22,8 +22,8 @@ from tests.faults.journal import Journal
 __all__ = ["GENTLE", "ROUGH", "Field"]
 
 _API = "^/api"
-_STOP_SECONDS = 12.0
-_HTTP_SECONDS = 10.0
+_STOP_SECONDS = 25.0
+_HTTP_SECONDS = 60.0
 
 
 class Field:
