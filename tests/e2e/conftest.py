@@ -13,13 +13,7 @@ from nublado.sandbox.stack import Stack
 from tests.e2e.users import User
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
-_SETTINGS = {
-    "pull_seconds": 0.05,
-    "init_seconds": 0.01,
-    "termination_delay": 0.01,
-    # It doubles with every failure, and a busy machine lets many fail.
-    "pull_backoff": 0.1,
-}
+_SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
 
 _numbers = itertools.count(1)
 
