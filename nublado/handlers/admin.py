@@ -69,7 +69,7 @@ def status_events() -> Response:
     def chunks() -> Iterator[str]:
         sent: dict[str, str] = {}
         told = time.monotonic()
-        yield RETRY
+        prefix = RETRY
         while True:
             shown = _shown(context)
             for section in _SECTIONS:
@@ -77,7 +77,9 @@ def status_events() -> Response:
                 if sent.get(section) != html:
                     sent[section] = html
                     told = time.monotonic()
-                    yield f"event: {section}\ndata: {json.dumps({'html': html})}\n\n"
+                    data = json.dumps({"html": html})
+                    yield f"{prefix}event: {section}\ndata: {data}\n\n"
+                    prefix = ""
             if context.stops_within(_REFRESH_SECONDS):
                 return
             if time.monotonic() - told > HEARTBEAT_SECONDS:

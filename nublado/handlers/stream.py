@@ -18,14 +18,21 @@ from nublado.services.streams import StreamSlots
 
 __all__ = ["HEARTBEAT", "HEARTBEAT_SECONDS", "RETRY", "event_stream", "guarded_stream"]
 
-HEARTBEAT = ": still here\n\n"
-"""Tells proxies that a stream is alive, and finds out clients that are gone."""
+HEARTBEAT = ": still here\n"
+"""Keeps proxies from closing an idle stream, and finds clients that are gone.
+
+No blank line follows: some clients take any blank line for the end of an event.
+"""
 
 HEARTBEAT_SECONDS = 15.0
-"""How often that is said at least (seconds)."""
+"""Longest time without a line (seconds)."""
 
-RETRY = "retry: 2000\n\n"
-"""Tells clients after how many milliseconds to reconnect."""
+RETRY = "retry: 2000\n"
+"""Tells clients after how many milliseconds to reconnect.
+
+Stands in the block of the first event: some clients take a block of its own
+for an event.
+"""
 
 _RETRY_AFTER_SECONDS = 5
 _LAST = frozenset({EventType.COMPLETE, EventType.FAILED})
@@ -107,16 +114,19 @@ def _response(chunks: Iterator[str] | _Stream) -> Response:
 
 
 def _chunks(log: EventLog, position: int) -> Iterator[str]:
-    yield RETRY
+    prefix = RETRY
+    wait = 0.0
     while True:
-        events, closed = log.read(position, HEARTBEAT_SECONDS)
+        events, closed = log.read(position, wait)
         position += len(events)
         if events:
-            yield "".join(_frame(log, event) for event in events)
+            yield prefix + "".join(_frame(log, event) for event in events)
+            prefix = ""
         if closed:
             return
         if not events:
             yield HEARTBEAT
+        wait = HEARTBEAT_SECONDS
 
 
 def _frame(log: EventLog, event: Event) -> str:

@@ -23,9 +23,8 @@ def test_headers_and_format(user: User) -> None:
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["X-Accel-Buffering"] == "no"
-    first, second, *_ = response.text.split("\n\n")
-    assert first == "retry: 2000"
-    number, kind, data = second.split("\n")
+    retry, number, kind, data = response.text.split("\n\n")[0].split("\n")
+    assert retry == "retry: 2000"
     assert number.endswith(":1")
     assert kind == "event: info"
     expected = f'{{"message": "Starting lab creation for {user.name}", "progress": 1}}'
