@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from nublado.config.model import Config, FileserverConfig
 from nublado.constants import (
     CATEGORY_FILESERVER,
     CATEGORY_LAB,
+    FILESERVER_RECONCILE_INTERVAL,
     IMAGE_REFRESH_INTERVAL,
+    LAB_RECONCILE_INTERVAL,
     LABEL_CATEGORY,
 )
 from nublado.exceptions import NubladoError
@@ -36,6 +38,7 @@ from nublado.services.prepuller import Prepuller
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamSlots
+from nublado.startup import Part, Startup
 from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
@@ -57,9 +60,7 @@ from nublado.storage.slack import SlackWebhook
 __all__ = ["Environment", "ProcessContext"]
 
 _DEFAULT_THREADS = 800
-_SYNC_SECONDS = 30.0
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 15.0
+_SYNC_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,7 @@ class ProcessContext:
         self.environment = environment
         self.streams = StreamSlots(environment.streams)
         self._log = structlog.get_logger(__name__)
-        self._ready = threading.Event()
         self._stopping = threading.Event()
-        self._starting_problem = "starting"
 
         webhook = environment.slack_webhook
         self.alerts = Alerts(config.name, SlackWebhook(webhook) if webhook else None)
@@ -210,10 +209,10 @@ class ProcessContext:
             streams=self.streams,
             watchers=self.watchers,
             jobs=lambda: self.background.jobs,
-            problems=lambda: self.unhealthy() + self.unready(),
+            problems=lambda: self.unhealthy() + self.problems(),
         )
         self._pods.listen(self.labs.observe)
-        self._starter = threading.Thread(target=self._start, name="start", daemon=True)
+        self._startup = Startup(self.alerts, self._steps(), self._schedule)
 
     def _make_fileservers(
         self, config: FileserverConfig, objects: ObjectStore
@@ -244,13 +243,20 @@ class ProcessContext:
     # --- Start and stop --------------------------------------------------
 
     def start(self) -> None:
-        """Begin to start; `wait_ready` tells when that is done."""
-        self._starter.start()
+        """Begin to start; `wait_up` tells when a part of it is done."""
+        self.alerts.start()
+        for watcher in self.watchers:
+            watcher.start()
+        self.background.start()
+        self._startup.start()
 
     def stop(self) -> None:
-        """Stop what runs, leaving what it made to the next process."""
+        """Stop what runs, leaving what it made to the next process.
+
+        The state of labs can be read until the end.
+        """
         self._stopping.set()
-        self._ready.clear()
+        self._startup.stop()
         self.background.stop()
         self.prepuller.stop()
         if self.fileservers is not None:
@@ -264,76 +270,66 @@ class ProcessContext:
         self.kubernetes.close()
         self._log.info("Stopped")
 
-    def wait_ready(self, seconds: float) -> bool:
-        """Wait until requests can be answered; False if it takes longer."""
-        return not self._stopping.is_set() and self._ready.wait(seconds)
+    @property
+    def stopping(self) -> bool:
+        """Whether the process is about to end."""
+        return self._stopping.is_set()
 
     def stops_within(self, seconds: float) -> bool:
         """Wait for the beginning of a stop; False if none comes in time."""
         return self._stopping.wait(seconds)
 
+    def wait_up(self, part: Part, seconds: float) -> bool:
+        """Wait until a part can be used; False if that takes longer."""
+        return self._startup.wait_up(part, seconds)
+
+    def why_not_up(self, part: Part) -> str:
+        """Why a part cannot be used yet."""
+        return self._startup.problem(part)
+
     def unhealthy(self) -> list[str]:
         """What is wrong with the process, if only a restart can help."""
         problems = [f"{w.name} has died" for w in self.watchers if w.dead]
-        if self._ready.is_set() and not self.background.alive:
+        if not self._stopping.is_set() and not self.background.alive:
             problems.append("scheduler has died")
         return problems
 
     def unready(self) -> list[str]:
-        """Why requests cannot be answered now."""
+        """Why the state of labs cannot be told now, or will not be soon."""
         if self._stopping.is_set():
             return ["stopping"]
-        return [] if self._ready.is_set() else [self._starting_problem]
+        if self._startup.is_up(Part.LABS):
+            return []
+        return [self._startup.problem(Part.LABS)]
 
-    def _start(self) -> None:
-        """Do all that comes before the first request, until it succeeds."""
-        self.alerts.start()
-        for watcher in self.watchers:
-            watcher.start()
-        pause = _FIRST_PAUSE
-        steps = [self._sync, self.refresh_images, self._reconciler.reconcile]
+    def problems(self) -> list[str]:
+        """What does not work as it should, whether or not requests are answered."""
+        return self.unready() or self._startup.problems()
+
+    def _steps(self) -> dict[Part, list[Callable[[], None]]]:
+        """What comes before the first use of each part."""
+        steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
         if self.fileservers is not None:
-            steps.append(self.fileservers.reconcile)
-        for step in steps:
-            is_first = True
-            while not self._stopping.is_set():
-                try:
-                    step()
-                    break
-                except Exception as e:  # noqa: BLE001
-                    self._note_failed_start(e, pause, is_first=is_first)
-                is_first = False
-                self._stopping.wait(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-        if self._stopping.is_set():
-            return
-        self.background.start(
-            refresh_images=self.refresh_images,
-            reconcile_labs=self._reconciler.reconcile,
-            reconcile_fileservers=(
-                self.fileservers.reconcile if self.fileservers else None
-            ),
-            refresh_interval=self.environment.refresh_interval,
-        )
-        self._ready.set()
-        self._log.info("Ready")
+            steps[Part.FILESERVERS] = [self.fileservers.reconcile]
+        steps[Part.IMAGES] = [self.refresh_images]
+        return steps
 
-    def _note_failed_start(
-        self, error: Exception, pause: float, *, is_first: bool
-    ) -> None:
-        """Log every failure of a step, but alert only once."""
-        is_ours = isinstance(error, NubladoError)
-        self._starting_problem = str(error) if is_ours else "internal error, see log"
-        event = "Cannot start yet, trying again"
-        if is_first or not is_ours:
-            self.alerts.report(error, event=event, seconds=pause)
-        else:
-            self._log.error(event, error=str(error), seconds=pause)
+    def _schedule(self, part: Part) -> None:
+        """Repeat what has succeeded once at intervals from now on."""
+        match part:
+            case Part.LABS:
+                name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
+            case Part.FILESERVERS:
+                name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL
+            case Part.IMAGES:
+                name, seconds = "refresh-images", self.environment.refresh_interval
+        self.background.add(name, self._steps()[part][-1], seconds)
 
     def _sync(self) -> None:
         for watcher in self._needed:
             if not watcher.wait_synced(_SYNC_SECONDS):
-                raise NubladoError(f"Kubernetes does not answer ({watcher.name})")
+                kind = watcher.selection.resource.plural
+                raise NubladoError(f"Kubernetes does not list {kind}")
 
     def refresh_images(self) -> None:
         """Ask again which images there are, and which nodes have them."""

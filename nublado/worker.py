@@ -15,6 +15,8 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
+from nublado.context import ProcessContext
+
 __all__ = ["Worker"]
 
 _START_SECONDS = 30.0
@@ -40,11 +42,35 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return pool
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to stop: end event streams, so that their clients reconnect."""
-        if self.alive and self.wsgi is not None:
-            context = self.wsgi.extensions["nublado"]
-            threading.Thread(target=context.stop, name="stop").start()
-        super().handle_exit(sig, frame)
+        """Begin to stop: requests are answered until the service has stopped.
+
+        JupyterHub, which asks for the state of labs meanwhile, would take any
+        other answer for dead labs.
+        """
+
+        def stop() -> None:
+            self._context().stop()
+            super(Worker, self).handle_exit(sig, frame)
+
+        if self.wsgi is None:
+            super().handle_exit(sig, frame)
+        elif not self._context().stopping:
+            threading.Thread(target=stop, name="stop").start()
+
+    def is_parent_alive(self) -> bool:
+        """Whether gunicorn's master lives; without it, stop and free the port."""
+        if super().is_parent_alive():
+            return True
+        self.set_accept_enabled(enabled=False)
+        for listener in self.sockets:
+            listener.close()
+        if not self._context().stopping:
+            threading.Thread(target=self._context().stop, name="stop").start()
+        return False
+
+    def _context(self) -> ProcessContext:
+        context: ProcessContext = self.wsgi.extensions["nublado"]
+        return context
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer what is not even HTTP as every other error, not with a page."""

@@ -33,6 +33,7 @@ __all__ = [
     "Answer",
     "Caller",
     "Description",
+    "Needs",
     "describe",
     "description_of",
     "server_sent_events",
@@ -49,6 +50,16 @@ class Caller(StrEnum):
     HUB = "JupyterHub"
     USER = "the user"
     ADMIN = "operators"
+
+
+class Needs(StrEnum):
+    """What has to be up before a route can be used."""
+
+    NOTHING = "nothing"
+    STATE = "state of labs, which is told during a stop as well"
+    LABS = "labs"
+    FILESERVERS = "file servers"
+    IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ class Description:
         Whether it takes their token as well.
     resumes
         Whether it takes up where an earlier answer stopped.
+    needs
+        What has to be up before it can be used.
     """
 
     caller: Caller
@@ -118,6 +131,7 @@ class Description:
     needs_user: bool = False
     needs_token: bool = False
     resumes: bool = False
+    needs: Needs = Needs.NOTHING
 
 
 UNKNOWN_USER = UnknownUserError("rachel", ("path", "username"))

@@ -27,6 +27,7 @@ from nublado.handlers.describe import (
     WRONG_USERNAME,
     Answer,
     Caller,
+    Needs,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -50,6 +51,7 @@ _RUNNING = Answer(
     Caller.ADMIN,
     Answer("Usernames", schema=USERNAMES, example=["rachel"]),
     errors=[NotSupportedError()],
+    needs=Needs.FILESERVERS,
 )
 def list_fileservers() -> Response:
     """Usernames of those whose file server is running."""
@@ -61,6 +63,7 @@ def list_fileservers() -> Response:
     Caller.ADMIN,
     _RUNNING,
     errors=[UNKNOWN_USER, NotSupportedError(), WRONG_USERNAME],
+    needs=Needs.FILESERVERS,
 )
 def get_fileserver(username: str) -> Response:
     """Whether a user's file server is running."""
@@ -81,6 +84,7 @@ def get_fileserver(username: str) -> Response:
         WRONG_USERNAME,
         FileserverDeletionError("Error deleting object"),
     ],
+    needs=Needs.FILESERVERS,
 )
 def delete_fileserver(username: str) -> Response:
     """Delete a file server, and answer once it is gone."""
@@ -99,6 +103,7 @@ def delete_fileserver(username: str) -> Response:
     _RUNNING,
     errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
     needs_user=True,
+    needs=Needs.FILESERVERS,
 )
 def fileserver_user_status() -> Response:
     """Whether the caller's own file server is running."""
@@ -122,6 +127,7 @@ def fileserver_user_status() -> Response:
     ],
     needs_user=True,
     needs_token=True,
+    needs=Needs.FILESERVERS,
 )
 @files.get("/<path:_path>")
 def landing(_path: str = "") -> Response:

@@ -38,6 +38,7 @@ from nublado.handlers.describe import (
     WRONG_USERNAME,
     Answer,
     Caller,
+    Needs,
     describe,
     server_sent_events,
 )
@@ -88,7 +89,11 @@ _EVENT = (
 
 
 @labs.get("/labs")
-@describe(Caller.HUB, Answer("Usernames", schema=USERNAMES, example=["rachel"]))
+@describe(
+    Caller.HUB,
+    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    needs=Needs.STATE,
+)
 def list_labs() -> Response:
     """Usernames of those whose lab is running."""
     return jsonify(process().labs.running())
@@ -99,6 +104,7 @@ def list_labs() -> Response:
     Caller.HUB,
     Answer("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
     errors=[UNKNOWN_USER, WRONG_USERNAME],
+    needs=Needs.STATE,
 )
 def get_lab(username: str) -> Response:
     """State of a lab."""
@@ -137,6 +143,7 @@ def get_lab(username: str) -> Response:
     body=(LabSpecificationSchema, _SPECIFICATION),
     needs_user=True,
     needs_token=True,
+    needs=Needs.IMAGES,
 )
 def create_lab(username: str) -> Response:
     """Begin to create a lab."""
@@ -156,6 +163,7 @@ def create_lab(username: str) -> Response:
     Caller.HUB,
     Answer("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
     errors=[UNKNOWN_USER, WRONG_USERNAME, LabDeletionError()],
+    needs=Needs.LABS,
 )
 def delete_lab(username: str) -> Response:
     """Delete a lab, and answer once it is gone."""
@@ -186,6 +194,7 @@ def delete_lab(username: str) -> Response:
     errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
     resumes=True,
+    needs=Needs.LABS,
 )
 def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
@@ -204,6 +213,7 @@ def lab_events(username: str) -> Response:
     Answer("The lab", schema=LabStateSchema, example=_STATE),
     errors=[UnknownUserError("rachel"), MISSING_HEADER],
     needs_user=True,
+    needs=Needs.STATE,
 )
 def user_status() -> Response:
     """State of the caller's own lab."""

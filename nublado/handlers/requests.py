@@ -17,12 +17,21 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from nublado.exceptions import ServiceUnavailableError
 from nublado.handlers.context import process
+from nublado.handlers.describe import Needs, description_of
+from nublado.startup import Part
 
 __all__ = ["TrustedProxies", "register_request_hooks"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-_READY_SECONDS = 10.0
+_START_SECONDS = 1.0
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_PARTS = {
+    Needs.STATE: Part.LABS,
+    Needs.LABS: Part.LABS,
+    Needs.FILESERVERS: Part.FILESERVERS,
+    Needs.IMAGES: Part.IMAGES,
+}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -59,10 +68,10 @@ class TrustedProxies:
 
 
 def register_request_hooks(app: Flask) -> None:
-    """Give requests an id, hold them until the service is ready, log them."""
+    """Give requests an id, refuse those that come too early or late, log them."""
     app.before_request(_identify)
     app.before_request(_drop_trailing_slash)
-    app.before_request(_wait_until_ready)
+    app.before_request(_check_up)
     app.after_request(_log)
 
 
@@ -92,12 +101,18 @@ def _drop_trailing_slash() -> BaseResponse | None:
     return redirect(path + (f"?{query}" if query else ""), 308)
 
 
-def _wait_until_ready() -> None:
-    """Hold requests that come while the service starts, but not for long."""
-    if request.path in _QUIET_PATHS or request.path == "/":
+def _check_up() -> None:
+    """Hold requests for what will be up in a moment, and refuse them after that."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    description = description_of(view) if view is not None else None
+    if description is None or description.needs is Needs.NOTHING:
         return
-    if not process().wait_ready(_READY_SECONDS):
-        raise ServiceUnavailableError("Service is starting, try again")
+    context, part = process(), _PARTS[description.needs]
+    if context.stopping and description.needs is not Needs.STATE:
+        raise ServiceUnavailableError("Service is stopping, try again")
+    if not context.wait_up(part, _START_SECONDS):
+        reason = context.why_not_up(part)
+        raise ServiceUnavailableError(f"Service is starting, try again: {reason}")
 
 
 def _log(response: Response) -> Response:

@@ -36,10 +36,17 @@ class ServiceProcess:
         Environment in addition to that of this process.
     log
         File for what it writes; by default it shares that of this process.
+    port
+        Where it listens; by default a free one.
     """
 
-    def __init__(self, environ: dict[str, str], log: IO[str] | None = None) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        environ: dict[str, str],
+        log: IO[str] | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {
             **os.environ,
@@ -59,6 +66,17 @@ class ServiceProcess:
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def has_processes(self) -> bool:
+        """Whether any of its processes lives, be it without gunicorn's master."""
+        if self.is_running:
+            return True
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     @property
     def exit_code(self) -> int | None:
@@ -184,9 +202,15 @@ class Stack:
             self.stop()
             raise
 
-    def start_service(self) -> None:
-        """Start the service, anew if it was stopped or killed."""
-        self.service = ServiceProcess(self._service_environ(), self._log)
+    def start_service(self, port: int | None = None) -> None:
+        """Start the service, anew if it was stopped or killed.
+
+        Parameters
+        ----------
+        port
+            Where it listens; by default a free one.
+        """
+        self.service = ServiceProcess(self._service_environ(), self._log, port)
         self.control("PUT", "/service", {"url": self.service.url})
         self.service.start()
 

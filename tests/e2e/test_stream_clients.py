@@ -25,9 +25,7 @@ for (const kind of ["complete", "failed"])
 _KINDS = ["info", "complete", "failed"]
 
 
-def decode(
-    user: User, note: Callable[[ServerSentEvent], None], **headers: str
-) -> None:
+def decode(user: User, note: Callable[[ServerSentEvent], None], **headers: str) -> None:
     with (
         httpx.Client(timeout=SECONDS) as client,
         connect_sse(
@@ -81,8 +79,6 @@ def test_browsers_decode_exactly_the_events(stack: Stack, user: User) -> None:
         browser.driver.get(f"{ingress}/")
         browser.driver.execute_script(_LISTEN, url, _KINDS)
         received = "return window.received"
-        wait_for(
-            lambda: len(browser.driver.execute_script(received)) >= len(expected)
-        )
+        wait_for(lambda: len(browser.driver.execute_script(received)) >= len(expected))
         decoded = browser.driver.execute_script(received)
     assert [(kind, json.loads(data)) for kind, data in decoded] == expected
