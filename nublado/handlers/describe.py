@@ -29,7 +29,6 @@ __all__ = [
     "NOT_MINE",
     "UNKNOWN_USER",
     "USERNAMES",
-    "WRONG_USERNAME",
     "Answer",
     "Caller",
     "Description",
@@ -135,9 +134,6 @@ class Description:
 
 
 UNKNOWN_USER = UnknownUserError("rachel", ("path", "username"))
-WRONG_USERNAME = ValidationProblemsError(
-    [ValidationProblem("value_error", "Not a valid username", ("path", "username"))]
-)
 NOT_MINE = PermissionDeniedError()
 MISSING_HEADER = ValidationProblemsError(
     [

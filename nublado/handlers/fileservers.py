@@ -7,12 +7,14 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify
 
 from nublado.exceptions import (
+    CrossSiteError,
     FileserverCreationError,
     FileserverDeletionError,
     InvalidTokenError,
     NotSupportedError,
     UnknownUserError,
 )
+from nublado.handlers.body import refuse_cross_site
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
@@ -24,7 +26,6 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    WRONG_USERNAME,
     Answer,
     Caller,
     Needs,
@@ -62,7 +63,7 @@ def list_fileservers() -> Response:
 @describe(
     Caller.ADMIN,
     _RUNNING,
-    errors=[UNKNOWN_USER, NotSupportedError(), WRONG_USERNAME],
+    errors=[UNKNOWN_USER, NotSupportedError()],
     needs=Needs.FILESERVERS,
 )
 def get_fileserver(username: str) -> Response:
@@ -81,7 +82,6 @@ def get_fileserver(username: str) -> Response:
     errors=[
         UNKNOWN_USER,
         NotSupportedError(),
-        WRONG_USERNAME,
         FileserverDeletionError("Error deleting object"),
     ],
     needs=Needs.FILESERVERS,
@@ -121,6 +121,7 @@ def fileserver_user_status() -> Response:
     errors=[
         InvalidTokenError(),
         NOT_MINE,
+        CrossSiteError(),
         NotSupportedError(),
         MISSING_HEADER,
         FileserverCreationError("File server did not start"),
@@ -132,6 +133,7 @@ def fileserver_user_status() -> Response:
 @files.get("/<path:_path>")
 def landing(_path: str = "") -> Response:
     """Start the caller's file server, and explain how to use it."""
+    refuse_cross_site(unless_navigation=True)
     manager = _manager()
     user = authenticated_user()
     manager.create(user.info)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
 
 from nublado.exceptions import (
     ClientRequestError,
+    CrossSiteError,
     InsufficientQuotaError,
     InvalidDockerReferenceError,
     InvalidLabSizeError,
@@ -21,9 +19,9 @@ from nublado.exceptions import (
     PermissionDeniedError,
     UnknownImageError,
     UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
+    UnsupportedMediaTypeError,
 )
+from nublado.handlers.body import json_body, refuse_foreign_forms
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
@@ -35,7 +33,6 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    WRONG_USERNAME,
     Answer,
     Caller,
     Needs,
@@ -103,7 +100,7 @@ def list_labs() -> Response:
 @describe(
     Caller.HUB,
     Answer("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
-    errors=[UNKNOWN_USER, WRONG_USERNAME],
+    errors=[UNKNOWN_USER],
     needs=Needs.STATE,
 )
 def get_lab(username: str) -> Response:
@@ -129,11 +126,13 @@ def get_lab(username: str) -> Response:
         UnknownImageError("No recommended image found", (*_OPTIONS, "image_class")),
         InvalidTokenError(),
         NOT_MINE,
+        CrossSiteError(),
         InsufficientQuotaError(
             "Insufficient quota to spawn requested lab", (*_OPTIONS, "size")
         ),
         LabExistsError("rachel"),
         OperationInProgressError("rachel"),
+        UnsupportedMediaTypeError(),
         MISSING_HEADER,
         InvalidLabSizeError('Invalid lab size "gargantuan"', (*_OPTIONS, "size")),
         InvalidDockerReferenceError(
@@ -147,8 +146,9 @@ def get_lab(username: str) -> Response:
 )
 def create_lab(username: str) -> Response:
     """Begin to create a lab."""
+    refuse_foreign_forms()
     user = authenticated_user()
-    specification = parse_lab_specification(_json_body())
+    specification = parse_lab_specification(json_body())
     if user.username != username:
         raise PermissionDeniedError
     process().labs.create(user, specification)
@@ -162,7 +162,7 @@ def create_lab(username: str) -> Response:
 @describe(
     Caller.HUB,
     Answer("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
-    errors=[UNKNOWN_USER, WRONG_USERNAME, LabDeletionError()],
+    errors=[UNKNOWN_USER, LabDeletionError()],
     needs=Needs.LABS,
 )
 def delete_lab(username: str) -> Response:
@@ -223,16 +223,3 @@ def user_status() -> Response:
 def _in_path(error: ClientRequestError) -> ClientRequestError:
     error.location = ["path", "username"]
     return error
-
-
-def _json_body() -> Any:
-    try:
-        return json.loads(request.get_data())
-    except (ValueError, RecursionError) as e:
-        reason = e.msg if isinstance(e, json.JSONDecodeError) else "cannot be decoded"
-        message = f"Body is not valid JSON: {reason}"
-        problem = ValidationProblem("json_invalid", message, ("body",))
-        raise ValidationProblemsError([problem]) from e
-    except BadRequest as e:
-        problem = ValidationProblem("json_invalid", "Body is incomplete", ("body",))
-        raise ValidationProblemsError([problem]) from e

@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, current_app, g, redirect, request
@@ -84,21 +85,24 @@ def _identify() -> None:
 
 
 def _drop_trailing_slash() -> BaseResponse | None:
-    """Redirect a path with a trailing slash to the route without it."""
+    """Redirect a path with a trailing slash to the route without it.
+
+    The path is kept as it was sent, since a decoded one may mean something else.
+    """
     if not isinstance(request.routing_exception, NotFound):
         return None
-    path = "/" + request.path.strip("/")
-    if path == request.path:
+    sent, mark, query = str(request.environ["RAW_URI"]).partition("?")
+    path = "/" + sent.strip("/")
+    if path == sent or not sent.startswith("/"):
         return None
     adapter = current_app.create_url_adapter(request)
     try:
         if adapter is None:
             return None
-        adapter.match(path, method=request.method)
+        adapter.match("/" + request.path.strip("/"), method=request.method)
     except (NotFound, MethodNotAllowed, RequestRedirect):
         return None
-    query = request.query_string.decode("latin-1")
-    return redirect(path + (f"?{query}" if query else ""), 308)
+    return redirect(f"{path}{mark}{query}", 308)
 
 
 def _check_up() -> None:
@@ -119,6 +123,8 @@ def _log(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.headers.pop("Content-Type", None)
     if request.path not in _QUIET_PATHS:
         structlog.get_logger(__name__).info(
             "Request",
