@@ -20,6 +20,7 @@ from nublado.constants import (
     LAB_RECONCILE_INTERVAL,
     LABEL_CATEGORY,
 )
+from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
@@ -37,7 +38,7 @@ from nublado.services.nodes import NodeService
 from nublado.services.prepuller import Prepuller
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
-from nublado.services.streams import StreamSlots
+from nublado.services.streams import StreamWriter
 from nublado.startup import Part, Startup
 from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
@@ -59,7 +60,8 @@ from nublado.storage.slack import SlackWebhook
 
 __all__ = ["Environment", "ProcessContext"]
 
-_DEFAULT_THREADS = 800
+_DEFAULT_THREADS = 64
+_MOST_THREADS = 1024
 _SYNC_SECONDS = 1.0
 
 
@@ -79,7 +81,7 @@ class Environment:
     registry_mirrors
         Endpoints that are asked in place of a registry, by its host.
     threads
-        How many requests are served at a time, event streams included.
+        How many requests are served at a time, without event streams.
     refresh_interval
         How often to ask which images there are (seconds).
     """
@@ -111,11 +113,6 @@ class Environment:
             refresh_interval=_interval(environ.get("NUBLADO_REFRESH_INTERVAL")),
         )
 
-    @property
-    def streams(self) -> int:
-        """How many of the threads event streams may take."""
-        return self.threads - max(8, self.threads // 4)
-
 
 class ProcessContext:
     """Owns every long-lived object of the process.
@@ -136,7 +133,7 @@ class ProcessContext:
     def __init__(self, config: Config, environment: Environment) -> None:
         self.config = config
         self.environment = environment
-        self.streams = StreamSlots(environment.streams)
+        self.streams = StreamWriter(most_streams(raise_descriptor_limit()))
         self._log = structlog.get_logger(__name__)
         self._stopping = threading.Event()
 
@@ -245,6 +242,7 @@ class ProcessContext:
     def start(self) -> None:
         """Begin to start; `wait_up` tells when a part of it is done."""
         self.alerts.start()
+        self.streams.start()
         for watcher in self.watchers:
             watcher.start()
         self.background.start()
@@ -262,6 +260,7 @@ class ProcessContext:
         if self.fileservers is not None:
             self.fileservers.stop()
         self.labs.stop()
+        self.streams.stop()
         for watcher in self.watchers:
             watcher.stop()
         self.alerts.stop()
@@ -351,8 +350,9 @@ def _with_status(obj: JSON) -> JSON:
 def _threads(text: str | None) -> int:
     if not text:
         return _DEFAULT_THREADS
-    if not text.isascii() or not text.isdigit() or int(text) < 16:
-        raise ValueError(f"NUBLADO_THREADS must be a number from 16 on, not {text!r}")
+    if not text.isascii() or not text.isdigit() or not 16 <= int(text) <= _MOST_THREADS:
+        message = f"NUBLADO_THREADS must be a number from 16 to {_MOST_THREADS}"
+        raise ValueError(f"{message}, not {text!r}")
     return int(text)
 
 

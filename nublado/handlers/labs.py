@@ -204,7 +204,7 @@ def lab_events(username: str) -> Response:
         log = process().labs.events(username)
     except UnknownUserError as e:
         raise _in_path(e) from e
-    return event_stream(log, process().streams)
+    return event_stream(log, process().streams, username)
 
 
 @labs.get("/user-status")

@@ -38,6 +38,8 @@ class ServiceProcess:
         File for what it writes; by default it shares that of this process.
     port
         Where it listens; by default a free one.
+    descriptors
+        How many files it may have open; by default what it inherits.
     """
 
     def __init__(
@@ -45,8 +47,14 @@ class ServiceProcess:
         environ: dict[str, str],
         log: IO[str] | None = None,
         port: int | None = None,
+        descriptors: int | None = None,
     ) -> None:
         self.port = port or free_port()
+        self._limits = (
+            []
+            if descriptors is None
+            else ["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
+        )
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {
             **os.environ,
@@ -85,8 +93,15 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start it; `wait_ready` tells when it may be asked."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"],
+        self._process = subprocess.Popen(  # noqa: S603
+            [
+                *self._limits,
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "-c",
+                "conf/gunicorn.conf.py",
+            ],
             cwd=_ROOT,
             env=self._environ,
             stdout=self._log,
@@ -151,6 +166,8 @@ class Stack:
         Further environment of the service.
     log
         File for what the service writes.
+    descriptors
+        How many files the service may have open; by default what it inherits.
     """
 
     def __init__(
@@ -159,7 +176,9 @@ class Stack:
         *sandbox_arguments: str,
         environ: dict[str, str] | None = None,
         log: IO[str] | None = None,
+        descriptors: int | None = None,
     ) -> None:
+        self._descriptors = descriptors
         self.config: Config = load(config_file)
         self._config_file = config_file
         self._environ = environ or {}
@@ -210,7 +229,9 @@ class Stack:
         port
             Where it listens; by default a free one.
         """
-        self.service = ServiceProcess(self._service_environ(), self._log, port)
+        self.service = ServiceProcess(
+            self._service_environ(), self._log, port, self._descriptors
+        )
         self.control("PUT", "/service", {"url": self.service.url})
         self.service.start()
 
