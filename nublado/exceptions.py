@@ -137,6 +137,16 @@ class NotSupportedError(ClientRequestError):
         super().__init__("Fileserver is disabled in configuration")
 
 
+class CrossSiteError(ClientRequestError):
+    """A page of another site makes the user's browser ask for something."""
+
+    error = "permission_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("Requests from other sites are not allowed")
+
+
 class PermissionDeniedError(ClientRequestError):
     """The user acts on what is somebody else's."""
 
@@ -145,6 +155,16 @@ class PermissionDeniedError(ClientRequestError):
 
     def __init__(self) -> None:
         super().__init__("Permission denied")
+
+
+class UnsupportedMediaTypeError(ClientRequestError):
+    """The body is not declared as JSON."""
+
+    error = "unsupported_media_type"
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("Body must be declared as application/json")
 
 
 class UnknownImageError(ClientRequestError):

@@ -6,9 +6,11 @@ One process holds the state of all labs, so there is one worker, with threads.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nublado.context import Environment
+from nublado.descriptors import most_connections, raise_descriptor_limit
 from nublado.exceptions import ConfigurationError
 from nublado.main import load_configuration
 
@@ -25,8 +27,8 @@ wsgi_app = "nublado.wsgi:app"
 workers = 1
 worker_class = "nublado.worker.Worker"
 threads = _environment.threads
-# Kept connections need no thread, but connections in work do.
-worker_connections = threads + 1000
+# Those that are kept or slow need no thread; beyond this the oldest of them go.
+worker_connections = threads + most_connections(raise_descriptor_limit())
 backlog = 2048
 keepalive = 75
 timeout = 60
@@ -35,11 +37,21 @@ control_socket_disable = True
 accesslog = None
 
 
+# Signals upon which gunicorn would run two workers, be it for a moment, or none.
+_TWO_WORKERS = ("hup", "ttin", "ttou", "usr2", "winch")
+
+
+def _ignore(server: Arbiter, name: str) -> None:
+    server.log.warning("Ignoring SIG%s: there must be just one worker", name.upper())
+
+
 def on_starting(server: Arbiter) -> None:
     """Refuse to start, before any port is bound, where nothing good can come of it."""
     if server.cfg.workers != 1:
         message = "Only one worker process can hold the state of labs: set workers to 1"
         raise SystemExit(message)
+    for name in _TWO_WORKERS:
+        setattr(server, f"handle_{name}", partial(_ignore, server, name))
     try:
         load_configuration()
     except ConfigurationError as e:

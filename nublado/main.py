@@ -22,6 +22,7 @@ from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
+from nublado.handlers.status_feed import StatusFeed
 from nublado.logging import configure_logging, log_uncaught_exceptions
 
 __all__ = ["create_app", "load_configuration", "register_routes"]
@@ -52,6 +53,7 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["nublado"] = context
+    app.extensions["nublado.status-feed"] = StatusFeed(app, context)
     register_request_hooks(app)
     register_error_handlers(app)
     fileserver = context.config.fileserver

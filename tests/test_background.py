@@ -25,9 +25,8 @@ def background(alerts: Alerts) -> Iterator[Background]:
 
 
 def _start(background: Background, refresh: Callable[[], None]) -> None:
-    background.start(
-        refresh_images=refresh, reconcile_labs=lambda: None, refresh_interval=1
-    )
+    background.start()
+    background.add("refresh-images", refresh, 1)
 
 
 def test_a_failing_job_runs_again_and_is_told_of(

@@ -83,6 +83,11 @@ Secrets = dict[str, dict[str, str]]
     help="JSON with the secrets that labs get: name, key, value.",
 )
 @click.option(
+    "--with-secrets",
+    is_flag=True,
+    help="Print secrets also without --secrets, with placeholders in them.",
+)
+@click.option(
     "--kind",
     type=click.Choice(["lab", "fileserver"]),
     default="lab",
@@ -98,12 +103,15 @@ def render(
     secrets_file: Path | None,
     kind: str,
     *,
+    with_secrets: bool,
     as_json: bool,
 ) -> None:
     """Print the objects that a spawn would create, first to last.
 
-    No cluster is asked, and with --image no registry either. The token of the
-    user is a placeholder, as are secrets unless --secrets gives them.
+    No cluster is asked, and with --image no registry either. Secrets are left
+    out unless --secrets or --with-secrets is given: those of a running lab
+    cannot be changed, so that kubectl diff would fail. The token of the user is
+    always a placeholder.
     """
     config = load_config(config_file)
     with reporting(str(user_file)):
@@ -123,7 +131,8 @@ def render(
         with reporting(f"{user_file}, {spec_file}"):
             builder.check_quota(user, spec.size)
         resolved = _resolve(image, spec.image, config_file)
-        secrets = _secrets(config.lab, secrets_file)
+        with_secrets = with_secrets or secrets_file is not None
+        secrets = _secrets(config.lab, secrets_file, warn=with_secrets)
         objects = builder.build(
             GafaelfawrUser(user, _TOKEN),
             spec,
@@ -131,6 +140,7 @@ def render(
             secrets,
             _pull_secret(config.lab, secrets),
         ).in_creation_order()
+        objects = [o for o in objects if with_secrets or o["kind"] != "Secret"]
     if as_json:
         click.echo(json.dumps(objects, indent=2))
     else:
@@ -166,7 +176,7 @@ def _resolve(
     )
 
 
-def _secrets(config: LabConfig, file: Path | None) -> Secrets:
+def _secrets(config: LabConfig, file: Path | None, *, warn: bool) -> Secrets:
     """Collect the data of all secrets that are needed, encoded as in Kubernetes."""
     wanted = [(s.secret_name, s.secret_key) for s in config.secrets]
     if config.pull_secret is not None:
@@ -179,8 +189,9 @@ def _secrets(config: LabConfig, file: Path | None) -> Secrets:
             fail(f"{file}: no key {key} in secret {name}")
         if value is None:
             value = "{}" if key == _PULL_SECRET_KEY else _UNKNOWN
-            message = f"Note: key {key} of secret {name} is a placeholder"
-            click.secho(message, fg="yellow", err=True)
+            if warn:
+                message = f"Note: key {key} of secret {name} is a placeholder"
+                click.secho(message, fg="yellow", err=True)
         found.setdefault(name, {})[key] = base64.b64encode(value.encode()).decode()
     return found
 

@@ -36,6 +36,8 @@ FIELD_OPERATORS = ("In", "NotIn")
 class KubernetesSchema(ConfigSchema):
     """A mapping that stays one, in Kubernetes' spelling."""
 
+    empty_text_is_absent = True
+
     def build(self, data: dict[str, Any]) -> JSON:
         """Make the mapping."""
         return {

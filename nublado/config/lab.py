@@ -97,7 +97,7 @@ class LabSchema(ConfigSchema):
     init_containers = ListOf(Section(InitContainerSchema))
     jupyterlab_config_dir = Text(paths.directory)
     runtime_mounts_dir = Text(paths.directory)
-    lab_start_command = ListOf(Text())
+    lab_start_command = ListOf(Text(str))
     node_selector = MapOf(kubernetes_names.qualified_name, kubernetes_names.label_value)
     nss = Section(NSSSchema)
     pull_secret = OptionalText(kubernetes_names.dns_subdomain)

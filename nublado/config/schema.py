@@ -47,6 +47,9 @@ class ConfigSchema(Schema):
     meaningful_when_empty: ClassVar[frozenset[str]] = frozenset()
     """Fields for which an empty mapping is not the same as none."""
 
+    empty_text_is_absent: ClassVar[bool] = False
+    """Whether an empty text is as good as none, as it is in Kubernetes."""
+
     def read(self, value: object) -> Any:
         """Check a value of the file and turn it into a `model`.
 
@@ -73,6 +76,8 @@ class ConfigSchema(Schema):
                 continue
             value = data[key]
             empty = value is None or value == {} or value == []
+            if self.empty_text_is_absent and value == "":
+                empty = True
             if value is not None and name in self.meaningful_when_empty:
                 empty = False
             if field.required or not empty:

@@ -10,6 +10,7 @@ from nublado.constants import USERNAME_PATTERN
 from nublado.context import ProcessContext
 from nublado.exceptions import (
     PermissionDeniedError,
+    UnknownUserError,
     ValidationProblem,
     ValidationProblemsError,
 )
@@ -63,8 +64,8 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
     InvalidTokenError
         Raised if Gafaelfawr does not accept the token.
     PermissionDeniedError
-        Raised if the token is that of another user, or the request acts on
-        another user.
+        Raised if the token is that of another user, the request acts on
+        another user, or nobody may have this name.
     ValidationProblemsError
         Raised if a header is missing.
     GafaelfawrError
@@ -72,7 +73,7 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
     """
     claimed, token = _headers(_USER_HEADER, _TOKEN_HEADER)
     info = process().gafaelfawr.user_info(token)
-    if info.username != claimed:
+    if info.username != claimed or not USERNAME_PATTERN.fullmatch(claimed):
         raise PermissionDeniedError
     if username is not None and username != claimed:
         raise PermissionDeniedError
@@ -80,17 +81,17 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
 
 
 def check_username(username: str) -> None:
-    """Check a username in a path.
+    """Check a username in a path by which something is read or deleted.
+
+    JupyterHub may ask for any name.
 
     Raises
     ------
-    ValidationProblemsError
+    UnknownUserError
         Raised if nobody can have this name.
     """
     if not USERNAME_PATTERN.fullmatch(username):
-        message = "Not a valid username"
-        problem = ValidationProblem("value_error", message, ("path", "username"))
-        raise ValidationProblemsError([problem])
+        raise UnknownUserError(username, ("path", "username"))
 
 
 def _header(name: str) -> str:

@@ -29,10 +29,10 @@ __all__ = [
     "NOT_MINE",
     "UNKNOWN_USER",
     "USERNAMES",
-    "WRONG_USERNAME",
     "Answer",
     "Caller",
     "Description",
+    "Needs",
     "describe",
     "description_of",
     "server_sent_events",
@@ -49,6 +49,16 @@ class Caller(StrEnum):
     HUB = "JupyterHub"
     USER = "the user"
     ADMIN = "operators"
+
+
+class Needs(StrEnum):
+    """What has to be up before a route can be used."""
+
+    NOTHING = "nothing"
+    STATE = "state of labs, which is told during a stop as well"
+    LABS = "labs"
+    FILESERVERS = "file servers"
+    IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,8 @@ class Description:
         Whether it takes their token as well.
     resumes
         Whether it takes up where an earlier answer stopped.
+    needs
+        What has to be up before it can be used.
     """
 
     caller: Caller
@@ -118,12 +130,10 @@ class Description:
     needs_user: bool = False
     needs_token: bool = False
     resumes: bool = False
+    needs: Needs = Needs.NOTHING
 
 
 UNKNOWN_USER = UnknownUserError("rachel", ("path", "username"))
-WRONG_USERNAME = ValidationProblemsError(
-    [ValidationProblem("value_error", "Not a valid username", ("path", "username"))]
-)
 NOT_MINE = PermissionDeniedError()
 MISSING_HEADER = ValidationProblemsError(
     [

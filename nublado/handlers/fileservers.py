@@ -7,12 +7,14 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify
 
 from nublado.exceptions import (
+    CrossSiteError,
     FileserverCreationError,
     FileserverDeletionError,
     InvalidTokenError,
     NotSupportedError,
     UnknownUserError,
 )
+from nublado.handlers.body import refuse_cross_site
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
@@ -24,9 +26,9 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    WRONG_USERNAME,
     Answer,
     Caller,
+    Needs,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -50,6 +52,7 @@ _RUNNING = Answer(
     Caller.ADMIN,
     Answer("Usernames", schema=USERNAMES, example=["rachel"]),
     errors=[NotSupportedError()],
+    needs=Needs.FILESERVERS,
 )
 def list_fileservers() -> Response:
     """Usernames of those whose file server is running."""
@@ -60,7 +63,8 @@ def list_fileservers() -> Response:
 @describe(
     Caller.ADMIN,
     _RUNNING,
-    errors=[UNKNOWN_USER, NotSupportedError(), WRONG_USERNAME],
+    errors=[UNKNOWN_USER, NotSupportedError()],
+    needs=Needs.FILESERVERS,
 )
 def get_fileserver(username: str) -> Response:
     """Whether a user's file server is running."""
@@ -78,9 +82,9 @@ def get_fileserver(username: str) -> Response:
     errors=[
         UNKNOWN_USER,
         NotSupportedError(),
-        WRONG_USERNAME,
         FileserverDeletionError("Error deleting object"),
     ],
+    needs=Needs.FILESERVERS,
 )
 def delete_fileserver(username: str) -> Response:
     """Delete a file server, and answer once it is gone."""
@@ -99,6 +103,7 @@ def delete_fileserver(username: str) -> Response:
     _RUNNING,
     errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
     needs_user=True,
+    needs=Needs.FILESERVERS,
 )
 def fileserver_user_status() -> Response:
     """Whether the caller's own file server is running."""
@@ -116,16 +121,19 @@ def fileserver_user_status() -> Response:
     errors=[
         InvalidTokenError(),
         NOT_MINE,
+        CrossSiteError(),
         NotSupportedError(),
         MISSING_HEADER,
         FileserverCreationError("File server did not start"),
     ],
     needs_user=True,
     needs_token=True,
+    needs=Needs.FILESERVERS,
 )
 @files.get("/<path:_path>")
 def landing(_path: str = "") -> Response:
     """Start the caller's file server, and explain how to use it."""
+    refuse_cross_site(unless_navigation=True)
     manager = _manager()
     user = authenticated_user()
     manager.create(user.info)

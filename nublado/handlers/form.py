@@ -13,6 +13,7 @@ from nublado.handlers.describe import (
     NOT_MINE,
     Answer,
     Caller,
+    Needs,
     describe,
 )
 
@@ -32,6 +33,7 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
     errors=[InvalidTokenError(), NOT_MINE, MISSING_HEADER],
     needs_user=True,
     needs_token=True,
+    needs=Needs.IMAGES,
 )
 def lab_form(username: str) -> Response:
     """Form of a user."""

@@ -50,14 +50,19 @@ def root() -> Response:
 @describe(Caller.ANYONE, *_PROBE_ANSWERS)
 def healthz() -> Response:
     """Whether the process works; if not, it has to be restarted."""
-    return _probe(process().unhealthy())
+    problems = process().unhealthy()
+    return _probe(problems, is_ok=not problems)
 
 
 @probes.get("/readyz")
 @describe(Caller.ANYONE, *_PROBE_ANSWERS)
 def readyz() -> Response:
-    """Whether the process may be sent requests."""
-    return _probe(process().unready())
+    """Whether the state of labs can be told, and what else does not work.
+
+    Not being able to tell which images there are is a problem, but no reason to
+    send no more requests.
+    """
+    return _probe(process().problems(), is_ok=not process().unready())
 
 
 @probes.get("/metrics")
@@ -81,10 +86,10 @@ def external_root() -> Response:
     return jsonify(MetadataAnswerSchema().dump({"metadata": _metadata()}))
 
 
-def _probe(problems: list[str]) -> Response:
-    status = "failed" if problems else "ok"
+def _probe(problems: list[str], *, is_ok: bool) -> Response:
+    status = "ok" if is_ok else "failed"
     response = jsonify(ProbeSchema().dump({"status": status, "problems": problems}))
-    response.status_code = 503 if problems else 200
+    response.status_code = 200 if is_ok else 503
     return response
 
 

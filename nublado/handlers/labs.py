@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
 
 from nublado.exceptions import (
     ClientRequestError,
+    CrossSiteError,
     InsufficientQuotaError,
     InvalidDockerReferenceError,
     InvalidLabSizeError,
@@ -21,9 +19,9 @@ from nublado.exceptions import (
     PermissionDeniedError,
     UnknownImageError,
     UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
+    UnsupportedMediaTypeError,
 )
+from nublado.handlers.body import json_body, refuse_foreign_forms
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
@@ -35,9 +33,9 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    WRONG_USERNAME,
     Answer,
     Caller,
+    Needs,
     describe,
     server_sent_events,
 )
@@ -88,7 +86,11 @@ _EVENT = (
 
 
 @labs.get("/labs")
-@describe(Caller.HUB, Answer("Usernames", schema=USERNAMES, example=["rachel"]))
+@describe(
+    Caller.HUB,
+    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    needs=Needs.STATE,
+)
 def list_labs() -> Response:
     """Usernames of those whose lab is running."""
     return jsonify(process().labs.running())
@@ -98,7 +100,8 @@ def list_labs() -> Response:
 @describe(
     Caller.HUB,
     Answer("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
-    errors=[UNKNOWN_USER, WRONG_USERNAME],
+    errors=[UNKNOWN_USER],
+    needs=Needs.STATE,
 )
 def get_lab(username: str) -> Response:
     """State of a lab."""
@@ -123,11 +126,13 @@ def get_lab(username: str) -> Response:
         UnknownImageError("No recommended image found", (*_OPTIONS, "image_class")),
         InvalidTokenError(),
         NOT_MINE,
+        CrossSiteError(),
         InsufficientQuotaError(
             "Insufficient quota to spawn requested lab", (*_OPTIONS, "size")
         ),
         LabExistsError("rachel"),
         OperationInProgressError("rachel"),
+        UnsupportedMediaTypeError(),
         MISSING_HEADER,
         InvalidLabSizeError('Invalid lab size "gargantuan"', (*_OPTIONS, "size")),
         InvalidDockerReferenceError(
@@ -137,11 +142,13 @@ def get_lab(username: str) -> Response:
     body=(LabSpecificationSchema, _SPECIFICATION),
     needs_user=True,
     needs_token=True,
+    needs=Needs.IMAGES,
 )
 def create_lab(username: str) -> Response:
     """Begin to create a lab."""
+    refuse_foreign_forms()
     user = authenticated_user()
-    specification = parse_lab_specification(_json_body())
+    specification = parse_lab_specification(json_body())
     if user.username != username:
         raise PermissionDeniedError
     process().labs.create(user, specification)
@@ -155,7 +162,8 @@ def create_lab(username: str) -> Response:
 @describe(
     Caller.HUB,
     Answer("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
-    errors=[UNKNOWN_USER, WRONG_USERNAME, LabDeletionError()],
+    errors=[UNKNOWN_USER, LabDeletionError()],
+    needs=Needs.LABS,
 )
 def delete_lab(username: str) -> Response:
     """Delete a lab, and answer once it is gone."""
@@ -186,6 +194,7 @@ def delete_lab(username: str) -> Response:
     errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
     resumes=True,
+    needs=Needs.LABS,
 )
 def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
@@ -195,7 +204,7 @@ def lab_events(username: str) -> Response:
         log = process().labs.events(username)
     except UnknownUserError as e:
         raise _in_path(e) from e
-    return event_stream(log, process().streams)
+    return event_stream(log, process().streams, username)
 
 
 @labs.get("/user-status")
@@ -204,6 +213,7 @@ def lab_events(username: str) -> Response:
     Answer("The lab", schema=LabStateSchema, example=_STATE),
     errors=[UnknownUserError("rachel"), MISSING_HEADER],
     needs_user=True,
+    needs=Needs.STATE,
 )
 def user_status() -> Response:
     """State of the caller's own lab."""
@@ -213,16 +223,3 @@ def user_status() -> Response:
 def _in_path(error: ClientRequestError) -> ClientRequestError:
     error.location = ["path", "username"]
     return error
-
-
-def _json_body() -> Any:
-    try:
-        return json.loads(request.get_data())
-    except (ValueError, RecursionError) as e:
-        reason = e.msg if isinstance(e, json.JSONDecodeError) else "cannot be decoded"
-        message = f"Body is not valid JSON: {reason}"
-        problem = ValidationProblem("json_invalid", message, ("body",))
-        raise ValidationProblemsError([problem]) from e
-    except BadRequest as e:
-        problem = ValidationProblem("json_invalid", "Body is incomplete", ("body",))
-        raise ValidationProblemsError([problem]) from e

@@ -15,6 +15,7 @@ from nublado.handlers.describe import (
     UNKNOWN_USER,
     Answer,
     Caller,
+    Needs,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -31,6 +32,7 @@ progress = Blueprint("progress", __name__, url_prefix="/spawner/v1")
     Answer("The page", media_type="text/html"),
     errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
+    needs=Needs.LABS,
 )
 def lab_progress(username: str) -> Response:
     """Show how the start of a lab, or its end, goes on.

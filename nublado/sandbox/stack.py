@@ -35,10 +35,25 @@ class ServiceProcess:
         Environment in addition to that of this process.
     log
         File for what it writes; by default it shares that of this process.
+    port
+        Where it listens; by default a free one.
+    descriptors
+        How many files it may have open; by default what it inherits.
     """
 
-    def __init__(self, environ: dict[str, str], log: IO[str] | None = None) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        environ: dict[str, str],
+        log: IO[str] | None = None,
+        port: int | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self._limits = (
+            []
+            if descriptors is None
+            else ["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
+        )
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {
             **os.environ,
@@ -60,14 +75,32 @@ class ServiceProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def has_processes(self) -> bool:
+        """Whether any of its processes lives, be it without gunicorn's master."""
+        if self.is_running:
+            return True
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @property
     def exit_code(self) -> int | None:
         """With what it has ended; None if it has not."""
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
         """Start it; `wait_ready` tells when it may be asked."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:nublado.gunicorn_conf"],
+        self._process = subprocess.Popen(  # noqa: S603
+            [
+                *self._limits,
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "-c",
+                "python:nublado.gunicorn_conf",
+            ],
             env=self._environ,
             stdout=self._log,
             stderr=self._log,
@@ -131,6 +164,8 @@ class Stack:
         Further environment of the service.
     log
         File for what the service writes.
+    descriptors
+        How many files the service may have open; by default what it inherits.
     """
 
     def __init__(
@@ -139,7 +174,9 @@ class Stack:
         *sandbox_arguments: str,
         environ: dict[str, str] | None = None,
         log: IO[str] | None = None,
+        descriptors: int | None = None,
     ) -> None:
+        self._descriptors = descriptors
         self.config: Config = load(config_file)
         self._config_file = config_file
         self._environ = environ or {}
@@ -182,9 +219,17 @@ class Stack:
             self.stop()
             raise
 
-    def start_service(self) -> None:
-        """Start the service, anew if it was stopped or killed."""
-        self.service = ServiceProcess(self._service_environ(), self._log)
+    def start_service(self, port: int | None = None) -> None:
+        """Start the service, anew if it was stopped or killed.
+
+        Parameters
+        ----------
+        port
+            Where it listens; by default a free one.
+        """
+        self.service = ServiceProcess(
+            self._service_environ(), self._log, port, self._descriptors
+        )
         self.control("PUT", "/service", {"url": self.service.url})
         self.service.start()
 

@@ -16,7 +16,7 @@ from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
 from nublado.services.lab.operation import OperationKind
 from nublado.services.lab.record import LabTable
-from nublado.services.streams import StreamSlots
+from nublado.services.streams import StreamWriter
 from nublado.storage.kubernetes.watcher import Watcher
 
 __all__ = ["make_registry"]
@@ -24,7 +24,7 @@ __all__ = ["make_registry"]
 
 def make_registry(
     labs: LabTable,
-    streams: StreamSlots,
+    streams: StreamWriter,
     watchers: Sequence[Watcher],
     jobs: Callable[[], Mapping[str, JobState]],
 ) -> CollectorRegistry:
@@ -50,7 +50,7 @@ class _ServiceCollector(Collector):
     def __init__(
         self,
         labs: LabTable,
-        streams: StreamSlots,
+        streams: StreamWriter,
         watchers: Sequence[Watcher],
         jobs: Callable[[], Mapping[str, JobState]],
     ) -> None:

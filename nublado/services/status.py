@@ -22,7 +22,7 @@ from nublado.services.fileserver import FileserverManager
 from nublado.services.image import ImageService
 from nublado.services.lab.operation import Operation
 from nublado.services.lab.record import LabTable
-from nublado.services.streams import StreamSlots
+from nublado.services.streams import StreamWriter
 from nublado.storage.kubernetes.watcher import Watcher
 
 __all__ = ["StatusService"]
@@ -74,7 +74,7 @@ class StatusService:
         images: ImageService,
         fileservers: FileserverManager | None,
         alerts: Alerts,
-        streams: StreamSlots,
+        streams: StreamWriter,
         watchers: Sequence[Watcher],
         jobs: Callable[[], Mapping[str, JobState]],
         problems: Callable[[], list[str]],

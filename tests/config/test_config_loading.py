@@ -176,6 +176,29 @@ def test_empty_optional_settings_mean_the_default(
         assert config == assert_accepted("", "")
 
 
+def test_empty_text_in_tolerations_and_affinities_means_the_default(
+    assert_accepted: AssertAccepted,
+) -> None:
+    config = assert_accepted(
+        "lab",
+        """
+        tolerations: [{key: a, operator: "", value: "", effect: ""}]
+        affinity: {nodeAffinity: "", podAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: ""}}
+        """,
+    )
+    plain = assert_accepted("lab", "tolerations: [{key: a}]")
+    assert config.lab.tolerations == plain.lab.tolerations
+    assert not (config.lab.affinity or {}).get("nodeAffinity")
+
+
+def test_arguments_of_the_start_command_may_be_empty(
+    assert_accepted: AssertAccepted,
+) -> None:
+    config = assert_accepted("lab", "labStartCommand: [run, '', lab]")
+    assert config.lab.lab_start_command == ("run", "", "lab")
+
+
 def test_numbers_stand_for_the_text_they_are_written_as(
     assert_accepted: AssertAccepted,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +99,84 @@ def test_restart_keeps_labs_and_only_costs_a_reconnect(own_stack: Stack) -> None
     assert again.kinds[-1] == "complete"
 
 
+def test_state_is_told_until_the_end_of_a_stop(own_stack: Stack) -> None:
+    running, starting = crowd(own_stack, 2)
+    running.spawn()
+    own_stack.control.faults({"method": "POST", "path": "/namespaces$", "delay": 5.0})
+    assert starting.create().status_code == 201
+    os.kill(own_stack.service.pid, signal.SIGTERM)
+    wait_for(lambda: _ready(own_stack) == 503)
+    assert running.status == "running"
+    assert starting.status == "pending"
+    assert running.user_status().json()["status"] == "running"
+    names = requests.get(f"{own_stack.api_url}/spawner/v1/labs", timeout=SECONDS)
+    assert names.json() == [running.name]
+    refused = User(own_stack, "late").create()
+    assert refused.status_code == 503
+    assert refused.json()["detail"][0]["type"] == "unavailable"
+    own_stack.control("DELETE", "/faults")
+    wait_for(lambda: not own_stack.service.is_running)
+    assert own_stack.service.exit_code == 0
+
+
+def test_worker_without_master_stops_and_frees_the_port(own_stack: Stack) -> None:
+    running, starting = crowd(own_stack, 2)
+    running.spawn()
+    own_stack.control.settings(failing_pulls=["sciplat/lab"])
+    assert starting.create(image_tag="w_2026_45").status_code == 201
+    events = starting.follow()
+    wait_for(lambda: any("Back-off" in m for m in events.messages))
+    orphaned = own_stack.service
+    os.kill(orphaned.pid, signal.SIGKILL)
+    own_stack.start_service(port=orphaned.port)
+    assert events.ended.wait(SECONDS)
+    assert "failed" not in events.kinds
+    own_stack.service.wait_ready()
+    assert running.status == "running"
+    own_stack.control.settings(failing_pulls=[])
+    assert starting.follow().ended.wait(SECONDS)
+    assert starting.status == "running"
+    wait_for(lambda: not orphaned.has_processes)
+
+
+def test_start_in_front_of_a_silent_api_server(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as log, Stack(CONFIG, log=log) as stack:
+        user = User(stack, "patient")
+        user.spawn()
+        stack.service.stop()
+        stack.control.faults({"path": "/api", "delay": 3600})
+        stack.start_service()
+        wait_for(lambda: _ready(stack) is not None)
+        answer = User(stack, user.name).state()
+        assert answer.status_code == 503
+        assert answer.elapsed.total_seconds() < SECONDS / 2
+        assert "Kubernetes does not list pods" in answer.json()["detail"][0]["msg"]
+        probe = requests.get(f"{stack.service.url}/readyz", timeout=SECONDS)
+        assert probe.status_code == 503
+        assert probe.json()["problems"] == ["Kubernetes does not list pods"]
+        assert requests.get(f"{stack.service.url}/healthz", timeout=SECONDS).ok
+        page = requests.get(f"{stack.api_url}/admin", timeout=SECONDS)
+        assert "Kubernetes does not list pods" in page.text
+
+
+def test_state_does_not_wait_for_the_registry(own_stack: Stack) -> None:
+    user = User(own_stack, "patient")
+    user.spawn()
+    own_stack.service.stop()
+    own_stack.control.faults({"target": "registry", "status": 503})
+    (user,) = restart(own_stack, [user])
+    assert user.status == "running"
+    refused = User(own_stack, "hasty").create()
+    assert refused.status_code == 503
+    assert "registry" in refused.json()["detail"][0]["msg"].lower()
+    probe = requests.get(f"{own_stack.service.url}/readyz", timeout=SECONDS).json()
+    assert probe["status"] == "ok"
+    assert probe["problems"]
+    assert user.delete().status_code == 204
+    own_stack.control("DELETE", "/faults")
+    wait_for(lambda: User(own_stack, "hasty").create().status_code == 201)
+
+
 def test_watches_that_end_every_second_and_expire(own_stack: Stack) -> None:
     own_stack.control.faults(drop_after=1.0, expire_probability=0.3)
     own_stack.control("POST", "/watches/drop")
@@ -157,6 +237,14 @@ def test_what_cannot_work_is_refused_before_a_port_is_bound(
     assert service.exit_code
     assert message in written
     assert "Listening at" not in written
+
+
+def _ready(stack: Stack) -> int | None:
+    url = f"{stack.service.url}/readyz"
+    try:
+        return requests.get(url, timeout=SECONDS).status_code
+    except requests.ConnectionError:
+        return None
 
 
 def _namespaces(stack: Stack) -> set[str]:

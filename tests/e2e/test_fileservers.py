@@ -39,9 +39,10 @@ class Files:
     def api(self) -> str:
         return f"{self.stack.api_url}/fileserver/v1"
 
-    def open_page(self, path: str = "/files") -> requests.Response:
+    def open_page(self, path: str = "/files", **headers: str) -> requests.Response:
         url = f"{self.stack.service.url}{path}"
-        return requests.get(url, headers=self._user.headers, timeout=SECONDS)
+        headers = {**self._user.headers, **headers}
+        return requests.get(url, headers=headers, timeout=SECONDS)
 
     def delete(self) -> requests.Response:
         return requests.delete(f"{self.api}/users/{self.name}", timeout=SECONDS)
@@ -127,6 +128,13 @@ def test_page_starts_a_server_that_lists_the_files(files: Files) -> None:
     text = files.webdav("GET", "/home/rachel/welcome.txt").text
     assert text == "These are the files of rachel.\n"
     assert files.webdav(token="gt-somebody").status_code == 403
+
+
+def test_foreign_pages_start_none(files: Files) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert files.open_page(**foreign).status_code == 403
+    assert files.running() == []
+    assert files.open_page(**{**foreign, "Sec-Fetch-Mode": "navigate"}).ok
 
 
 def test_running_server_is_left_alone(files: Files) -> None:

@@ -238,14 +238,18 @@ def test_leftover_pod_of_a_killed_service_is_replaced(images: Images) -> None:
     wait_for(lambda: not images.pods())
 
 
-def test_service_starts_once_the_registry_answers(images: Images) -> None:
+def test_images_are_known_once_the_registry_answers(images: Images) -> None:
     images.stack.service.stop()
     rule = {"target": "registry", "status": 503}
     images.stack.control("PUT", "/faults", {"rules": [rule]})
     images.stack.start_service()
     wait_for(lambda: images.log("Cannot start yet, trying again") >= 2)
     probe = requests.get(f"{images.stack.service.url}/readyz", timeout=SECONDS)
-    assert probe.status_code == 503
+    assert probe.status_code == 200
     assert "registry" in probe.json()["problems"][0].lower()
+    url = f"{images.stack.api_url}/spawner/v1/images"
+    refused = requests.get(url, timeout=SECONDS)
+    assert refused.status_code == 503
+    assert "registry" in refused.json()["detail"][0]["msg"].lower()
     images.stack.control("DELETE", "/faults")
-    images.stack.service.wait_ready()
+    wait_for(lambda: requests.get(url, timeout=SECONDS).ok)

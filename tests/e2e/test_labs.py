@@ -194,3 +194,21 @@ def _namespace(user: User) -> requests.Response:
 def _kubernetes_requests(stack: Stack) -> int:
     counts = stack.control.stats()["requests"]
     return sum(c["count"] for c in counts if c["target"] == "kubernetes")
+
+
+def test_privileged_containers_get_nothing_that_the_user_chose(user: User) -> None:
+    body = user.specification()
+    body["env"]["LD_PRELOAD"] = f"/home/{user.name}/evil.so"
+    answer = requests.post(
+        f"{user.lab}/create", json=body, headers=user.headers, timeout=SECONDS
+    )
+    assert answer.status_code == 201
+    assert user.follow().ended.wait(SECONDS)
+    pods = f"{user.stack.endpoints.kubernetes}/api/v1/namespaces/{user.namespace}/pods"
+    pod = requests.get(f"{pods}/{user.name}-nb", timeout=SECONDS).json()
+    (container,) = pod["spec"]["initContainers"]
+    assert container["securityContext"]["privileged"]
+    assert "envFrom" not in container
+    names = {variable["name"] for variable in container["env"]}
+    assert "LD_PRELOAD" not in names
+    assert "JUPYTERHUB_SERVICE_PREFIX" in names

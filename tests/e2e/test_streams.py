@@ -23,9 +23,8 @@ def test_headers_and_format(user: User) -> None:
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["X-Accel-Buffering"] == "no"
-    first, second, *_ = response.text.split("\n\n")
-    assert first == "retry: 2000"
-    number, kind, data = second.split("\n")
+    retry, number, kind, data = response.text.split("\n\n")[0].split("\n")
+    assert retry == "retry: 2000"
     assert number.endswith(":1")
     assert kind == "event: info"
     expected = f'{{"message": "Starting lab creation for {user.name}", "progress": 1}}'
@@ -87,26 +86,59 @@ def test_through_the_ingress(user: User) -> None:
     assert requests.delete(lab, headers=as_user, timeout=SECONDS).status_code == 403
 
 
-def test_streams_leave_threads_for_others(tmp_path: Path) -> None:
+def test_streams_take_no_threads_and_each_user_has_a_share(tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("w+") as log,
         Stack(CONFIG, environ={"NUBLADO_THREADS": "16"}, log=log) as stack,
     ):
         stack.control.settings(failing_pulls=["sciplat/lab"])
-        user = User(stack, "popular")
-        assert user.create().status_code == 201
-        streams = [user.stream() for _ in range(8)]
+        user, other = User(stack, "popular"), User(stack, "other")
+        for somebody in (user, other):
+            assert somebody.create().status_code == 201
+        streams = [user.stream() for _ in range(16)]
         assert {stream.status_code for stream in streams} == {200}
         refused = user.stream()
         assert refused.status_code == 503
         assert refused.json()["detail"][0]["type"] == "unavailable"
         assert int(refused.headers["Retry-After"]) > 0
-        probe = requests.get(f"{stack.service.url}/healthz", timeout=SECONDS)
-        assert probe.status_code == 200
+        others = other.stream()
+        assert others.status_code == 200
+        pages = [
+            requests.get(f"{stack.api_url}/admin/v1/events", stream=True, timeout=SECONDS)
+            for _ in range(20)
+        ]
+        assert {page.status_code for page in pages} == {200}
+        assert open_streams(stack) == 37
+        for page in pages:
+            page.close()
+        wait_for(lambda: open_streams(stack) == 17)
+        others.close()
         assert user.delete().status_code == 204
         assert [ids(stream)[-1] for stream in streams]
         assert user.stream().status_code == 200
         metrics = requests.get(f"{stack.service.url}/metrics", timeout=SECONDS).text
         assert 'nublado_labs{status="running"} 0.0' in metrics
-        assert 'nublado_operations{kind="spawn"} 0.0' in metrics
+        assert 'nublado_operations{kind="spawn"} 1.0' in metrics
         assert 'nublado_job_failures{job="refresh-images"} 0.0' in metrics
+
+
+def test_a_client_that_has_gone_is_noticed(stack: Stack, user: User) -> None:
+    stack.control.settings(failing_pulls=["sciplat/lab"])
+    assert user.create(image_tag="d_2026_11_03").status_code == 201
+    before = open_streams(stack)
+    streams = [user.stream() for _ in range(5)]
+    assert open_streams(stack) == before + 5
+    for stream in streams:
+        stream.close()
+    wait_for(lambda: open_streams(stack) == before)
+    assert user.delete().status_code == 204
+
+
+def open_streams(stack: Stack) -> int:
+    metrics = requests.get(f"{stack.service.url}/metrics", timeout=SECONDS).text
+    line = next(
+        line
+        for line in metrics.splitlines()
+        if line.startswith("nublado_event_streams ")
+    )
+    return int(float(line.split()[1]))

@@ -69,6 +69,10 @@ class User:
     def state(self) -> requests.Response:
         return requests.get(self.lab, timeout=SECONDS)
 
+    def user_status(self) -> requests.Response:
+        url = f"{self.stack.api_url}/spawner/v1/user-status"
+        return requests.get(url, headers=self.headers, timeout=SECONDS)
+
     @property
     def status(self) -> str | None:
         answer = self.state()

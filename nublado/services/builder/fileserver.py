@@ -215,6 +215,7 @@ def _security_context(user: UserInfo) -> JSON:
         "runAsUser": user.uid,
         "runAsGroup": user.gid,
         "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
     groups = user.supplemental_groups
     return context | {"supplementalGroups": groups} if groups else context

@@ -29,6 +29,7 @@ from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.builder.lab_environment import (
     lab_environment,
     lab_resources,
+    names_not_of_the_user,
     resources_of_environment,
 )
 from nublado.services.builder.lab_objects import LabObjectsBuilder, SecretData
@@ -180,7 +181,8 @@ class LabBuilder:
         names = self.names(record.user.username)
         resources = resources_of_environment(env)
         objects = LabObjectsBuilder(self._config, names)
-        pod = LabPodBuilder(self._config, names, record.user, resources)
+        trusted = names_not_of_the_user(self._config, env)
+        pod = LabPodBuilder(self._config, names, record.user, resources, trusted)
         return RemainingLabObjects(
             others=tuple(objects.remaining(record.user, pull_secret)),
             pod=pod.build(record.image),

@@ -19,10 +19,35 @@ from nublado.models.domain.lab import (
 from nublado.services.builder.quantity import MAX_QUANTITY
 
 __all__ = [
+    "SET_BY_CONTROLLER",
     "lab_environment",
     "lab_resources",
+    "names_not_of_the_user",
     "resources_of_environment",
 ]
+
+SET_BY_CONTROLLER = frozenset(
+    {
+        "CONTAINER_SIZE",
+        "CPU_GUARANTEE",
+        "CPU_LIMIT",
+        "DEBUG",
+        "EXTERNAL_INSTANCE_URL",
+        "IMAGE_DESCRIPTION",
+        "IMAGE_DIGEST",
+        "JUPYTERLAB_CONFIG_DIR",
+        "JUPYTERLAB_START_COMMAND",
+        "JUPYTER_IMAGE",
+        "JUPYTER_IMAGE_SPEC",
+        "MEM_GUARANTEE",
+        "MEM_LIMIT",
+        "NUBLADO_RUNTIME_MOUNTS_DIR",
+        "RESET_USER_ENV",
+    }
+)
+"""Variables that `lab_environment` sets."""
+
+_SET_BY_JUPYTERHUB = ("JUPYTERHUB_", "JPY_")
 
 
 def lab_resources(limits: ResourceQuantity) -> LabResources:
@@ -78,6 +103,28 @@ def lab_environment(
         "NUBLADO_RUNTIME_MOUNTS_DIR": config.runtime_mounts_dir,
     }
     return {**env, **config.env}
+
+
+def names_not_of_the_user(config: LabConfig, env: Mapping[str, str]) -> list[str]:
+    """Names of the variables that a privileged container may get, sorted.
+
+    Users choose the rest of the environment, and ``LD_PRELOAD`` of a file in
+    their home would run in a container of root.
+
+    Parameters
+    ----------
+    config
+        How labs are built.
+    env
+        Environment of the lab.
+    """
+    return sorted(
+        name
+        for name in env
+        if name in SET_BY_CONTROLLER
+        or name in config.env
+        or name.startswith(_SET_BY_JUPYTERHUB)
+    )
 
 
 def _describe(size: LabSizeDefinition) -> str:

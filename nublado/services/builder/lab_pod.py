@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 
 from nublado.config.model import InitContainer, LabConfig, TmpSource
@@ -36,7 +37,22 @@ _RUNTIME_RESOURCES = (
 
 
 class LabPodBuilder:
-    """Builds the pod of one user's lab."""
+    """Builds the pod of one user's lab.
+
+    Parameters
+    ----------
+    config
+        How labs are built.
+    names
+        Names of the lab's objects.
+    user
+        Whose lab it is.
+    resources
+        What its containers may use.
+    privileged_env
+        Names of the variables that privileged containers get, none of which the
+        user may choose.
+    """
 
     def __init__(
         self,
@@ -44,11 +60,13 @@ class LabPodBuilder:
         names: LabObjectNames,
         user: UserInfo,
         resources: LabResources,
+        privileged_env: Sequence[str],
     ) -> None:
         self._config = config
         self._names = names
         self._user = user
         self._resources = resources
+        self._privileged_env = privileged_env
         self._home = config.home_of(user.username)
 
     def build(self, image: ResolvedImage) -> JSON:
@@ -104,18 +122,31 @@ class LabPodBuilder:
             "name": container.name,
             "image": container.image.reference,
             "imagePullPolicy": container.image.pull_policy.value,
-            "envFrom": self._env_from(),
-            "env": [
-                {"name": "NUBLADO_HOME", "value": self._home},
-                {"name": "NUBLADO_UID", "value": str(self._user.uid)},
-                {"name": "NUBLADO_GID", "value": str(self._user.gid)},
-            ],
+            **self._init_env(privileged=container.privileged),
             "resources": self._container_resources(),
             **({"volumeMounts": mounts} if mounts else {}),
             "securityContext": self._privileged_security_context()
             if container.privileged
             else self._security_context(),
         }
+
+    def _init_env(self, *, privileged: bool) -> JSON:
+        own = [
+            {"name": "NUBLADO_HOME", "value": self._home},
+            {"name": "NUBLADO_UID", "value": str(self._user.uid)},
+            {"name": "NUBLADO_GID", "value": str(self._user.gid)},
+        ]
+        if not privileged:
+            return {"envFrom": self._env_from(), "env": own}
+        config_map = self._names.env_config_map
+        trusted = [
+            {
+                "name": name,
+                "valueFrom": {"configMapKeyRef": {"name": config_map, "key": name}},
+            }
+            for name in self._privileged_env
+        ]
+        return {"env": [*trusted, *own]}
 
     def _notebook(self, image: ResolvedImage) -> JSON:
         return {
