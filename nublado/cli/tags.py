@@ -23,7 +23,6 @@ __all__ = ["tags"]
       skopeo list-tags docker://… | jq -r '.Tags[]' | nublado tags --json
     """
 )
-@click.help_option("-h", "--help")
 @click.argument("names", metavar="[TAG]…", nargs=-1)
 @click.option(
     "--alias", "aliases", metavar="TAG", multiple=True, help="A tag that is an alias."
