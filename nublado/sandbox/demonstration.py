@@ -164,7 +164,7 @@ class Demonstration:
         return dedent(
             f"""\
             N={stack.ingress_url} C={stack.endpoints.control}
-            # Break the registry: labs still start, and $N/admin says what is wrong.
+            # Break the registry: labs still start; soon $N/admin counts the failures.
             curl -X PUT $C/faults -d '{_compact(faults)}'
             curl -X DELETE $C/faults   # repairs it
             # Let an image fail to be pulled, and read what its user is told.

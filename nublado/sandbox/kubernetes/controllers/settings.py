@@ -127,7 +127,7 @@ class ClusterSettings:
         """
         return [
             f"{name}: {pattern} matches no known image, such as "
-            f"{min(images, default='none: there are none')}"
+            f"{max(images, default='none: there are none')}"
             for name in _PATTERNS
             for pattern in getattr(self, name)
             if not any(re.search(pattern, image) for image in images)
