@@ -85,7 +85,7 @@ def start_links(
         (
             "For operators",
             [
-                ("State of the service", f"{prefix}/admin", "log in as admin"),
+                ("State of the service", f"{prefix}/admin", "for admin only"),
                 ("Running labs", f"{spawner}/labs", "as JSON, for JupyterHub"),
                 ("API", f"{prefix}/docs", "all routes, with examples"),
             ],
