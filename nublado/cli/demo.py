@@ -156,7 +156,6 @@ def _run(stack: Stack, options: _Options, interrupts: Interrupts) -> None:
     try:
         _demonstrate(stack, options, interrupts)
     except KeyboardInterrupt:
-        stack.stop()
         sys.exit(interrupts.exit_code)
     except Exception:
         _show_log(stack)

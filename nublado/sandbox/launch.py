@@ -213,7 +213,7 @@ class SandboxProcess:
 
     def _clean_up(self) -> None:
         if self._process is not None:
-            self._process.wait()
+            self._process.wait(_STOP_SECONDS)
             assert self._process.stdin is not None  # noqa: S101
             self._process.stdin.close()
         shutil.rmtree(self.directory, ignore_errors=True)

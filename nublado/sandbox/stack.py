@@ -112,7 +112,7 @@ class ServiceProcess:
             return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._wait(None)
+        self._wait(_STOP_SECONDS)
 
     def stop(self) -> None:
         """Stop it as Kubernetes does; kill it if that takes too long."""
@@ -124,7 +124,7 @@ class ServiceProcess:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def _wait(self, seconds: float | None) -> None:
+    def _wait(self, seconds: float) -> None:
         assert self._process is not None  # noqa: S101
         self._process.wait(seconds)
         # Not earlier: it is killed when that closes.

@@ -119,8 +119,8 @@ def test_second_ctrl_c_ends_everything_at_once(
     os.kill(demonstration.process.pid, signal.SIGINT)
     demonstration.wait_for_output("(Ctrl-C again to stop at once)")
     os.kill(demonstration.process.pid, signal.SIGINT)
-    # By chance, the first may have been enough.
-    assert demonstration.wait_for_end() in (0, 130)
+    # The first may have been enough, or just so.
+    assert demonstration.wait_for_end() in (0, 130, -signal.SIGINT)
 
 
 @needs_proc
@@ -143,7 +143,7 @@ def test_summary_fits_on_a_screen_and_is_true(tmp_path: Path) -> None:
         summary = running.output.partition("Open ")[2].splitlines()
         assert len(summary) < 24
         assert f"http://127.0.0.1:{port}/" in summary[0]
-        assert '"status"' not in running.output
+        assert '"status": "running"' not in running.output
         page = requests.get(f"http://127.0.0.1:{port}/", timeout=_SECONDS)
         assert "Log in" in page.text
         log = next(line.split()[-1] for line in summary if line.startswith("Log "))
