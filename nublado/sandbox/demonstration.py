@@ -149,7 +149,7 @@ class Demonstration:
             f"kubectl  export KUBECONFIG={stack.sandbox.kubeconfig}",
         ]
         if stack.log_file:
-            lines.append(f"Log      tail -f {stack.log_file}")
+            lines.append(f"Logs     tail -f {stack.log_file}")
         return "\n".join(lines)
 
     def tour(self) -> str:

@@ -146,8 +146,8 @@ def test_summary_fits_on_a_screen_and_is_true(tmp_path: Path) -> None:
         assert '"status": "running"' not in running.output
         page = requests.get(f"http://127.0.0.1:{port}/", timeout=_SECONDS)
         assert "Log in" in page.text
-        log = next(line.split()[-1] for line in summary if line.startswith("Log "))
-        assert "Ready" in Path(log).read_text()
+        log = next(line.split()[-1] for line in summary if line.startswith("Logs "))
+        assert "Listening at" in Path(log).read_text()
         for line in summary:
             if line.startswith("curl -X"):
                 variables = next(text for text in summary if text.startswith("N="))
