@@ -34,7 +34,6 @@ __all__ = ["images", "read_images"]
       nublado images --config config.yaml --json | jq -r '.prepull[].tag'
     """
 )
-@click.help_option("-h", "--help")
 @click.option(
     "--config",
     "config_file",

@@ -24,14 +24,23 @@ from nublado.exceptions import (
 __all__ = [
     "EXISTING_FILE",
     "JSON_FLAG",
+    "PORT",
+    "TAG_COUNT",
     "fail",
     "load_config",
+    "quiet_logs",
     "read_json",
     "reporting",
 ]
 
 EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 """Type of an option that names a file to read."""
+
+PORT = click.IntRange(0, 65_535)
+"""Type of a port; 0 is any that is free."""
+
+TAG_COUNT = click.IntRange(1, 100_000)
+"""Type of how many tags a made-up registry has."""
 
 JSON_FLAG = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for programs."

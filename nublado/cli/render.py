@@ -50,7 +50,6 @@ Secrets = dict[str, dict[str, str]]
       nublado render --config config.yaml --user rachel.json --kind fileserver
     """
 )
-@click.help_option("-h", "--help")
 @click.option(
     "--config",
     "config_file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,16 +18,21 @@ from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
 from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
+from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.server import ApiServer
 from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.registry import Registry
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.webdav import FileServers
 
-__all__ = ["Endpoints", "Sandbox", "SandboxOptions"]
+__all__ = ["Endpoints", "Sandbox", "SandboxError", "SandboxOptions"]
 
 _HOST = "127.0.0.1"
 _NAMESPACES = ("default", "kube-system", "kube-public", NAMESPACE)
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,9 @@ class Sandbox:
         self.store = Store()
         self.api = ApiServer(self.store, self.faults, self.stats)
         self.controllers = Controllers(self.store, self.settings)
-        self.file_servers = FileServers(self.store, self.controllers.kubelet)
+        self.file_servers = FileServers(
+            self.store, self.controllers.kubelet, options.directory
+        )
         self.registry = Registry(self.faults, self.stats)
         self.gafaelfawr = Gafaelfawr(self.faults, self.stats)
         prefixes = {}
@@ -100,7 +108,24 @@ class Sandbox:
         self._runners: list[web.AppRunner] = []
 
     async def start(self) -> Endpoints:
-        """Start everything; returns once all servers listen."""
+        """Start everything; returns once all servers listen.
+
+        Raises
+        ------
+        SandboxError
+            Raised if a port is taken, or the configuration needs something that
+            cannot be. Nothing is left running then.
+        """
+        try:
+            return await self._start()
+        except ApiError as e:
+            await self.stop()
+            raise SandboxError(f"The cluster cannot be prepared: {e}") from e
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> Endpoints:
         for name in _NAMESPACES:
             self.store.create("Namespace", {"metadata": {"name": name}})
             account = {"metadata": {"name": "default"}}
@@ -148,9 +173,17 @@ class Sandbox:
             app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
         )
         await runner.setup()
-        site = web.TCPSite(runner, _HOST, self.options.ports.get(name, 0), backlog=2048)
-        await site.start()
         self._runners.append(runner)
+        port = self.options.ports.get(name, 0)
+        site = web.TCPSite(runner, _HOST, port, backlog=2048)
+        try:
+            await site.start()
+        except OSError as e:
+            reason = os.strerror(e.errno) if e.errno else str(e)
+            raise SandboxError(
+                f"The server {name} cannot listen on port {port}: {reason}."
+                " Choose another port, or none for any that is free."
+            ) from e
         host, port = runner.addresses[0][:2]
         return f"http://{host}:{port}"
 

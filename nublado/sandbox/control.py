@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.checks import check_keys, is_http_url, suggestion
+from nublado.sandbox.known_images import known_images
 from nublado.sandbox.kubernetes.errors import ApiError
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ _HELP = {
     "PUT /faults": 'replace them: {"rules": […], "watch": {…}, "seed": 1}',
     "DELETE /faults": "switch all off",
     "GET /settings": "how fast and how well the cluster works",
-    "PATCH /settings": "change some of that",
+    "PATCH /settings": 'change some of that: {"failing_pulls": ["w_2026"]}',
     "GET /stats": "requests and connections, counted",
     "POST /stats/reset": "begin to count anew",
     "POST /watches/drop": "close all watches",
@@ -41,8 +45,15 @@ _HELP = {
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /users/{username}": "what Gafaelfawr says of a user",
 }
-_NODE_SETTINGS = ("unschedulable", "taints")
-_REGISTRY_SETTINGS = ("auth", "token_seconds")
+_NODE_SETTINGS = {"unschedulable": bool, "taints": list}
+_REGISTRY_AUTH = ("anonymous", "basic", "bearer")
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def make_control_app(sandbox: Sandbox) -> web.Application:
@@ -81,8 +92,18 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ApiError as e:
         return web.json_response({"error": str(e)}, status=e.code)
-    except (ValueError, TypeError, KeyError) as e:
-        return web.json_response({"error": f"{type(e).__name__}: {e}"}, status=422)
+    except JSONDecodeError as e:
+        message = f"The body is not JSON: {e.msg} in line {e.lineno}"
+        return web.json_response({"error": message}, status=422)
+    except ValueError as e:
+        return web.json_response({"error": str(e)}, status=422)
+    except web.HTTPNotFound:
+        message = f"There is no {request.path}.{suggestion(request.path, _paths())}"
+        return web.json_response({"error": message, "routes": _HELP}, status=404)
+    except web.HTTPMethodNotAllowed as e:
+        allowed = ", ".join(sorted(e.allowed_methods))
+        message = f"{request.method} is not possible here, but {allowed}"
+        return web.json_response({"error": message}, status=405)
 
 
 class _Control:
@@ -112,17 +133,11 @@ class _Control:
 
     async def patch_settings(self, request: web.Request) -> web.Response:
         settings = self._sandbox.settings
-        changes = await _object(request)
-        known = {f.name: type(getattr(settings, f.name)) for f in fields(settings)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown setting {name}")
-            number = known[name] is float and isinstance(value, int)
-            if not (isinstance(value, known[name]) or number):
-                raise ValueError(f"{name} must be {known[name].__name__}")
-        for name, value in changes.items():
-            setattr(settings, name, value)
-        return web.json_response(asdict(settings))
+        settings.change(await _object(request))
+        warnings = settings.idle_patterns(known_images(self._sandbox))
+        for warning in warnings:
+            structlog.get_logger(__name__).warning(warning)
+        return web.json_response({**asdict(settings), "warnings": warnings})
 
     # --- Watches and counts ----------------------------------------------
 
@@ -152,8 +167,8 @@ class _Control:
         self._sandbox.controllers.kubelet.finish(
             request.match_info["namespace"],
             request.match_info["name"],
-            int(options.get("exit_code", 0)),
-            options.get("reason"),
+            _field(options, "exit_code", int, 0),
+            _field(options, "reason", str, None),
         )
         return _done()
 
@@ -166,7 +181,7 @@ class _Control:
     async def add_node(self, request: web.Request) -> web.Response:
         options = await _object(request)
         node = self._sandbox.controllers.nodes.add(
-            options.get("name"), options.get("labels")
+            _field(options, "name", str, None), _field(options, "labels", dict, None)
         )
         return web.json_response({"name": node["metadata"]["name"]}, status=201)
 
@@ -176,14 +191,14 @@ class _Control:
 
     async def patch_node(self, request: web.Request) -> web.Response:
         changes = await _object(request)
-        for name in changes:
-            if name not in _NODE_SETTINGS:
-                raise ValueError(f"unknown setting {name}")
+        check_keys(changes, _NODE_SETTINGS, "setting")
+        for name, kind in _NODE_SETTINGS.items():
+            _field(changes, name, kind, None)
         self._sandbox.controllers.nodes.change(request.match_info["name"], changes)
         return _done()
 
     async def put_image(self, request: web.Request) -> web.Response:
-        image = str((await _object(request))["image"])
+        image = _field(await _object(request), "image", str)
         self._sandbox.controllers.nodes.add_image(request.match_info["name"], image)
         return _done()
 
@@ -191,24 +206,35 @@ class _Control:
 
     async def put_tag(self, request: web.Request) -> web.Response:
         repository, tag = request.match_info["repository"], request.match_info["tag"]
-        digest = str((await _object(request))["digest"])
+        digest = _field(await _object(request), "digest", str)
         self._sandbox.registry.repositories.setdefault(repository, {})[tag] = digest
         return _done()
 
     async def delete_tag(self, request: web.Request) -> web.Response:
         repository, tag = request.match_info["repository"], request.match_info["tag"]
-        del self._sandbox.registry.repositories[repository][tag]
+        tags = self._sandbox.registry.repositories.get(repository, {})
+        if tags.pop(tag, None) is None:
+            raise ApiError(404, "NotFound", f"{repository} has no tag {tag}")
         return _done()
 
     async def patch_registry(self, request: web.Request) -> web.Response:
-        for name, value in (await _object(request)).items():
-            if name not in _REGISTRY_SETTINGS:
-                raise ValueError(f"unknown setting {name}")
-            setattr(self._sandbox.registry, name, value)
+        changes = await _object(request)
+        registry = self._sandbox.registry
+        check_keys(changes, ("auth", "token_seconds"), "setting")
+        auth = changes.get("auth", registry.auth)
+        if auth not in _REGISTRY_AUTH:
+            raise ValueError(f"auth must be one of {', '.join(_REGISTRY_AUTH)}")
+        seconds = changes.get("token_seconds", registry.token_seconds)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ValueError("token_seconds must be a number")  # noqa: TRY004
+        registry.auth, registry.token_seconds = auth, seconds
         return _done()
 
     async def put_service(self, request: web.Request) -> web.Response:
-        self._sandbox.ingress.service_url = str((await _object(request))["url"])
+        url = _field(await _object(request), "url", str)
+        if not is_http_url(url):
+            raise ValueError(f"url must be like http://127.0.0.1:8080, not {url}")
+        self._sandbox.ingress.service_url = url
         return _done()
 
     async def put_user(self, request: web.Request) -> web.Response:
@@ -222,8 +248,24 @@ async def _object(request: web.Request) -> JSON:
         return {}
     body: Any = await request.json()
     if not isinstance(body, dict):
-        raise ValueError("body must be a JSON object")  # noqa: TRY004
+        raise ValueError("The body must be a JSON object")  # noqa: TRY004
     return body
+
+
+def _paths() -> set[str]:
+    return {route.split()[1] for route in _HELP}
+
+
+def _field(body: JSON, name: str, kind: type, *default: Any) -> Any:
+    """Take a field of a body, which has to be there unless it has a default."""
+    if name not in body:
+        if default:
+            return default[0]
+        raise ValueError(f"The body lacks {name}, which is {_WORDS[kind]}")
+    value = body[name]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{name} must be {_WORDS[kind]}")
+    return value
 
 
 def _done() -> web.Response:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -14,8 +15,9 @@ from typing import IO, Self
 import requests
 
 from nublado.config import load
-from nublado.config.model import Config, DockerSourceConfig
+from nublado.config.model import Config
 from nublado.sandbox.cluster import Endpoints
+from nublado.sandbox.known_images import registry_host
 from nublado.sandbox.launch import Control, SandboxProcess
 from nublado.sandbox.ports import free_port
 
@@ -97,11 +99,13 @@ class ServiceProcess:
                 *self._limits,
                 sys.executable,
                 "-m",
+                "nublado.sandbox.leash",
                 "gunicorn",
                 "-c",
                 "python:nublado.gunicorn_conf",
             ],
             env=self._environ,
+            stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
             text=True,
@@ -129,19 +133,28 @@ class ServiceProcess:
 
     def kill(self) -> None:
         """Kill it and its worker, as a crash would."""
-        if self._process is not None:
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._wait(_STOP_SECONDS)
 
     def stop(self) -> None:
         """Stop it as Kubernetes does; kill it if that takes too long."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def _wait(self, seconds: float) -> None:
+        assert self._process is not None  # noqa: S101
+        self._process.wait(seconds)
+        # Not earlier: it is killed when that closes.
+        assert self._process.stdin is not None  # noqa: S101
+        self._process.stdin.close()
 
     def _is_ready(self) -> bool:
         try:
@@ -163,9 +176,12 @@ class Stack:
     environ
         Further environment of the service.
     log
-        File for what the service writes.
+        File for what the service and the sandbox write.
     descriptors
         How many files the service may have open; by default what it inherits.
+    directory
+        Where to write files of the sandbox; a temporary one by default. It is
+        removed in the end.
     """
 
     def __init__(
@@ -175,13 +191,20 @@ class Stack:
         environ: dict[str, str] | None = None,
         log: IO[str] | None = None,
         descriptors: int | None = None,
+        directory: Path | None = None,
     ) -> None:
         self._descriptors = descriptors
         self.config: Config = load(config_file)
         self._config_file = config_file
         self._environ = environ or {}
         self._log = log
-        self.sandbox = SandboxProcess("--config", str(config_file), *sandbox_arguments)
+        self.sandbox = SandboxProcess(
+            "--config",
+            str(config_file),
+            *sandbox_arguments,
+            directory=directory,
+            log=log,
+        )
         self.endpoints: Endpoints
         self.control: Control
         self.service: ServiceProcess
@@ -199,6 +222,11 @@ class Stack:
         self.stop()
 
     @property
+    def log_file(self) -> str | None:
+        """Path of the file that service and sandbox write to, if they have one."""
+        return None if self._log is None else self._log.name
+
+    @property
     def api_url(self) -> str:
         """Where the routes of the service are, without the ingress."""
         return f"{self.service.url}{self.config.path_prefix}"
@@ -210,9 +238,9 @@ class Stack:
 
     def start(self) -> None:
         """Start everything; returns once the service is ready."""
-        self.endpoints = self.sandbox.start()
-        self.control = Control(self.endpoints.control)
         try:
+            self.endpoints = self.sandbox.start()
+            self.control = Control(self.endpoints.control)
             self.start_service()
             self.service.wait_ready()
         except BaseException:
@@ -239,6 +267,12 @@ class Stack:
             self.service.stop()
         self.sandbox.stop()
 
+    def kill(self) -> None:
+        """Kill everything, and leave no files."""
+        if hasattr(self, "service"):
+            self.service.kill()
+        self.sandbox.kill()
+
     def _service_environ(self) -> dict[str, str]:
         environ = {
             "NUBLADO_CONFIG": str(self._config_file.resolve()),
@@ -246,14 +280,7 @@ class Stack:
             "EXTERNAL_INSTANCE_URL": self.endpoints.ingress,
             "KUBECONFIG": str(self.sandbox.kubeconfig),
             "NUBLADO_REGISTRY_MIRRORS": (
-                f"{_registry_of(self.config)}={self.endpoints.registry}"
+                f"{registry_host(self.config)}={self.endpoints.registry}"
             ),
         }
         return {**environ, **self._environ}
-
-
-def _registry_of(config: Config) -> str:
-    source = config.images.source
-    if isinstance(source, DockerSourceConfig):
-        return source.registry
-    return f"{source.location}-docker.pkg.dev"
