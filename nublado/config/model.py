@@ -18,6 +18,7 @@ from typing import Literal
 
 from nublado.constants import FILES_PREFIX, PATH_PREFIX
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.resources import Resources
 
 __all__ = [
     "AccessMode",
@@ -39,7 +40,6 @@ __all__ = [
     "PVCSource",
     "Profile",
     "PullPolicy",
-    "ResourceAmount",
     "TmpSource",
     "Toleration",
     "Volume",
@@ -173,16 +173,20 @@ class LabSecret:
 
 @dataclass(frozen=True, slots=True)
 class LabSizeDefinition:
-    """Limits of a lab of one size: ``cpu`` in cores, ``memory`` in bytes.
+    """Limits of a lab of one size.
 
-    ``memory_text`` is the amount as it is written in the configuration, for
-    people.
+    ``memory_text`` is the amount of memory as it is written in the
+    configuration, for people.
     """
 
     size: str
-    cpu: float
-    memory: int
+    limits: Resources
     memory_text: str
+
+    @property
+    def label(self) -> str:
+        """Text for people, such as ``Small (1.0 CPU, 3Gi RAM)``."""
+        return f"{self.size.title()} ({self.limits.label(self.memory_text)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,19 +300,16 @@ class ImagesConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceAmount:
-    """CPU in cores and memory in bytes."""
-
-    cpu: float
-    memory: int
-
-
-@dataclass(frozen=True, slots=True)
 class FileserverResources:
     """Limits and requests of a file server; either may be absent."""
 
-    limits: ResourceAmount | None = None
-    requests: ResourceAmount | None = None
+    limits: Resources | None = None
+    requests: Resources | None = None
+
+    def to_kubernetes(self) -> JSON:
+        """Spell them as the ``resources`` of a container."""
+        given = {"limits": self.limits, "requests": self.requests}
+        return {name: value.to_kubernetes() for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

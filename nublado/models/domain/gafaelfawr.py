@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.resources import Resources
 
 __all__ = ["GafaelfawrUser", "Group", "NotebookQuota", "UserInfo", "parse_user_info"]
 
@@ -40,14 +41,14 @@ class NotebookQuota:
     spawn: bool = True
 
     @property
-    def memory_bytes(self) -> int:
-        """Memory in bytes."""
-        return int(self.memory_gib * _BYTES_PER_GIB)
+    def resources(self) -> Resources:
+        """CPU and memory, in the units of labs."""
+        return Resources(float(self.cpu), int(self.memory_gib * _BYTES_PER_GIB))
 
     @classmethod
-    def from_bytes(cls, cpu: float, memory: int) -> NotebookQuota:
-        """Make a quota of ``memory`` bytes."""
-        return cls(cpu=cpu, memory_gib=memory / _BYTES_PER_GIB)
+    def from_resources(cls, resources: Resources) -> NotebookQuota:
+        """Create the quota that allows these resources."""
+        return cls(cpu=resources.cpu, memory_gib=resources.memory / _BYTES_PER_GIB)
 
 
 @dataclass(frozen=True, slots=True)

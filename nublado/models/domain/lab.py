@@ -10,18 +10,17 @@ from enum import StrEnum
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.image import ImageSelection
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.resources import LabResources, Resources
 
 __all__ = [
     "LabObjectNames",
     "LabObjects",
     "LabOptions",
-    "LabResources",
     "LabSpecification",
     "LabState",
     "LabStatus",
     "LabUser",
     "RemainingLabObjects",
-    "ResourceQuantity",
 ]
 
 LabUser = UserInfo
@@ -36,22 +35,6 @@ class LabStatus(StrEnum):
     TERMINATING = "terminating"
     TERMINATED = "terminated"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceQuantity:
-    """CPU in cores and memory in bytes."""
-
-    cpu: float
-    memory: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabResources:
-    """What a lab may use at most, and what is set aside for it."""
-
-    limits: ResourceQuantity
-    requests: ResourceQuantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +76,7 @@ class LabState:
     status: LabStatus
     internal_url: str | None
     resources: LabResources
-    quota: ResourceQuantity | None = None
+    quota: Resources | None = None
     path: str | None = None
     created: datetime | None = field(default=None, compare=False)
 

@@ -98,15 +98,11 @@ class LabObjectsBuilder:
         )
 
     def _quota(self, quota: NotebookQuota) -> JSON:
-        hard = {
-            "limits.cpu": str(float(quota.cpu)),
-            "limits.memory": str(quota.memory_bytes),
-        }
         return {
             "apiVersion": "v1",
             "kind": "ResourceQuota",
             "metadata": self._metadata(self._names.quota),
-            "spec": {"hard": hard},
+            "spec": {"hard": quota.resources.to_kubernetes("limits.")},
         }
 
     def _network_policy(self) -> JSON:
