@@ -5,22 +5,21 @@ One process holds the state of all labs, so there is one worker, with threads.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from nublado.context import Environment
-from nublado.exceptions import ConfigurationError
-from nublado.main import load_configuration
+from nublado.config import load
+from nublado.config.environment import Environment
+from nublado.exceptions import ConfigurationError, InvalidEnvironmentError
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
 
 try:
     _environment = Environment.read()
-except ValueError as e:
+except InvalidEnvironmentError as e:
     raise SystemExit(str(e)) from e
 
-bind = os.environ.get("NUBLADO_BIND", "0.0.0.0:8080")
+bind = _environment.bind
 wsgi_app = "wsgi:app"
 workers = 1
 worker_class = "nublado.worker.Worker"
@@ -41,6 +40,6 @@ def on_starting(server: Arbiter) -> None:
         message = "Only one worker process can hold the state of labs: set workers to 1"
         raise SystemExit(message)
     try:
-        load_configuration()
+        load(_environment.config_path)
     except ConfigurationError as e:
         raise SystemExit(str(e)) from e

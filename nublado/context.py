@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
 from nublado.background import Background
+from nublado.config.environment import Environment
 from nublado.config.model import Config, FileserverConfig
 from nublado.constants import (
     CATEGORY_FILESERVER,
     CATEGORY_LAB,
-    IMAGE_REFRESH_INTERVAL,
     LABEL_CATEGORY,
 )
 from nublado.exceptions import NubladoError
@@ -36,7 +32,6 @@ from nublado.services.prepuller import Prepuller
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamSlots
-from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.deletion import Deleter
@@ -54,66 +49,11 @@ from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.slack import SlackWebhook
 
-__all__ = ["Environment", "ProcessContext"]
+__all__ = ["ProcessContext"]
 
-_DEFAULT_THREADS = 800
 _SYNC_SECONDS = 30.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What comes from the environment of the process, not from its file.
-
-    Parameters
-    ----------
-    external_url
-        Base URL of the platform.
-    metadata_path
-        Directory with the metadata of the controller's pod, in place of the
-        configured one.
-    slack_webhook
-        Where alerts go; a secret.
-    registry_mirrors
-        Endpoints that are asked in place of a registry, by its host.
-    threads
-        How many requests are served at a time, event streams included.
-    refresh_interval
-        How often to ask which images there are (seconds).
-    """
-
-    external_url: str = "http://127.0.0.1:8080"
-    metadata_path: Path | None = None
-    slack_webhook: str | None = field(default=None, repr=False)
-    registry_mirrors: Mapping[str, str] = field(default_factory=dict)
-    threads: int = _DEFAULT_THREADS
-    refresh_interval: float = IMAGE_REFRESH_INTERVAL
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Read the environment.
-
-        Raises
-        ------
-        ValueError
-            Raised if a variable has a value that cannot be used.
-        """
-        url = environ.get("EXTERNAL_INSTANCE_URL") or cls().external_url
-        metadata = environ.get("NUBLADO_METADATA_PATH")
-        return cls(
-            external_url=url.rstrip("/"),
-            metadata_path=Path(metadata) if metadata else None,
-            slack_webhook=environ.get("NUBLADO_SLACK_WEBHOOK") or None,
-            registry_mirrors=parse_mirrors(environ.get("NUBLADO_REGISTRY_MIRRORS", "")),
-            threads=_threads(environ.get("NUBLADO_THREADS")),
-            refresh_interval=_interval(environ.get("NUBLADO_REFRESH_INTERVAL")),
-        )
-
-    @property
-    def streams(self) -> int:
-        """How many of the threads event streams may take."""
-        return self.threads - max(8, self.threads // 4)
 
 
 class ProcessContext:
@@ -148,7 +88,7 @@ class ProcessContext:
         )
         self.gafaelfawr = GafaelfawrClient(environment.external_url)
 
-        self.kubernetes = KubernetesClient.connect()
+        self.kubernetes = KubernetesClient.connect(environment.kubeconfig)
         objects = ObjectStore(self.kubernetes)
         self._pods = Watcher(
             self.kubernetes, Selection(POD, labels=LABEL_CATEGORY, reduce=reduce_pod)
@@ -350,19 +290,3 @@ def _metadata_only(obj: JSON) -> JSON:
 
 def _with_status(obj: JSON) -> JSON:
     return {"metadata": obj["metadata"], "status": obj.get("status") or {}}
-
-
-def _threads(text: str | None) -> int:
-    if not text:
-        return _DEFAULT_THREADS
-    if not text.isascii() or not text.isdigit() or int(text) < 16:
-        raise ValueError(f"NUBLADO_THREADS must be a number from 16 on, not {text!r}")
-    return int(text)
-
-
-def _interval(text: str | None) -> float:
-    if not text:
-        return IMAGE_REFRESH_INTERVAL
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"NUBLADO_REFRESH_INTERVAL must be seconds, not {text!r}")
-    return float(text)

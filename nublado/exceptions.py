@@ -21,6 +21,7 @@ __all__ = [
     "GoogleRegistryError",
     "InsufficientQuotaError",
     "InvalidDockerReferenceError",
+    "InvalidEnvironmentError",
     "InvalidLabSizeError",
     "InvalidTokenError",
     "KubernetesConflictError",
@@ -257,6 +258,20 @@ class ConfigurationError(NubladoError):
             for p in problems
         ]
         super().__init__("\n".join(lines))
+
+
+class InvalidEnvironmentError(NubladoError):
+    """Environment variables of the process cannot be used.
+
+    Parameters
+    ----------
+    problems
+        What is wrong with each variable, beginning with its name.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
 
 
 # --- Operations ----------------------------------------------------------

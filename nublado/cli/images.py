@@ -12,12 +12,11 @@ import click
 from nublado.cli.output import (
     EXISTING_FILE,
     JSON_FLAG,
-    fail,
     load_config,
     quiet_logs,
+    read_environment,
     reporting,
 )
-from nublado.context import Environment
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.rspimage import RSPImage
 from nublado.models.v1.images import dump_images
@@ -70,10 +69,7 @@ def images(config_file: Path, *, as_json: bool) -> None:
 def read_images(config_file: Path) -> ImageService:
     """Ask the source that a configuration names; exits with 1 if it fails."""
     config = load_config(config_file).images
-    try:
-        mirrors = Environment.read().registry_mirrors
-    except ValueError as e:
-        fail(str(e))
+    mirrors = read_environment().registry_mirrors
     quiet_logs()
     if sys.stderr.isatty():
         click.echo("Asking the source of images…", err=True)

@@ -17,11 +17,11 @@ from nublado.cli.output import (
     JSON_FLAG,
     fail,
     load_config,
+    read_environment,
     read_json,
     reporting,
 )
 from nublado.config.model import Config, LabConfig
-from nublado.context import Environment
 from nublado.exceptions import InvalidDockerReferenceError
 from nublado.models.domain.docker import DockerReference
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo, parse_user_info
@@ -108,10 +108,7 @@ def render(
     config = load_config(config_file)
     with reporting(str(user_file)):
         user = parse_user_info(read_json(user_file))
-    try:
-        environment = Environment.read()
-    except ValueError as e:
-        fail(str(e))
+    environment = read_environment()
     if kind == "fileserver":
         objects = _fileserver(config, environment.external_url, user)
     elif spec_file is None:

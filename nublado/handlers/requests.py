@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
+from nublado.config.environment import Network
 from nublado.exceptions import ServiceUnavailableError
 from nublado.handlers.context import process
 
@@ -23,8 +24,6 @@ __all__ = ["TrustedProxies", "register_request_hooks"]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _READY_SECONDS = 10.0
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TrustedProxies:

@@ -143,7 +143,7 @@ def test_gafaelfawr_is_away(own_stack: Stack) -> None:
     [
         ({"GUNICORN_CMD_ARGS": "--workers 2"}, "Only one worker process"),
         ({"NUBLADO_CONFIG": "/nowhere/config.yaml"}, "/nowhere/config.yaml"),
-        ({"NUBLADO_THREADS": "none"}, "NUBLADO_THREADS must be a number"),
+        ({"NUBLADO_THREADS": "none"}, "NUBLADO_THREADS: must be a whole number"),
         ({"NUBLADO_REGISTRY_MIRRORS": "nonsense"}, "NUBLADO_REGISTRY_MIRRORS"),
     ],
 )
