@@ -50,6 +50,8 @@ __all__ = [
 Location = Sequence[str | int]
 """Where in a request an error lies, such as ``("body", "options", "size")``."""
 
+_SIZE_LOCATION = ("body", "options", "size")
+
 
 class NubladoError(Exception):
     """Base of all errors that the controller raises itself."""
@@ -83,6 +85,10 @@ class InsufficientQuotaError(ClientRequestError):
     error = "insufficient_quota"
     status = 403
 
+    def __init__(self) -> None:
+        message = "Insufficient quota to spawn requested lab"
+        super().__init__(message, _SIZE_LOCATION)
+
 
 class InvalidDockerReferenceError(ClientRequestError):
     """A reference to an image cannot be parsed, or has no tag."""
@@ -96,6 +102,9 @@ class InvalidLabSizeError(ClientRequestError):
 
     error = "invalid_lab_size"
     status = 422
+
+    def __init__(self, size: str) -> None:
+        super().__init__(f'Invalid lab size "{size}"', _SIZE_LOCATION)
 
 
 class InvalidTokenError(ClientRequestError):
@@ -161,8 +170,8 @@ class UnknownUserError(ClientRequestError):
     error = "unknown_user"
     status = 404
 
-    def __init__(self, username: str, location: Location | None = None) -> None:
-        super().__init__(f"Unknown user {username}", location)
+    def __init__(self, username: str) -> None:
+        super().__init__(f"Unknown user {username}")
 
 
 class LabDeletionError(ClientRequestError):

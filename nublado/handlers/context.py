@@ -8,11 +8,8 @@ from flask import current_app, request
 
 from nublado.constants import USERNAME_PATTERN
 from nublado.context import ProcessContext
-from nublado.exceptions import (
-    PermissionDeniedError,
-    ValidationProblem,
-    ValidationProblemsError,
-)
+from nublado.exceptions import PermissionDeniedError
+from nublado.handlers.problems import invalid_username, missing_headers
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
 from nublado.services.alerts import Alerts
 
@@ -88,9 +85,7 @@ def check_username(username: str) -> None:
         Raised if nobody can have this name.
     """
     if not USERNAME_PATTERN.fullmatch(username):
-        message = "Not a valid username"
-        problem = ValidationProblem("value_error", message, ("path", "username"))
-        raise ValidationProblemsError([problem])
+        raise invalid_username()
 
 
 def _header(name: str) -> str:
@@ -99,11 +94,7 @@ def _header(name: str) -> str:
 
 
 def _headers(*names: str) -> list[str]:
-    problems = [
-        ValidationProblem("missing", "Header is required", ("header", name))
-        for name in names
-        if not request.headers.get(name)
-    ]
-    if problems:
-        raise ValidationProblemsError(problems)
+    missing = [name for name in names if not request.headers.get(name)]
+    if missing:
+        raise missing_headers(*missing)
     return [request.headers[name] for name in names]

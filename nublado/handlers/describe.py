@@ -15,13 +15,8 @@ from typing import Any, TypeVar, cast
 
 from marshmallow import Schema
 
-from nublado.exceptions import (
-    ClientRequestError,
-    PermissionDeniedError,
-    UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
-)
+from nublado.exceptions import PermissionDeniedError, UnknownUserError
+from nublado.handlers.problems import RequestError, invalid_username, missing_headers
 from nublado.models.domain.kubernetes import JSON
 
 __all__ = [
@@ -38,7 +33,6 @@ __all__ = [
     "server_sent_events",
 ]
 
-RequestError = ClientRequestError | ValidationProblemsError
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -120,18 +114,10 @@ class Description:
     resumes: bool = False
 
 
-UNKNOWN_USER = UnknownUserError("rachel", ("path", "username"))
-WRONG_USERNAME = ValidationProblemsError(
-    [ValidationProblem("value_error", "Not a valid username", ("path", "username"))]
-)
+UNKNOWN_USER = UnknownUserError("rachel")
+WRONG_USERNAME = invalid_username()
 NOT_MINE = PermissionDeniedError()
-MISSING_HEADER = ValidationProblemsError(
-    [
-        ValidationProblem(
-            "missing", "Header is required", ("header", "x-auth-request-user")
-        )
-    ]
-)
+MISSING_HEADER = missing_headers("x-auth-request-user")
 
 
 def server_sent_events(*kinds: str, ids: bool = False) -> JSON:

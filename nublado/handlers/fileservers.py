@@ -67,7 +67,7 @@ def get_fileserver(username: str) -> Response:
     manager = _manager()
     check_username(username)
     if not manager.is_running(username):
-        raise UnknownUserError(username, ("path", "username"))
+        raise UnknownUserError(username)
     return jsonify(FileserverStatusSchema().dump({"running": True}))
 
 
@@ -86,10 +86,7 @@ def delete_fileserver(username: str) -> Response:
     """Delete a file server, and answer once it is gone."""
     manager = _manager()
     check_username(username)
-    try:
-        manager.delete(username)
-    except UnknownUserError as e:
-        raise UnknownUserError(username, ("path", "username")) from e
+    manager.delete(username)
     return Response(status=204)
 
 
@@ -97,7 +94,7 @@ def delete_fileserver(username: str) -> Response:
 @describe(
     Caller.USER,
     _RUNNING,
-    errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
+    errors=[UNKNOWN_USER, NotSupportedError(), MISSING_HEADER],
     needs_user=True,
 )
 def fileserver_user_status() -> Response:

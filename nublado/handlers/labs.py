@@ -10,7 +10,6 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from nublado.exceptions import (
-    ClientRequestError,
     InsufficientQuotaError,
     InvalidDockerReferenceError,
     InvalidLabSizeError,
@@ -20,9 +19,6 @@ from nublado.exceptions import (
     OperationInProgressError,
     PermissionDeniedError,
     UnknownImageError,
-    UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
 )
 from nublado.handlers.context import (
     authenticated_user,
@@ -41,6 +37,7 @@ from nublado.handlers.describe import (
     describe,
     server_sent_events,
 )
+from nublado.handlers.problems import malformed_body
 from nublado.handlers.stream import event_stream
 from nublado.models.v1.lab import (
     LabSpecificationSchema,
@@ -103,10 +100,7 @@ def list_labs() -> Response:
 def get_lab(username: str) -> Response:
     """State of a lab."""
     check_username(username)
-    try:
-        return jsonify(dump_lab_state(process().labs.state(username)))
-    except UnknownUserError as e:
-        raise _in_path(e) from e
+    return jsonify(dump_lab_state(process().labs.state(username)))
 
 
 @labs.post("/labs/<username>/create")
@@ -123,13 +117,11 @@ def get_lab(username: str) -> Response:
         UnknownImageError("No recommended image found", (*_OPTIONS, "image_class")),
         InvalidTokenError(),
         NOT_MINE,
-        InsufficientQuotaError(
-            "Insufficient quota to spawn requested lab", (*_OPTIONS, "size")
-        ),
+        InsufficientQuotaError(),
         LabExistsError("rachel"),
         OperationInProgressError("rachel"),
         MISSING_HEADER,
-        InvalidLabSizeError('Invalid lab size "gargantuan"', (*_OPTIONS, "size")),
+        InvalidLabSizeError("gargantuan"),
         InvalidDockerReferenceError(
             'Docker reference "example.org/lab" has no tag', (*_OPTIONS, "image_list")
         ),
@@ -160,10 +152,7 @@ def create_lab(username: str) -> Response:
 def delete_lab(username: str) -> Response:
     """Delete a lab, and answer once it is gone."""
     check_username(username)
-    try:
-        process().labs.delete(username)
-    except UnknownUserError as e:
-        raise _in_path(e) from e
+    process().labs.delete(username)
     return Response(status=204)
 
 
@@ -191,18 +180,14 @@ def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
     if authenticated_username() != username:
         raise PermissionDeniedError
-    try:
-        log = process().labs.events(username)
-    except UnknownUserError as e:
-        raise _in_path(e) from e
-    return event_stream(log, process().streams)
+    return event_stream(process().labs.events(username), process().streams)
 
 
 @labs.get("/user-status")
 @describe(
     Caller.USER,
     Answer("The lab", schema=LabStateSchema, example=_STATE),
-    errors=[UnknownUserError("rachel"), MISSING_HEADER],
+    errors=[UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
 )
 def user_status() -> Response:
@@ -210,19 +195,11 @@ def user_status() -> Response:
     return jsonify(dump_lab_state(process().labs.state(authenticated_username())))
 
 
-def _in_path(error: ClientRequestError) -> ClientRequestError:
-    error.location = ["path", "username"]
-    return error
-
-
 def _json_body() -> Any:
     try:
         return json.loads(request.get_data())
     except (ValueError, RecursionError) as e:
         reason = e.msg if isinstance(e, json.JSONDecodeError) else "cannot be decoded"
-        message = f"Body is not valid JSON: {reason}"
-        problem = ValidationProblem("json_invalid", message, ("body",))
-        raise ValidationProblemsError([problem]) from e
+        raise malformed_body(f"Body is not valid JSON: {reason}") from e
     except BadRequest as e:
-        problem = ValidationProblem("json_invalid", "Body is incomplete", ("body",))
-        raise ValidationProblemsError([problem]) from e
+        raise malformed_body("Body is incomplete") from e

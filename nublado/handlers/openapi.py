@@ -22,14 +22,14 @@ from werkzeug.routing import Rule
 
 from nublado import __version__
 from nublado.constants import USERNAME_PATTERN
-from nublado.exceptions import (
-    ClientRequestError,
-    ServiceUnavailableError,
-    ValidationProblem,
-    ValidationProblemsError,
-)
 from nublado.handlers.describe import Answer, Description, description_of
-from nublado.handlers.errors import problems_of
+from nublado.handlers.problems import (
+    framework_problem,
+    internal_problem,
+    malformed_body,
+    problems_of,
+    starting,
+)
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.v1.common import ErrorSchema
 from nublado.models.v1.fields import describe_form_field
@@ -55,14 +55,7 @@ _TAGS = {
     "probes": "Probes and metrics",
     "docs": "This description",
 }
-_UNAVAILABLE = ServiceUnavailableError("Service is starting, try again")
-_MALFORMED = ValidationProblemsError(
-    [ValidationProblem("json_invalid", "Body is not valid JSON", ("body",))]
-)
-_FRAMEWORK = {
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
-}
+_REQUEST_ID = "6d250bb7f7aa609b"
 
 
 def openapi_document(app: Flask, title: str = "nublado") -> JSON:
@@ -182,7 +175,7 @@ def _responses(
 ) -> Iterator[tuple[str, JSON]]:
     for answer in description.answers:
         yield str(answer.status.value), _response(answer, rule)
-    yield from _error_responses(description, tag)
+    yield from _error_responses(rule, description, tag)
 
 
 def _response(answer: Answer, rule: Rule) -> JSON:
@@ -206,22 +199,25 @@ def _response(answer: Answer, rule: Rule) -> JSON:
     return response
 
 
-def _error_responses(description: Description, tag: str) -> Iterator[tuple[str, JSON]]:
+def _error_responses(
+    rule: Rule, description: Description, tag: str
+) -> Iterator[tuple[str, JSON]]:
     """Describe errors: those of the route, and those that any route may have."""
     examples: dict[int, JSON] = defaultdict(dict)
-    errors: list[ClientRequestError | ValidationProblemsError]
     errors = list(description.errors)
+    problems = [(HTTPStatus.INTERNAL_SERVER_ERROR, [internal_problem(_REQUEST_ID)])]
     if description.body is not None:
-        errors.append(_MALFORMED)
+        errors.append(malformed_body())
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        examples[status] = _framework_example(status)
+        problems.append((status, [framework_problem(status)]))
     if tag != "probes":
-        errors.append(_UNAVAILABLE)
-    for error in errors:
-        problems = problems_of(error)
-        examples[error.status][problems[0]["type"]] = {"value": {"detail": problems}}
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    examples[status] = {**examples[status], **_framework_example(status)}
+        errors.append(starting())
+    problems += [
+        (HTTPStatus(error.status), problems_of(error, rule.arguments))
+        for error in errors
+    ]
+    for status, detail in problems:
+        examples[status][detail[0]["type"]] = {"value": {"detail": detail}}
     for code, shown in sorted(examples.items()):
         content = {"schema": ErrorSchema, "examples": shown}
         response: JSON = {
@@ -237,16 +233,6 @@ def _error_responses(description: Description, tag: str) -> Iterator[tuple[str, 
                 }
             }
         yield str(code), response
-
-
-def _framework_example(status: HTTPStatus) -> JSON:
-    type_ = _FRAMEWORK[status]
-    message = (
-        "Internal error, see the log for request 6d250bb7f7aa609b"
-        if status is HTTPStatus.INTERNAL_SERVER_ERROR
-        else status.phrase
-    )
-    return {type_: {"value": {"detail": [{"type": type_, "msg": message}]}}}
 
 
 # --- Schemas -------------------------------------------------------------

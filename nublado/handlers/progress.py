@@ -43,12 +43,12 @@ def lab_progress(username: str) -> Response:
     labs = process().labs
     try:
         operation = labs.newest_operation(username)
-    except UnknownUserError as e:
+    except UnknownUserError:
         if "text/html" in request.headers.get("Accept", ""):
             return render_page(
                 "no-lab.html", code=HTTPStatus.NOT_FOUND, username=username
             )
-        raise UnknownUserError(username, ("path", "username")) from e
+        raise
     described = describe_progress(operation, labs.table.state(username))
     base_url = process().environment.external_url
     return render_page(

@@ -16,8 +16,8 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from nublado.config.environment import Network
-from nublado.exceptions import ServiceUnavailableError
 from nublado.handlers.context import process
+from nublado.handlers.problems import starting
 
 __all__ = ["TrustedProxies", "register_request_hooks"]
 
@@ -96,7 +96,7 @@ def _wait_until_ready() -> None:
     if request.path in _QUIET_PATHS or request.path == "/":
         return
     if not process().wait_ready(_READY_SECONDS):
-        raise ServiceUnavailableError("Service is starting, try again")
+        raise starting()
 
 
 def _log(response: Response) -> Response:

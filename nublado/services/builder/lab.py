@@ -35,8 +35,6 @@ from nublado.services.builder.lab_pod import LabPodBuilder
 
 __all__ = ["LabBuilder", "quota_of"]
 
-_SIZE_LOCATION = ("body", "options", "size")
-
 
 class LabBuilder:
     """Builds the objects of any user's lab.
@@ -73,9 +71,7 @@ class LabBuilder:
         if quota is None:
             return
         if not (quota.spawn and definition.limits.fits(quota.resources)):
-            raise InsufficientQuotaError(
-                "Insufficient quota to spawn requested lab", _SIZE_LOCATION
-            )
+            raise InsufficientQuotaError
 
     def pending_state(
         self,
@@ -186,7 +182,7 @@ class LabBuilder:
     def _size(self, size: str) -> LabSizeDefinition:
         definition = self._sizes.get(size)
         if definition is None:
-            raise InvalidLabSizeError(f'Invalid lab size "{size}"', _SIZE_LOCATION)
+            raise InvalidLabSizeError(size)
         return definition
 
 
