@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.faults import Faults
+from nublado.sandbox.gafaelfawr import Gafaelfawr
+from nublado.sandbox.ingress import Ingress
+from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
-
-if TYPE_CHECKING:
-    from nublado.sandbox.cluster import Sandbox
+from nublado.sandbox.kubernetes.server import ApiServer
+from nublado.sandbox.kubernetes.store import Store
+from nublado.sandbox.registry import Registry
+from nublado.sandbox.stats import Stats
 
 __all__ = ["make_control_app"]
 
@@ -45,7 +50,21 @@ _NODE_SETTINGS = ("unschedulable", "taints")
 _REGISTRY_SETTINGS = ("auth", "token_seconds")
 
 
-def make_control_app(sandbox: Sandbox) -> web.Application:
+class Controlled(Protocol):
+    """The parts of a sandbox that can be controlled."""
+
+    faults: Faults
+    settings: ClusterSettings
+    stats: Stats
+    store: Store
+    api: ApiServer
+    controllers: Controllers
+    registry: Registry
+    gafaelfawr: Gafaelfawr
+    ingress: Ingress
+
+
+def make_control_app(sandbox: Controlled) -> web.Application:
     """Make the web application that controls a sandbox."""
     control = _Control(sandbox)
     app = web.Application(middlewares=[_errors])
@@ -88,7 +107,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 class _Control:
     """Handlers of the control API."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Controlled) -> None:
         self._sandbox = sandbox
 
     async def help(self, _: web.Request) -> web.Response:
