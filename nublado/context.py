@@ -138,9 +138,6 @@ class ProcessContext:
         if config.fileserver is not None:
             self.fileservers = self._make_fileservers(config.fileserver, objects)
         self.background = Background(self.alerts)
-        self.metrics = make_registry(
-            self.labs.table, self.streams, self.watchers, lambda: self.background.jobs
-        )
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
@@ -152,6 +149,7 @@ class ProcessContext:
             jobs=lambda: self.background.jobs,
             problems=lambda: self.unhealthy() + self.unready(),
         )
+        self.metrics = make_registry(self.status)
         self._pods.listen(self.labs.observe)
         self._starter = threading.Thread(target=self._start, name="start", daemon=True)
 

@@ -29,7 +29,7 @@ admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 _SECTIONS = ("health", "labs", "operations", "prepulls", "fileservers", "failures")
 _REFRESH_SECONDS = 2.0
-_SILENCE_SECONDS = 90.0
+_IDLE_SECONDS = 90.0
 
 
 @admin.get("/v1/status")
@@ -91,5 +91,5 @@ def _shown(context: ProcessContext) -> JSON:
     """State as the page shows it: nothing in it changes but what matters."""
     shown = dump_status(context.status.status())
     for watcher in shown["watchers"]:
-        watcher["silent"] = watcher.pop("silence") > _SILENCE_SECONDS
+        watcher["stalled"] = watcher.pop("idle") > _IDLE_SECONDS
     return shown

@@ -110,8 +110,8 @@ class StatusService:
                 WatcherLine(
                     name=watcher.selection.resource.plural,
                     synced=watcher.synced,
-                    heard=_at(self._epoch + watcher.heard),
-                    silence=watcher.silence,
+                    last_activity=_at(self._epoch + watcher.heard),
+                    idle=watcher.silence,
                     connections=watcher.connections,
                 )
                 for watcher in self._watchers

@@ -46,7 +46,7 @@ def test_status_tells_of_labs_and_failures(stack: Stack, user: User) -> None:
     assert all(not job["failures"] for job in shown["jobs"])
     watches = {watcher["name"]: watcher for watcher in shown["watchers"]}
     assert watches["pods"]["synced"]
-    assert 0 <= watches["pods"]["silence"] < 90
+    assert 0 <= watches["pods"]["idle"] < 90
     assert shown["service"]["problems"] == []
 
 

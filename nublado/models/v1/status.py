@@ -85,11 +85,11 @@ class WatcherLineSchema(Schema):
 
     name = fields.String(required=True)
     synced = fields.Boolean(required=True)
-    heard = fields.AwareDateTime(
+    last_activity = fields.AwareDateTime(
         required=True,
         metadata={"description": "When Kubernetes last sent anything"},
     )
-    silence = fields.Float(
+    idle = fields.Float(
         required=True,
         metadata={"description": "Seconds since then"},
     )
