@@ -12,7 +12,8 @@ from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import start_browser
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 _FILES = CONFIG.parent / "files.yaml"
 _CROWD = 500

@@ -13,7 +13,8 @@ import requests
 
 from nublado.sandbox.stack import ServiceProcess, Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import User
+from tests.waiting import wait_for
 
 
 def crowd(stack: Stack, count: int) -> list[User]:

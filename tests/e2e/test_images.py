@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
 REPOSITORY = "sciplat/lab"

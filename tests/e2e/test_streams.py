@@ -9,7 +9,8 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import User
+from tests.waiting import wait_for
 
 
 def ids(response: requests.Response) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from nublado.exceptions import (
     KubernetesConflictError,
     KubernetesError,
+    LabDeletionError,
     MissingSecretError,
     OperationCancelledError,
     OperationTimeoutError,
@@ -20,7 +21,8 @@ from nublado.sandbox.cluster import Sandbox
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
-from tests.cluster import Cluster, timeout, wait_for
+from tests.cluster import Cluster, timeout
+from tests.waiting import wait_for
 
 
 def config_map(name: str = "colours", **data: str) -> JSON:
@@ -225,7 +227,7 @@ def test_deletion_that_is_refused(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
     cluster.control.faults({"method": "DELETE", "path": "/pods/", "status": 400})
-    with pytest.raises(Exception, match="Failed to delete lab"):
+    with pytest.raises(LabDeletionError):
         service.labs.delete("rachel")
     messages = service.messages("rachel")
     assert (
