@@ -1,4 +1,4 @@
-"""Everything that lives as long as the process, and how it starts and stops."""
+"""Everything that lives as long as the process: built, started and stopped here."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class ProcessContext:
         self._starter.start()
 
     def stop(self) -> None:
-        """Stop what runs, leaving what it made to the next process."""
+        """Stop everything, leaving the cluster to the next process."""
         self._stopping.set()
         self._ready.clear()
         self.background.stop()
@@ -203,7 +203,7 @@ class ProcessContext:
         self._log.info("Stopped")
 
     def wait_ready(self, seconds: float) -> bool:
-        """Wait until requests can be answered; False if it takes longer."""
+        """Wait until requests can be served; False if it takes longer."""
         return not self._stopping.is_set() and self._ready.wait(seconds)
 
     def stops_within(self, seconds: float) -> bool:
@@ -218,7 +218,7 @@ class ProcessContext:
         return problems
 
     def unready(self) -> list[str]:
-        """Why requests cannot be answered now."""
+        """Why requests cannot be served now."""
         if self._stopping.is_set():
             return ["stopping"]
         return [] if self._ready.is_set() else [self._starting_problem]
@@ -262,7 +262,7 @@ class ProcessContext:
         """Log every failure of a step, but alert only once."""
         is_ours = isinstance(error, NubladoError)
         self._starting_problem = str(error) if is_ours else "internal error, see log"
-        event = "Cannot start yet, trying again"
+        event = "Startup failed, retrying"
         if is_first or not is_ours:
             self.alerts.report(error, event=event, seconds=pause)
         else:
@@ -274,12 +274,12 @@ class ProcessContext:
                 raise NubladoError(f"Kubernetes does not answer ({watcher.name})")
 
     def refresh_images(self) -> None:
-        """Ask again which images there are, and which nodes have them."""
+        """List images again, and which nodes have them."""
         self.images.refresh(self._nodes.list())
         try:
             self.prepuller.start_missing()
         except NubladoError as e:
-            self.alerts.report(e, event="Cannot start to prepull")
+            self.alerts.report(e, event="Cannot start prepulling")
 
 
 def _metadata_only(obj: JSON) -> JSON:

@@ -1,6 +1,6 @@
 """All errors that the controller raises on purpose.
 
-Those below `ClientRequestError` become the answer to a request; everything
+Those below `ClientRequestError` become the response to a request; everything
 else is an internal failure, shown to the caller as a correlation id only.
 """
 
@@ -57,18 +57,18 @@ class NubladoError(Exception):
     """Base of all errors that the controller raises itself."""
 
 
-# --- Answers to requests -------------------------------------------------
+# --- Responses to requests -----------------------------------------------
 
 
 class ClientRequestError(NubladoError):
-    """An error that is the answer to a request.
+    """An error that is the response to a request.
 
     Parameters
     ----------
     message
         Text for the caller.
     location
-        Element of the request that is to blame, if one is.
+        Element of the request that caused it, if one did.
     """
 
     error: ClassVar[str] = "internal_error"
@@ -148,7 +148,7 @@ class NotSupportedError(ClientRequestError):
 
 
 class PermissionDeniedError(ClientRequestError):
-    """The user acts on what is somebody else's."""
+    """The user acts on something of another user."""
 
     error = "permission_denied"
     status = 403
@@ -185,7 +185,7 @@ class LabDeletionError(ClientRequestError):
 
 
 class FileserverCreationError(ClientRequestError):
-    """A file server could not be made."""
+    """A file server could not be created."""
 
     error = "file_server_create_failed"
     status = 500
@@ -205,7 +205,7 @@ class FileserverDeletionError(ClientRequestError):
 
 
 class ServiceUnavailableError(ClientRequestError):
-    """The service cannot answer now, but will after a while (seconds)."""
+    """The service cannot respond now; ``retry_after`` is in seconds."""
 
     error = "unavailable"
     status = 503
@@ -334,9 +334,9 @@ class KubernetesError(NubladoError):
     namespace, name
         Which object; either may be None.
     status
-        HTTP status; None if there was no answer.
+        HTTP status; None if there was no response.
     body
-        What Kubernetes answered, or why there was no answer. Must not hold
+        What Kubernetes responded, or why it did not. Must not hold
         anything secret.
     """
 
@@ -378,18 +378,18 @@ class KubernetesConflictError(KubernetesError):
     """The object exists already, or has changed meanwhile (409).
 
     ``repeated`` says that it may conflict with an earlier attempt of the same
-    request, the answer to which was lost.
+    request, the response to which was lost.
     """
 
     repeated = False
 
 
 class GafaelfawrError(NubladoError):
-    """Gafaelfawr failed, or answered what cannot be understood."""
+    """Gafaelfawr failed, or its response cannot be understood."""
 
 
 class DockerRegistryError(NubladoError):
-    """A Docker registry failed, or answered what cannot be understood."""
+    """A Docker registry failed, or its response cannot be understood."""
 
 
 class GoogleRegistryError(NubladoError):

@@ -28,7 +28,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """Serves requests in threads."""
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Make the threads, all of them now.
+        """Create all threads now.
 
         Starting one takes longer than most requests when hundreds come at once.
         """
@@ -47,7 +47,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer what is not even HTTP as every other error, not with a page."""
+        """Respond to what is not even HTTP as to every other error, in JSON."""
         del req
         if isinstance(exc, ParseException):
             status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)

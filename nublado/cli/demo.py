@@ -1,4 +1,4 @@
-"""``nublado demo``: a lab is spawned, and one may watch."""
+"""``nublado demo``: spawn a lab, and watch it start."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def demo(config_file: Path, user: str, tags: int, *, then_exit: bool) -> None:
     """Spawn a lab on an embedded cluster, and show how it comes up.
 
     Everything is the real thing but for the cluster: the service runs under
-    gunicorn and is asked through an ingress.
+    gunicorn and is reached through an ingress.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.NamedTemporaryFile("w+", prefix="nublado-", suffix=".log") as log:

@@ -1,4 +1,4 @@
-"""How subcommands read their input, and tell what is wrong with it."""
+"""How subcommands read their input, and report what is wrong with it."""
 
 from __future__ import annotations
 

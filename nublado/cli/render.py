@@ -74,7 +74,7 @@ Secrets = dict[str, dict[str, str]]
 @click.option(
     "--image",
     metavar="REGISTRY/REPO:TAG@DIGEST",
-    help="Image of the lab; without it, the source of images is asked.",
+    help="Image of the lab; by default the source of images resolves it.",
 )
 @click.option(
     "--secrets",
@@ -102,7 +102,7 @@ def render(
 ) -> None:
     """Print the objects that a spawn would create, first to last.
 
-    No cluster is asked, and with --image no registry either. The token of the
+    No cluster is used, and with --image no registry either. The token of the
     user is a placeholder, as are secrets unless --secrets gives them.
     """
     config = load_config(config_file)

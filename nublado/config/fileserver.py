@@ -65,13 +65,13 @@ class FileserverSchema(ConfigSchema):
     idle_timeout = Duration()
 
     def build(self, data: dict[str, Any]) -> FileserverConfig:
-        """Make the configuration."""
+        """Create the configuration."""
         del data["enabled"]
         return FileserverConfig(**data)
 
 
 def fileserver_enabled(section: object) -> bool:
-    """Whether a section of the file asks for file servers."""
+    """Whether a section of the file enables file servers."""
     return (
         isinstance(section, dict)
         and str(section.get("enabled") or False).lower() == "true"

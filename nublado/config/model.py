@@ -118,7 +118,7 @@ class NFSSource:
 
 @dataclass(frozen=True, slots=True)
 class PVCSource:
-    """A claim that is made for every user.
+    """A claim that is created for every user.
 
     ``resources`` is passed on as Kubernetes takes it
     (``{"requests": {"storage": "1Gi"}}``).
@@ -191,7 +191,7 @@ class LabSizeDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
-    """A taint that labs put up with."""
+    """A taint that labs tolerate."""
 
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"

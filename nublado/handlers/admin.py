@@ -17,7 +17,7 @@ from flask import (
 
 from nublado.context import ProcessContext
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe, server_sent_events
+from nublado.handlers.describe import Caller, ResponseSpec, describe, server_sent_events
 from nublado.handlers.page import render_page
 from nublado.handlers.stream import HEARTBEAT, HEARTBEAT_SECONDS, RETRY, guarded_stream
 from nublado.models.domain.kubernetes import JSON
@@ -33,14 +33,14 @@ _IDLE_SECONDS = 90.0
 
 
 @admin.get("/v1/status")
-@describe(Caller.ADMIN, Answer("The state", schema=ServiceStatusSchema))
+@describe(Caller.ADMIN, ResponseSpec("The state", schema=ServiceStatusSchema))
 def status() -> Response:
     """State of the service: labs, operations, prepulls, jobs, failures."""
     return jsonify(dump_status(process().status.status()))
 
 
 @admin.get("")
-@describe(Caller.ADMIN, Answer("The page", media_type="text/html"))
+@describe(Caller.ADMIN, ResponseSpec("The page", media_type="text/html"))
 def status_page() -> Response:
     """Show the state of the service to operators."""
     return render_page(
@@ -54,7 +54,7 @@ def status_page() -> Response:
 @admin.get("/v1/events")
 @describe(
     Caller.ADMIN,
-    Answer(
+    ResponseSpec(
         "Server-sent events. Each has the name of a section of the page, and JSON"
         " with its `html`.",
         media_type="text/event-stream",
@@ -68,7 +68,7 @@ def status_events() -> Response:
 
     def chunks() -> Iterator[str]:
         sent: dict[str, str] = {}
-        told = time.monotonic()
+        last_sent = time.monotonic()
         yield RETRY
         while True:
             shown = _shown(context)
@@ -76,12 +76,12 @@ def status_events() -> Response:
                 html = render(f"admin/{section}.html", status=shown)
                 if sent.get(section) != html:
                     sent[section] = html
-                    told = time.monotonic()
+                    last_sent = time.monotonic()
                     yield f"event: {section}\ndata: {json.dumps({'html': html})}\n\n"
             if context.stops_within(_REFRESH_SECONDS):
                 return
-            if time.monotonic() - told > HEARTBEAT_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - last_sent > HEARTBEAT_SECONDS:
+                last_sent = time.monotonic()
                 yield HEARTBEAT
 
     return guarded_stream(chunks(), context.streams)

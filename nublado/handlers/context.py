@@ -1,4 +1,4 @@
-"""What handlers get of the process, and of the request they answer."""
+"""What handlers need of the process and of the request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def alerts() -> Alerts:
 
 
 def authenticated_username() -> str:
-    """Username that the ingress vouches for.
+    """Username that the ingress has authenticated.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
     ValidationProblemsError
         Raised if a header is missing.
     GafaelfawrError
-        Raised if Gafaelfawr does not answer as it should.
+        Raised if Gafaelfawr fails.
     """
     claimed, token = _headers(_USER_HEADER, _TOKEN_HEADER)
     info = process().gafaelfawr.user_info(token)

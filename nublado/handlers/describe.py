@@ -1,8 +1,8 @@
-"""What a route says of itself, for the description of the API.
+"""How routes describe themselves, for the description of the API.
 
-The words come from the docstring of the handler; what is said here is what
-code alone does not tell. Errors are given as the exceptions that the handler
-lets out, so that the description shows what would really be answered.
+The words come from the docstring of the handler; the rest is what code alone
+does not show. Errors are given as the exceptions that the handler
+raises, so that the description shows the actual responses.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = [
     "UNKNOWN_USER",
     "USERNAMES",
     "WRONG_USERNAME",
-    "Answer",
     "Caller",
     "Description",
+    "ResponseSpec",
     "describe",
     "description_of",
     "server_sent_events",
@@ -46,8 +46,8 @@ class Caller(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a route answers when all is well.
+class ResponseSpec:
+    """A response of a route when all is well.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ class Answer:
     media_type
         Type of what is not JSON; None if there is no body at all.
     headers
-        Headers that the answer has, and what they tell.
+        Headers of the response, and what they mean.
     example
-        What an answer may look like.
+        An example of the body.
     links
         Operations that make sense next, for the same user.
     """
@@ -85,16 +85,16 @@ USERNAMES: JSON = {"type": "array", "items": {"type": "string"}}
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """All that is said of a route besides its docstring.
+    """The description of a route besides its docstring.
 
     Parameters
     ----------
     caller
         Who may call it.
-    answers
-        What it answers when all is well.
+    responses
+        Its responses when all is well.
     errors
-        Examples of what it answers else.
+        Examples of its other responses.
     body
         Schema of the body that it takes, and an example of one.
     needs_user
@@ -102,11 +102,11 @@ class Description:
     needs_token
         Whether it takes their token as well.
     resumes
-        Whether it takes up where an earlier answer stopped.
+        Whether it resumes where an earlier response stopped.
     """
 
     caller: Caller
-    answers: Sequence[Answer]
+    responses: Sequence[ResponseSpec]
     errors: Sequence[RequestError] = ()
     body: tuple[type[Schema], JSON] | None = None
     needs_user: bool = False
@@ -143,9 +143,11 @@ def server_sent_events(*kinds: str, ids: bool = False) -> JSON:
 _ATTRIBUTE = "_nublado_description"
 
 
-def describe(caller: Caller, *answers: Answer, **said: Any) -> Callable[[View], View]:
+def describe(
+    caller: Caller, *responses: ResponseSpec, **details: Any
+) -> Callable[[View], View]:
     """Attach a description to a handler; see `Description`."""
-    description = Description(caller, answers, **said)
+    description = Description(caller, responses, **details)
 
     def attach(view: View) -> View:
         setattr(view, _ATTRIBUTE, description)

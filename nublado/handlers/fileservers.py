@@ -25,8 +25,8 @@ from nublado.handlers.describe import (
     UNKNOWN_USER,
     USERNAMES,
     WRONG_USERNAME,
-    Answer,
     Caller,
+    ResponseSpec,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -40,7 +40,7 @@ fileservers = Blueprint("fileservers", __name__, url_prefix="/fileserver/v1")
 files = Blueprint("files", __name__)
 
 
-_RUNNING = Answer(
+_RUNNING = ResponseSpec(
     "It is running", schema=FileserverStatusSchema, example={"running": True}
 )
 
@@ -48,7 +48,7 @@ _RUNNING = Answer(
 @fileservers.get("/users")
 @describe(
     Caller.ADMIN,
-    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    ResponseSpec("Usernames", schema=USERNAMES, example=["rachel"]),
     errors=[NotSupportedError()],
 )
 def list_fileservers() -> Response:
@@ -74,7 +74,7 @@ def get_fileserver(username: str) -> Response:
 @fileservers.delete("/users/<username>")
 @describe(
     Caller.ADMIN,
-    Answer("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    ResponseSpec("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
     errors=[
         UNKNOWN_USER,
         NotSupportedError(),
@@ -83,7 +83,7 @@ def get_fileserver(username: str) -> Response:
     ],
 )
 def delete_fileserver(username: str) -> Response:
-    """Delete a file server, and answer once it is gone."""
+    """Delete a file server, and respond once it is gone."""
     manager = _manager()
     check_username(username)
     manager.delete(username)
@@ -109,7 +109,7 @@ def fileserver_user_status() -> Response:
 @files.get("")
 @describe(
     Caller.USER,
-    Answer("The page that explains it", media_type="text/html"),
+    ResponseSpec("The page that explains it", media_type="text/html"),
     errors=[
         InvalidTokenError(),
         NOT_MINE,

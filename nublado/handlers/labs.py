@@ -32,8 +32,8 @@ from nublado.handlers.describe import (
     UNKNOWN_USER,
     USERNAMES,
     WRONG_USERNAME,
-    Answer,
     Caller,
+    ResponseSpec,
     describe,
     server_sent_events,
 )
@@ -85,7 +85,7 @@ _EVENT = (
 
 
 @labs.get("/labs")
-@describe(Caller.HUB, Answer("Usernames", schema=USERNAMES, example=["rachel"]))
+@describe(Caller.HUB, ResponseSpec("Usernames", schema=USERNAMES, example=["rachel"]))
 def list_labs() -> Response:
     """Usernames of those whose lab is running."""
     return jsonify(process().labs.running())
@@ -94,7 +94,7 @@ def list_labs() -> Response:
 @labs.get("/labs/<username>")
 @describe(
     Caller.HUB,
-    Answer("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
+    ResponseSpec("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
     errors=[UNKNOWN_USER, WRONG_USERNAME],
 )
 def get_lab(username: str) -> Response:
@@ -106,8 +106,8 @@ def get_lab(username: str) -> Response:
 @labs.post("/labs/<username>/create")
 @describe(
     Caller.USER,
-    Answer(
-        "The lab will be made",
+    ResponseSpec(
+        "The lab is being created",
         HTTPStatus.CREATED,
         schema={"type": "null"},
         headers={"Location": "URL of the lab"},
@@ -146,11 +146,11 @@ def create_lab(username: str) -> Response:
 @labs.delete("/labs/<username>")
 @describe(
     Caller.HUB,
-    Answer("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    ResponseSpec("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
     errors=[UNKNOWN_USER, WRONG_USERNAME, LabDeletionError()],
 )
 def delete_lab(username: str) -> Response:
-    """Delete a lab, and answer once it is gone."""
+    """Delete a lab, and respond once it is gone."""
     check_username(username)
     process().labs.delete(username)
     return Response(status=204)
@@ -159,7 +159,7 @@ def delete_lab(username: str) -> Response:
 @labs.get("/labs/<username>/events")
 @describe(
     Caller.USER,
-    Answer(
+    ResponseSpec(
         "Server-sent events. `id` counts them, `event` is `info`, `error`, `complete`"
         " or `failed`, `data` is JSON with `message` and perhaps `progress` in percent."
         " The stream ends after `complete` or `failed`.",
@@ -167,8 +167,8 @@ def delete_lab(username: str) -> Response:
         schema=server_sent_events("info", "error", "complete", "failed", ids=True),
         example=_EVENT,
     ),
-    Answer(
-        "All has been told, the client need not come back",
+    ResponseSpec(
+        "There is nothing more to send; the client need not reconnect",
         HTTPStatus.NO_CONTENT,
         media_type=None,
     ),
@@ -186,7 +186,7 @@ def lab_events(username: str) -> Response:
 @labs.get("/user-status")
 @describe(
     Caller.USER,
-    Answer("The lab", schema=LabStateSchema, example=_STATE),
+    ResponseSpec("The lab", schema=LabStateSchema, example=_STATE),
     errors=[UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
 )

@@ -1,4 +1,4 @@
-"""The description of the API, made from the routes and the schemas they use.
+"""The description of the API, derived from the routes and their schemas.
 
 References
 ----------
@@ -22,7 +22,7 @@ from werkzeug.routing import Rule
 
 from nublado import __version__
 from nublado.constants import USERNAME_PATTERN
-from nublado.handlers.describe import Answer, Description, description_of
+from nublado.handlers.describe import Description, ResponseSpec, description_of
 from nublado.handlers.problems import (
     framework_problem,
     internal_problem,
@@ -173,28 +173,27 @@ def _header(name: str, text: str, example: str) -> JSON:
 def _responses(
     rule: Rule, description: Description, tag: str
 ) -> Iterator[tuple[str, JSON]]:
-    for answer in description.answers:
-        yield str(answer.status.value), _response(answer, rule)
+    for spec in description.responses:
+        yield str(spec.status.value), _response(spec, rule)
     yield from _error_responses(rule, description, tag)
 
 
-def _response(answer: Answer, rule: Rule) -> JSON:
-    response: JSON = {"description": answer.description}
-    if answer.media_type is not None:
-        content: JSON = {"schema": answer.schema or {"type": "string"}}
-        if answer.example is not None:
-            content["example"] = answer.example
-        response["content"] = {answer.media_type: content}
-    if answer.headers:
+def _response(spec: ResponseSpec, rule: Rule) -> JSON:
+    response: JSON = {"description": spec.description}
+    if spec.media_type is not None:
+        content: JSON = {"schema": spec.schema or {"type": "string"}}
+        if spec.example is not None:
+            content["example"] = spec.example
+        response["content"] = {spec.media_type: content}
+    if spec.headers:
         response["headers"] = {
             name: {"description": text, "required": True, "schema": {"type": "string"}}
-            for name, text in answer.headers.items()
+            for name, text in spec.headers.items()
         }
-    if answer.links:
+    if spec.links:
         parameters = dict.fromkeys(sorted(rule.arguments), "$request.path.username")
         response["links"] = {
-            name: {"operationId": name, "parameters": parameters}
-            for name in answer.links
+            name: {"operationId": name, "parameters": parameters} for name in spec.links
         }
     return response
 
@@ -239,7 +238,7 @@ def _error_responses(
 
 
 def _form_field(_: Any, field: fields.Field[Any], ret: JSON, **__: Any) -> JSON:
-    """Put what a form field really takes in place of what it was taken for."""
+    """Describe what a form field really accepts."""
     described = describe_form_field(field)
     if described:
         for name in ("type", "enum", "default", "additionalProperties"):

@@ -13,8 +13,8 @@ from nublado.handlers.describe import (
     MISSING_HEADER,
     NOT_MINE,
     UNKNOWN_USER,
-    Answer,
     Caller,
+    ResponseSpec,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -28,7 +28,7 @@ progress = Blueprint("progress", __name__, url_prefix="/spawner/v1")
 @progress.get("/labs/<username>/progress")
 @describe(
     Caller.USER,
-    Answer("The page", media_type="text/html"),
+    ResponseSpec("The page", media_type="text/html"),
     errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
 )

@@ -1,4 +1,4 @@
-"""What is done before and after every request, whichever route answers it."""
+"""What is done before and after every request, whatever its route."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class TrustedProxies:
-    """Believes ``X-Forwarded-*`` headers of proxies only, not of clients.
+    """Trusts ``X-Forwarded-*`` headers of proxies only, not of clients.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class TrustedProxies:
         self._networks = tuple(networks)
 
     def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
-        """Answer a request."""
+        """Handle a request."""
         proxied = self._is_trusted(environ.get("REMOTE_ADDR", ""))
         application = self._proxied if proxied else self._direct
         return application(environ, start_response)
@@ -92,7 +92,7 @@ def _drop_trailing_slash() -> BaseResponse | None:
 
 
 def _wait_until_ready() -> None:
-    """Hold requests that come while the service starts, but not for long."""
+    """Hold requests briefly while the service starts."""
     if request.path in _QUIET_PATHS or request.path == "/":
         return
     if not process().wait_ready(_READY_SECONDS):

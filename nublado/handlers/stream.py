@@ -1,4 +1,4 @@
-"""Server-sent events: an event log as a response that goes on.
+"""Server-sent events: an event log as a streaming response.
 
 References
 ----------
@@ -19,13 +19,13 @@ from nublado.services.streams import StreamSlots
 __all__ = ["HEARTBEAT", "HEARTBEAT_SECONDS", "RETRY", "event_stream", "guarded_stream"]
 
 HEARTBEAT = ": still here\n\n"
-"""Tells proxies that a stream is alive, and finds out clients that are gone."""
+"""Keeps proxies from closing a stream, and detects clients that are gone."""
 
 HEARTBEAT_SECONDS = 15.0
-"""How often that is said at least (seconds)."""
+"""Longest time without sending anything (seconds)."""
 
 RETRY = "retry: 2000\n\n"
-"""Tells clients after how many milliseconds to reconnect."""
+"""Asks clients to reconnect after so many milliseconds."""
 
 _RETRY_AFTER_SECONDS = 5
 _LAST = frozenset({EventType.COMPLETE, EventType.FAILED})
@@ -33,10 +33,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def event_stream(log: EventLog, slots: StreamSlots) -> Response:
-    """Make the response that tells a client what happens in an operation.
+    """Create the response that streams the events of an operation.
 
-    A client that reconnects is told only what it has missed, and one that has
-    missed nothing of an operation that is over is told to stay away (204).
+    A client that reconnects receives only what it has missed; if that is
+    nothing and the operation is over, the response is 204.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def event_stream(log: EventLog, slots: StreamSlots) -> Response:
 
 
 def guarded_stream(chunks: Iterator[str], slots: StreamSlots) -> Response:
-    """Make a response that goes on, if there may be one more of them.
+    """Create a streaming response, if there may be one more of them.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ class GafaelfawrUser:
 
 
 def parse_user_info(data: object) -> UserInfo:
-    """Understand Gafaelfawr's answer to ``GET /auth/api/v1/user-info``.
+    """Parse Gafaelfawr's response to ``GET /auth/api/v1/user-info``.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def parse_user_info(data: object) -> UserInfo:
         If it is not a user; says which fields are wrong.
     """
     try:
-        info: UserInfo = _ANSWER.load(data)  # type: ignore[arg-type]
+        info: UserInfo = _RESPONSE.load(data)  # type: ignore[arg-type]
     except ValidationError as exc:
         raise ValueError(_describe(exc.messages)) from None
     return info
@@ -119,12 +119,12 @@ def _describe(messages: object, path: str = "") -> str:
     return f"{path}: {text}" if path else text
 
 
-class _AnswerSchema(Schema):
+class _ResponseSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
 
-class _GroupSchema(_AnswerSchema):
+class _GroupSchema(_ResponseSchema):
     name = fields.String(required=True, validate=validate.Length(min=1))
     id = fields.Integer(
         strict=True,
@@ -138,7 +138,7 @@ class _GroupSchema(_AnswerSchema):
         return Group(**data)
 
 
-class _NotebookQuotaSchema(_AnswerSchema):
+class _NotebookQuotaSchema(_ResponseSchema):
     cpu = fields.Float(required=True, validate=validate.Range(min=0))
     memory_gib = fields.Float(
         required=True,
@@ -152,11 +152,11 @@ class _NotebookQuotaSchema(_AnswerSchema):
         return NotebookQuota(**data)
 
 
-class _QuotaSchema(_AnswerSchema):
+class _QuotaSchema(_ResponseSchema):
     notebook = fields.Nested(_NotebookQuotaSchema, load_default=None, allow_none=True)
 
 
-class _UserInfoSchema(_AnswerSchema):
+class _UserInfoSchema(_ResponseSchema):
     username = fields.String(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, allow_none=True)
     uid = fields.Integer(
@@ -178,5 +178,5 @@ class _UserInfoSchema(_AnswerSchema):
         return UserInfo(**data, notebook_quota=quota.get("notebook"))
 
 
-_ANSWER = _UserInfoSchema()
-"""Made once: that takes longer than to use it."""
+_RESPONSE = _UserInfoSchema()
+"""Created once: that takes longer than using it."""

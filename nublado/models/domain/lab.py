@@ -1,4 +1,4 @@
-"""Labs: what is asked for, what is made, and in which state it is."""
+"""Labs: the request, the objects, and their state."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LabSpecification:
 
 @dataclass(frozen=True, slots=True)
 class LabOptions:
-    """What a lab was made with; ``image`` is a reference with digest."""
+    """What a lab was created with; ``image`` is a reference with digest."""
 
     image: str
     size: str
@@ -68,7 +68,7 @@ class LabState:
 
     ``internal_url`` is None where there is nothing to connect to; ``quota``
     is None where the namespace has none. ``path`` is where its user finds it on
-    the platform, and ``created`` when it was asked for; None where unknown.
+    the platform, and ``created`` when it was requested; None where unknown.
     """
 
     user: LabUser

@@ -47,7 +47,7 @@ class Node:
         node
             The object.
         tolerations
-            What labs put up with, in Kubernetes' spelling.
+            Tolerations of labs, in Kubernetes' spelling.
         """
         comment = _obstacle(node.get("spec") or {}, list(tolerations))
         cached = set()

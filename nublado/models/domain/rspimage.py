@@ -26,9 +26,9 @@ class RSPImage:
     registry, repository
         Where the image is.
     name
-        The tag, and what it tells.
+        The tag, parsed.
     digest
-        Digest of the image; None as long as nobody has asked for it.
+        Digest of the image; None until it is requested.
     size
         Size in bytes, if it is known.
     nodes
@@ -97,9 +97,9 @@ class RSPImage:
 class RSPImageCollection(TagCollection[RSPImage]):
     """Images in the order of the menu, with their aliases.
 
-    Whatever the images were told in other collections about aliases is
-    forgotten, except in the subsets of one: there it stays, even if what an
-    alias points to is not part of the subset.
+    What the images know about aliases from other collections is forgotten,
+    except in the subsets of one: there it stays, even if the target of an alias
+    is not part of the subset.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ MenuOrder = tuple[tuple[int, ...], str, str]
 
 @dataclass(frozen=True, slots=True)
 class RSPImageTag:
-    """A tag, and what can be told from its name.
+    """A tag, parsed.
 
     Make one with `parse` or `alias`.
 

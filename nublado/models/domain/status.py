@@ -33,7 +33,7 @@ class LabLine:
 
 @dataclass(frozen=True, slots=True)
 class LastEvent:
-    """What was last told of an operation."""
+    """The last event of an operation."""
 
     type: str
     message: str

@@ -46,7 +46,7 @@ class LabLineSchema(Schema):
 
 
 class LastEventSchema(Schema):
-    """What was last told of an operation."""
+    """The last event of an operation."""
 
     type = fields.String(required=True)
     message = fields.String(required=True)
