@@ -182,7 +182,7 @@ class ProcessContext:
     # --- Start and stop --------------------------------------------------
 
     def start(self) -> None:
-        """Begin to start; `wait_ready` tells when that is done."""
+        """Begin to start; `wait_ready` waits for the end of that."""
         self._starter.start()
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ __all__ = ["create_app", "register_routes"]
 
 
 def create_app(context: ProcessContext | None = None) -> Flask:
-    """Make the application and begin to start the service behind it.
+    """Create the application and begin to start the service behind it.
 
     Parameters
     ----------

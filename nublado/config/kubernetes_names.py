@@ -1,6 +1,6 @@
 """Rules for the names, labels and amounts that Kubernetes accepts.
 
-Each rule takes a text and returns it, or raises `ValueError` with what was
+Each rule accepts a text and returns it, or raises `ValueError` with what was
 expected.
 
 References
@@ -106,7 +106,7 @@ def init_container_name(text: str) -> str:
 
 
 def storage_class(text: str) -> str:
-    """Name of a storage class; the empty one asks for static volumes."""
+    """Name of a storage class; the empty one means static volumes."""
     return dns_subdomain(text) if text else text
 
 

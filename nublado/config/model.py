@@ -96,7 +96,7 @@ class ContainerImage:
 
     @property
     def reference(self) -> str:
-        """``repository:tag``, as Kubernetes takes it."""
+        """``repository:tag``, as Kubernetes accepts it."""
         return f"{self.repository}:{self.tag}"
 
 
@@ -120,7 +120,7 @@ class NFSSource:
 class PVCSource:
     """A claim that is created for every user.
 
-    ``resources`` is passed on as Kubernetes takes it
+    ``resources`` is passed on as Kubernetes accepts it
     (``{"requests": {"storage": "1Gi"}}``).
     """
 

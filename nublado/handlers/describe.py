@@ -96,11 +96,11 @@ class Description:
     errors
         Examples of its other responses.
     body
-        Schema of the body that it takes, and an example of one.
+        Schema of the body that it accepts, and an example.
     needs_user
-        Whether it takes the name of the user from the ingress.
+        Whether the ingress must name the user.
     needs_token
-        Whether it takes their token as well.
+        Whether the ingress must add their token as well.
     resumes
         Whether it resumes where an earlier response stopped.
     """
@@ -121,7 +121,7 @@ MISSING_HEADER = missing_headers("x-auth-request-user")
 
 
 def server_sent_events(*kinds: str, ids: bool = False) -> JSON:
-    """Make the JSON schema of an event, taken apart into its fields.
+    """Create the JSON schema of an event, taken apart into its fields.
 
     Parameters
     ----------

@@ -151,7 +151,7 @@ def _parameters(rule: Rule, description: Description) -> Iterator[JSON]:
         text = "Notebook token of the user, set by the ingress"
         yield _header("X-Auth-Request-Token", text, "gt-rachel")
     if description.resumes:
-        text = "Id of the last event that was seen; only later ones are told"
+        text = "Id of the last event that was seen; only later ones are sent"
         header = _header("Last-Event-ID", text, "0f2f5e6a8c11:3")
         yield {**header, "required": False}
 

@@ -67,7 +67,7 @@ def framework_problem(status: HTTPStatus) -> JSON:
 
 
 def internal_problem(request_id: str) -> JSON:
-    """Describe an error of which only the log tells more."""
+    """Describe an error whose details are only in the log."""
     message = f"Internal error, see the log for request {request_id}"
     return {"type": "internal_error", "msg": message}
 

@@ -33,10 +33,10 @@ progress = Blueprint("progress", __name__, url_prefix="/spawner/v1")
     needs_user=True,
 )
 def lab_progress(username: str) -> Response:
-    """Show how the start of a lab, or its end, goes on.
+    """Show the progress of a spawn or a deletion.
 
-    The page follows the events of the operation. Without JavaScript it tells
-    what has happened so far, and loads itself again.
+    The page follows the events of the operation. Without JavaScript it shows
+    what has happened so far, and reloads itself.
     """
     if authenticated_username() != username:
         raise PermissionDeniedError

@@ -15,7 +15,7 @@ __all__ = ["GafaelfawrUser", "Group", "NotebookQuota", "UserInfo", "parse_user_i
 _BYTES_PER_GIB = 2**30
 
 _MAX_ID = 2**31 - 1
-"""Largest user or group ID that Kubernetes takes."""
+"""Largest user or group ID that Kubernetes accepts."""
 
 _MAX_MEMORY_GIB = 2.0**33
 """As many bytes as Kubernetes can count (2^63)."""

@@ -67,7 +67,7 @@ class Node:
         )
 
     def with_image(self, reference: str, size: int | None = None) -> Self:
-        """Make a copy that has one more image.
+        """Create a copy that has one more image.
 
         Parameters
         ----------

@@ -171,7 +171,7 @@ class RSPImageCollection(TagCollection[RSPImage]):
         return [image for image in found if image is not None]
 
     def with_nodes(self, nodes: Iterable[Node]) -> Self:
-        """Make a copy in which the images are on the nodes that have them."""
+        """Create a copy in which the images are on the nodes that have them."""
         names: dict[str, set[str]] = {}
         sizes: dict[str, int] = {}
         for node in nodes:
@@ -189,7 +189,7 @@ class RSPImageCollection(TagCollection[RSPImage]):
         )
 
     def mark_seen(self, digest: str, node: str, size: int | None = None) -> Self:
-        """Make a copy in which an image, and all its aliases, are on a node.
+        """Create a copy in which an image, and all its aliases, are on a node.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class RSPImageCollection(TagCollection[RSPImage]):
         )
 
     def _located(self, images: Iterable[RSPImage]) -> Self:
-        """Make a copy with images that only differ in where they are."""
+        """Create a copy with images that only differ in where they are."""
         located = copy(self)
         located._exchange({image.tag: image for image in images})
         located._by_digest = {

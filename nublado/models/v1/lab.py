@@ -1,4 +1,4 @@
-"""Labs as the API takes and shows them."""
+"""Labs as the API accepts and returns them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def dump_lab_state(state: LabState) -> JSON:
 
 
 class _RequestSchema(Schema):
-    """JupyterHub may send more than we know, and it is ignored."""
+    """Unknown fields that JupyterHub may send are ignored."""
 
     error_messages = {"type": NOT_AN_OBJECT}
 
