@@ -27,7 +27,7 @@ class Background:
     Parameters
     ----------
     alerts
-        Is told of failures.
+        Receives failures.
     """
 
     def __init__(self, alerts: Alerts) -> None:
@@ -91,12 +91,14 @@ class Background:
         except Exception as e:  # noqa: BLE001
             self._jobs[name] = replace(before, failures=before.failures + 1)
             if before.failures:
-                self._log.warning("Background job fails again", job=name, error=str(e))
+                self._log.warning(
+                    "Background job still failing", job=name, error=str(e)
+                )
             else:
                 self._alerts.report(e, event="Background job failed", job=name)
         else:
             self._jobs[name] = JobState(datetime.now(UTC))
             if before.failures:
-                self._log.info("Background job works again", job=name)
+                self._log.info("Background job recovered", job=name)
             seconds = round(time.monotonic() - began, 3)
-            self._log.info("Background job done", job=name, seconds=seconds)
+            self._log.info("Background job finished", job=name, seconds=seconds)

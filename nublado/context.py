@@ -1,22 +1,19 @@
-"""Everything that lives as long as the process, and how it starts and stops."""
+"""Everything that lives as long as the process: built, started and stopped here."""
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 
 import structlog
 
 from nublado.background import Background
+from nublado.config.environment import Environment
 from nublado.config.model import Config, FileserverConfig
 from nublado.constants import (
     CATEGORY_FILESERVER,
     CATEGORY_LAB,
     FILESERVER_RECONCILE_INTERVAL,
-    IMAGE_REFRESH_INTERVAL,
     LAB_RECONCILE_INTERVAL,
     LABEL_CATEGORY,
 )
@@ -40,7 +37,6 @@ from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
 from nublado.startup import Part, Startup
-from nublado.storage.docker import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.deletion import Deleter
@@ -58,60 +54,9 @@ from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.slack import SlackWebhook
 
-__all__ = ["Environment", "ProcessContext"]
+__all__ = ["ProcessContext"]
 
-_DEFAULT_THREADS = 64
-_MOST_THREADS = 1024
 _SYNC_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What comes from the environment of the process, not from its file.
-
-    Parameters
-    ----------
-    external_url
-        Base URL of the platform.
-    metadata_path
-        Directory with the metadata of the controller's pod, in place of the
-        configured one.
-    slack_webhook
-        Where alerts go; a secret.
-    registry_mirrors
-        Endpoints that are asked in place of a registry, by its host.
-    threads
-        How many requests are served at a time, without event streams.
-    refresh_interval
-        How often to ask which images there are (seconds).
-    """
-
-    external_url: str = "http://127.0.0.1:8080"
-    metadata_path: Path | None = None
-    slack_webhook: str | None = field(default=None, repr=False)
-    registry_mirrors: Mapping[str, str] = field(default_factory=dict)
-    threads: int = _DEFAULT_THREADS
-    refresh_interval: float = IMAGE_REFRESH_INTERVAL
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Read the environment.
-
-        Raises
-        ------
-        ValueError
-            Raised if a variable has a value that cannot be used.
-        """
-        url = environ.get("EXTERNAL_INSTANCE_URL") or cls().external_url
-        metadata = environ.get("NUBLADO_METADATA_PATH")
-        return cls(
-            external_url=url.rstrip("/"),
-            metadata_path=Path(metadata) if metadata else None,
-            slack_webhook=environ.get("NUBLADO_SLACK_WEBHOOK") or None,
-            registry_mirrors=parse_mirrors(environ.get("NUBLADO_REGISTRY_MIRRORS", "")),
-            threads=_threads(environ.get("NUBLADO_THREADS")),
-            refresh_interval=_interval(environ.get("NUBLADO_REFRESH_INTERVAL")),
-        )
 
 
 class ProcessContext:
@@ -144,7 +89,7 @@ class ProcessContext:
         )
         self.gafaelfawr = GafaelfawrClient(environment.external_url)
 
-        self.kubernetes = KubernetesClient.connect()
+        self.kubernetes = KubernetesClient.connect(environment.kubeconfig)
         objects = ObjectStore(self.kubernetes)
         self._pods = Watcher(
             self.kubernetes, Selection(POD, labels=LABEL_CATEGORY, reduce=reduce_pod)
@@ -194,9 +139,6 @@ class ProcessContext:
         if config.fileserver is not None:
             self.fileservers = self._make_fileservers(config.fileserver, objects)
         self.background = Background(self.alerts)
-        self.metrics = make_registry(
-            self.labs.table, self.streams, self.watchers, lambda: self.background.jobs
-        )
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
@@ -208,6 +150,7 @@ class ProcessContext:
             jobs=lambda: self.background.jobs,
             problems=lambda: self.unhealthy() + self.problems(),
         )
+        self.metrics = make_registry(self.status)
         self._pods.listen(self.labs.observe)
         self._startup = Startup(self.alerts, self._steps(), self._schedule)
 
@@ -331,12 +274,12 @@ class ProcessContext:
                 raise NubladoError(f"Kubernetes does not list {kind}")
 
     def refresh_images(self) -> None:
-        """Ask again which images there are, and which nodes have them."""
+        """List images again, and which nodes have them."""
         self.images.refresh(self._nodes.list())
         try:
             self.prepuller.start_missing()
         except NubladoError as e:
-            self.alerts.report(e, event="Cannot start to prepull")
+            self.alerts.report(e, event="Cannot start prepulling")
 
 
 def _metadata_only(obj: JSON) -> JSON:
@@ -345,20 +288,3 @@ def _metadata_only(obj: JSON) -> JSON:
 
 def _with_status(obj: JSON) -> JSON:
     return {"metadata": obj["metadata"], "status": obj.get("status") or {}}
-
-
-def _threads(text: str | None) -> int:
-    if not text:
-        return _DEFAULT_THREADS
-    if not text.isascii() or not text.isdigit() or not 16 <= int(text) <= _MOST_THREADS:
-        message = f"NUBLADO_THREADS must be a number from 16 to {_MOST_THREADS}"
-        raise ValueError(f"{message}, not {text!r}")
-    return int(text)
-
-
-def _interval(text: str | None) -> float:
-    if not text:
-        return IMAGE_REFRESH_INTERVAL
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"NUBLADO_REFRESH_INTERVAL must be seconds, not {text!r}")
-    return float(text)

@@ -5,24 +5,23 @@ One process holds the state of all labs, so there is one worker, with threads.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nublado.context import Environment
+from nublado.config import load
+from nublado.config.environment import Environment
 from nublado.descriptors import most_connections, raise_descriptor_limit
-from nublado.exceptions import ConfigurationError
-from nublado.main import load_configuration
+from nublado.exceptions import ConfigurationError, InvalidEnvironmentError
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
 
 try:
     _environment = Environment.read()
-except ValueError as e:
+except InvalidEnvironmentError as e:
     raise SystemExit(str(e)) from e
 
-bind = os.environ.get("NUBLADO_BIND", "0.0.0.0:8080")
+bind = _environment.bind
 wsgi_app = "nublado.wsgi:app"
 workers = 1
 worker_class = "nublado.worker.Worker"
@@ -53,6 +52,6 @@ def on_starting(server: Arbiter) -> None:
     for name in _TWO_WORKERS:
         setattr(server, f"handle_{name}", partial(_ignore, server, name))
     try:
-        load_configuration()
+        load(_environment.config_path)
     except ConfigurationError as e:
         raise SystemExit(str(e)) from e

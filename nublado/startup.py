@@ -17,7 +17,7 @@ __all__ = ["Part", "Startup"]
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 _ALERT_AFTER_SECONDS = 30.0
-_EVENT = "Cannot start yet, trying again"
+_EVENT = "Startup failed, retrying"
 
 Step = Callable[[], None]
 

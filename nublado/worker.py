@@ -146,7 +146,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return context
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Make the threads, all of them now.
+        """Create all threads now.
 
         Starting one takes longer than most requests when hundreds come at once.
         """
@@ -341,7 +341,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         raise _StreamBegins(stream, status, headers)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer what is not even HTTP as every other error, not with a page."""
+        """Respond to what is not even HTTP as to every other error, in JSON."""
         del req
         if isinstance(exc, ParseException):
             self.log.info("Malformed request from %s: %s", addr, exc)

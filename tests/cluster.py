@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from nublado.storage.kubernetes.pod import POD_EVENTS, PodStorage, reduce_pod
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.timeout import Timeout
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent / "data" / "configs" / "e2e.yaml"
 
@@ -215,11 +215,3 @@ def user(username: str) -> GafaelfawrUser:
 def timeout(seconds: float = 60.0) -> Timeout:
     """Make a deadline."""
     return Timeout("Test", seconds)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "condition does not come true"
-        time.sleep(0.01)

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.waiting import wait_for
+
 
 @dataclass(frozen=True)
 class Received:
@@ -133,12 +135,5 @@ def outside() -> Iterator[OutsideSystem]:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
-    """Wait until a condition holds, for 60 s at most."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60.0
-        while not condition():
-            assert time.monotonic() < deadline, "condition does not come true"
-            time.sleep(0.005)
-
-    return wait
+    """Wait until a condition holds."""
+    return wait_for

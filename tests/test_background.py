@@ -9,7 +9,7 @@ import pytest
 
 from nublado.background import Background
 from nublado.services.alerts import Alerts
-from tests.cluster import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture

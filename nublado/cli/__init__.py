@@ -24,7 +24,7 @@ COMMANDS = {
     "openapi": "Print the description of the API.",
     "render": "Print the objects that a spawn would create.",
     "sandbox": "Run an embedded cluster and what else surrounds labs.",
-    "tags": "Show what the service makes of tags.",
+    "tags": "Show how the service understands tags.",
     "version": "Print the version of Nublado.",
 }
 """Subcommands and what they do.

@@ -1,4 +1,4 @@
-"""``nublado demo``: a lab is spawned, and one may watch."""
+"""``nublado demo``: spawn a lab, and watch it start."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def demo(
     """Spawn a lab on an embedded cluster, and show how it comes up.
 
     Everything is the real thing but for the cluster: the service runs under
-    gunicorn and is asked through an ingress.
+    gunicorn and is reached through an ingress.
     """
     directory = Path(tempfile.mkdtemp(prefix="nublado-demo-"))
     log_file = directory / "demo.log"

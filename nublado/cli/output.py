@@ -1,4 +1,4 @@
-"""How subcommands read their input, and tell what is wrong with it."""
+"""How subcommands read their input, and report what is wrong with it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import click
 import structlog
 
 from nublado.config import load
+from nublado.config.environment import Environment
 from nublado.config.model import Config
 from nublado.exceptions import (
     ConfigurationError,
+    InvalidEnvironmentError,
     NubladoError,
     ValidationProblemsError,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "fail",
     "load_config",
     "quiet_logs",
+    "read_environment",
     "read_json",
     "reporting",
 ]
@@ -59,6 +62,14 @@ def load_config(file: Path) -> Config:
     try:
         return load(file)
     except ConfigurationError as e:
+        fail(str(e))
+
+
+def read_environment() -> Environment:
+    """Read the environment; exits with 1, naming everything wrong with it."""
+    try:
+        return Environment.read()
+    except InvalidEnvironmentError as e:
         fail(str(e))
 
 

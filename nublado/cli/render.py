@@ -17,11 +17,11 @@ from nublado.cli.output import (
     JSON_FLAG,
     fail,
     load_config,
+    read_environment,
     read_json,
     reporting,
 )
 from nublado.config.model import Config, LabConfig
-from nublado.context import Environment
 from nublado.exceptions import InvalidDockerReferenceError
 from nublado.models.domain.docker import DockerReference
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo, parse_user_info
@@ -73,7 +73,7 @@ Secrets = dict[str, dict[str, str]]
 @click.option(
     "--image",
     metavar="REGISTRY/REPO:TAG@DIGEST",
-    help="Image of the lab; without it, the source of images is asked.",
+    help="Image of the lab; by default the source of images resolves it.",
 )
 @click.option(
     "--secrets",
@@ -107,7 +107,7 @@ def render(
 ) -> None:
     """Print the objects that a spawn would create, first to last.
 
-    No cluster is asked, and with --image no registry either. Secrets are left
+    No cluster is used, and with --image no registry either. Secrets are left
     out unless --secrets or --with-secrets is given: those of a running lab
     cannot be changed, so that kubectl diff would fail. The token of the user is
     always a placeholder.
@@ -115,10 +115,7 @@ def render(
     config = load_config(config_file)
     with reporting(str(user_file)):
         user = parse_user_info(read_json(user_file))
-    try:
-        environment = Environment.read()
-    except ValueError as e:
-        fail(str(e))
+    environment = read_environment()
     if kind == "fileserver":
         objects = _fileserver(config, environment.external_url, user)
     elif spec_file is None:

@@ -33,7 +33,6 @@ from nublado.sandbox.cluster import (
     SandboxError,
     SandboxOptions,
 )
-from nublado.sandbox.known_images import known_images
 from nublado.sandbox.kubernetes.controllers import ClusterSettings
 from nublado.sandbox.leash import when_parent_ends
 
@@ -213,7 +212,7 @@ async def _run(
         when_parent_ends(partial(_end, loop, stop, options.directory))
     running = Sandbox(options)
     endpoints = await running.start()
-    for warning in options.settings.idle_patterns(known_images(running)):
+    for warning in options.settings.idle_patterns(running.known_images()):
         click.secho(f"Warning: {warning}", fg="yellow", err=True)
     if state_file is not None:
         incomplete = state_file.with_suffix(".partial")

@@ -38,7 +38,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 def tags(
     names: Sequence[str], aliases: Sequence[str], cycle: int | None, *, as_json: bool
 ) -> None:
-    """Show what the service makes of tags, in the order of the menu.
+    """Show how the service understands tags, in the order of the menu.
 
     Tags are read from standard input, one a line, if none are given. Variants
     of a tag for one architecture are left out if the tag itself is there.

@@ -102,11 +102,11 @@ class ConfigSchema(Schema):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Make the model."""
+        """Create the model."""
         return self.build(data)
 
     def build(self, data: dict[str, Any]) -> Any:
-        """Make the model from values by field name."""
+        """Create the model from values by field name."""
         return self.model(**data)
 
 

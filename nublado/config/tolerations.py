@@ -50,7 +50,7 @@ class TolerationSchema(ConfigSchema):
             raise ValidationError(errors)
 
     def build(self, data: dict[str, Any]) -> Toleration:
-        """Make the toleration."""
+        """Create the toleration."""
         if data["operator"] == "Exists":
             data.pop("value", None)
         return Toleration(**data)

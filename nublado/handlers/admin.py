@@ -7,7 +7,7 @@ from typing import cast
 from flask import Blueprint, Response, current_app, jsonify, url_for
 
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe, server_sent_events
+from nublado.handlers.describe import Caller, ResponseSpec, describe, server_sent_events
 from nublado.handlers.page import render_page
 from nublado.handlers.status_feed import (
     SECTIONS,
@@ -24,14 +24,14 @@ admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 
 @admin.get("/v1/status")
-@describe(Caller.ADMIN, Answer("The state", schema=ServiceStatusSchema))
+@describe(Caller.ADMIN, ResponseSpec("The state", schema=ServiceStatusSchema))
 def status() -> Response:
     """State of the service: labs, operations, prepulls, jobs, failures."""
     return jsonify(dump_status(process().status.status()))
 
 
 @admin.get("")
-@describe(Caller.ADMIN, Answer("The page", media_type="text/html"))
+@describe(Caller.ADMIN, ResponseSpec("The page", media_type="text/html"))
 def status_page() -> Response:
     """Show the state of the service to operators."""
     return render_page(
@@ -45,7 +45,7 @@ def status_page() -> Response:
 @admin.get("/v1/events")
 @describe(
     Caller.ADMIN,
-    Answer(
+    ResponseSpec(
         "Server-sent events. Each has the name of a section of the page, and JSON"
         " with its `html`.",
         media_type="text/event-stream",

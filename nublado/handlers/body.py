@@ -13,9 +13,8 @@ from nublado.constants import MAX_BODY_BYTES
 from nublado.exceptions import (
     CrossSiteError,
     UnsupportedMediaTypeError,
-    ValidationProblem,
-    ValidationProblemsError,
 )
+from nublado.handlers.problems import malformed_body
 
 __all__ = ["json_body", "refuse_cross_site", "refuse_foreign_forms"]
 
@@ -87,5 +86,4 @@ def json_body() -> Any:
 
 
 def _refuse(message: str, cause: Exception | None = None) -> NoReturn:
-    problem = ValidationProblem("json_invalid", message, ("body",))
-    raise ValidationProblemsError([problem]) from cause
+    raise malformed_body(message) from cause

@@ -1,4 +1,4 @@
-"""What handlers get of the process, and of the request they answer."""
+"""What handlers need of the process and of the request."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from flask import current_app, request
 
 from nublado.constants import USERNAME_PATTERN
 from nublado.context import ProcessContext
-from nublado.exceptions import (
-    PermissionDeniedError,
-    UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
-)
+from nublado.exceptions import PermissionDeniedError, UnknownUserError
+from nublado.handlers.problems import missing_headers
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
 from nublado.services.alerts import Alerts
 
@@ -40,7 +36,7 @@ def alerts() -> Alerts:
 
 
 def authenticated_username() -> str:
-    """Username that the ingress vouches for.
+    """Username that the ingress has authenticated.
 
     Raises
     ------
@@ -69,7 +65,7 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
     ValidationProblemsError
         Raised if a header is missing.
     GafaelfawrError
-        Raised if Gafaelfawr does not answer as it should.
+        Raised if Gafaelfawr fails.
     """
     claimed, token = _headers(_USER_HEADER, _TOKEN_HEADER)
     info = process().gafaelfawr.user_info(token)
@@ -91,7 +87,7 @@ def check_username(username: str) -> None:
         Raised if nobody can have this name.
     """
     if not USERNAME_PATTERN.fullmatch(username):
-        raise UnknownUserError(username, ("path", "username"))
+        raise UnknownUserError(username)
 
 
 def _header(name: str) -> str:
@@ -100,11 +96,7 @@ def _header(name: str) -> str:
 
 
 def _headers(*names: str) -> list[str]:
-    problems = [
-        ValidationProblem("missing", "Header is required", ("header", name))
-        for name in names
-        if not request.headers.get(name)
-    ]
-    if problems:
-        raise ValidationProblemsError(problems)
+    missing = [name for name in names if not request.headers.get(name)]
+    if missing:
+        raise missing_headers(*missing)
     return [request.headers[name] for name in names]

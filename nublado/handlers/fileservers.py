@@ -26,9 +26,9 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    Answer,
     Caller,
     Needs,
+    ResponseSpec,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -42,7 +42,7 @@ fileservers = Blueprint("fileservers", __name__, url_prefix="/fileserver/v1")
 files = Blueprint("files", __name__)
 
 
-_RUNNING = Answer(
+_RUNNING = ResponseSpec(
     "It is running", schema=FileserverStatusSchema, example={"running": True}
 )
 
@@ -50,7 +50,7 @@ _RUNNING = Answer(
 @fileservers.get("/users")
 @describe(
     Caller.ADMIN,
-    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    ResponseSpec("Usernames", schema=USERNAMES, example=["rachel"]),
     errors=[NotSupportedError()],
     needs=Needs.FILESERVERS,
 )
@@ -71,14 +71,14 @@ def get_fileserver(username: str) -> Response:
     manager = _manager()
     check_username(username)
     if not manager.is_running(username):
-        raise UnknownUserError(username, ("path", "username"))
+        raise UnknownUserError(username)
     return jsonify(FileserverStatusSchema().dump({"running": True}))
 
 
 @fileservers.delete("/users/<username>")
 @describe(
     Caller.ADMIN,
-    Answer("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    ResponseSpec("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
     errors=[
         UNKNOWN_USER,
         NotSupportedError(),
@@ -87,13 +87,10 @@ def get_fileserver(username: str) -> Response:
     needs=Needs.FILESERVERS,
 )
 def delete_fileserver(username: str) -> Response:
-    """Delete a file server, and answer once it is gone."""
+    """Delete a file server, and respond once it is gone."""
     manager = _manager()
     check_username(username)
-    try:
-        manager.delete(username)
-    except UnknownUserError as e:
-        raise UnknownUserError(username, ("path", "username")) from e
+    manager.delete(username)
     return Response(status=204)
 
 
@@ -101,7 +98,7 @@ def delete_fileserver(username: str) -> Response:
 @describe(
     Caller.USER,
     _RUNNING,
-    errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
+    errors=[UNKNOWN_USER, NotSupportedError(), MISSING_HEADER],
     needs_user=True,
     needs=Needs.FILESERVERS,
 )
@@ -117,7 +114,7 @@ def fileserver_user_status() -> Response:
 @files.get("")
 @describe(
     Caller.USER,
-    Answer("The page that explains it", media_type="text/html"),
+    ResponseSpec("The page that explains it", media_type="text/html"),
     errors=[
         InvalidTokenError(),
         NOT_MINE,

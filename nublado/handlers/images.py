@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, Needs, describe
+from nublado.handlers.describe import Caller, Needs, ResponseSpec, describe
 from nublado.models.v1.images import (
     KnownImagesSchema,
     PrepullStatusSchema,
@@ -21,7 +21,7 @@ images = Blueprint("images", __name__, url_prefix="/spawner/v1")
 @images.get("/images")
 @describe(
     Caller.ADMIN,
-    Answer("Images", schema=KnownImagesSchema),
+    ResponseSpec("Images", schema=KnownImagesSchema),
     needs=Needs.IMAGES,
 )
 def list_images() -> Response:
@@ -32,7 +32,7 @@ def list_images() -> Response:
 @images.get("/prepulls")
 @describe(
     Caller.ADMIN,
-    Answer("Prepulls", schema=PrepullStatusSchema),
+    ResponseSpec("Prepulls", schema=PrepullStatusSchema),
     needs=Needs.IMAGES,
 )
 def list_prepulls() -> Response:

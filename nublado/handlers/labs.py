@@ -7,7 +7,6 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify, request
 
 from nublado.exceptions import (
-    ClientRequestError,
     CrossSiteError,
     InsufficientQuotaError,
     InvalidDockerReferenceError,
@@ -18,7 +17,6 @@ from nublado.exceptions import (
     OperationInProgressError,
     PermissionDeniedError,
     UnknownImageError,
-    UnknownUserError,
     UnsupportedMediaTypeError,
 )
 from nublado.handlers.body import json_body, refuse_foreign_forms
@@ -33,9 +31,9 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    Answer,
     Caller,
     Needs,
+    ResponseSpec,
     describe,
     server_sent_events,
 )
@@ -88,7 +86,7 @@ _EVENT = (
 @labs.get("/labs")
 @describe(
     Caller.HUB,
-    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    ResponseSpec("Usernames", schema=USERNAMES, example=["rachel"]),
     needs=Needs.STATE,
 )
 def list_labs() -> Response:
@@ -99,24 +97,21 @@ def list_labs() -> Response:
 @labs.get("/labs/<username>")
 @describe(
     Caller.HUB,
-    Answer("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
+    ResponseSpec("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
     errors=[UNKNOWN_USER],
     needs=Needs.STATE,
 )
 def get_lab(username: str) -> Response:
     """State of a lab."""
     check_username(username)
-    try:
-        return jsonify(dump_lab_state(process().labs.state(username)))
-    except UnknownUserError as e:
-        raise _in_path(e) from e
+    return jsonify(dump_lab_state(process().labs.state(username)))
 
 
 @labs.post("/labs/<username>/create")
 @describe(
     Caller.USER,
-    Answer(
-        "The lab will be made",
+    ResponseSpec(
+        "The lab is being created",
         HTTPStatus.CREATED,
         schema={"type": "null"},
         headers={"Location": "URL of the lab"},
@@ -127,14 +122,12 @@ def get_lab(username: str) -> Response:
         InvalidTokenError(),
         NOT_MINE,
         CrossSiteError(),
-        InsufficientQuotaError(
-            "Insufficient quota to spawn requested lab", (*_OPTIONS, "size")
-        ),
+        InsufficientQuotaError(),
         LabExistsError("rachel"),
         OperationInProgressError("rachel"),
         UnsupportedMediaTypeError(),
         MISSING_HEADER,
-        InvalidLabSizeError('Invalid lab size "gargantuan"', (*_OPTIONS, "size")),
+        InvalidLabSizeError("gargantuan"),
         InvalidDockerReferenceError(
             'Docker reference "example.org/lab" has no tag', (*_OPTIONS, "image_list")
         ),
@@ -161,24 +154,21 @@ def create_lab(username: str) -> Response:
 @labs.delete("/labs/<username>")
 @describe(
     Caller.HUB,
-    Answer("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    ResponseSpec("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
     errors=[UNKNOWN_USER, LabDeletionError()],
     needs=Needs.LABS,
 )
 def delete_lab(username: str) -> Response:
-    """Delete a lab, and answer once it is gone."""
+    """Delete a lab, and respond once it is gone."""
     check_username(username)
-    try:
-        process().labs.delete(username)
-    except UnknownUserError as e:
-        raise _in_path(e) from e
+    process().labs.delete(username)
     return Response(status=204)
 
 
 @labs.get("/labs/<username>/events")
 @describe(
     Caller.USER,
-    Answer(
+    ResponseSpec(
         "Server-sent events. `id` counts them, `event` is `info`, `error`, `complete`"
         " or `failed`, `data` is JSON with `message` and perhaps `progress` in percent."
         " The stream ends after `complete` or `failed`.",
@@ -186,8 +176,8 @@ def delete_lab(username: str) -> Response:
         schema=server_sent_events("info", "error", "complete", "failed", ids=True),
         example=_EVENT,
     ),
-    Answer(
-        "All has been told, the client need not come back",
+    ResponseSpec(
+        "There is nothing more to send; the client need not reconnect",
         HTTPStatus.NO_CONTENT,
         media_type=None,
     ),
@@ -200,26 +190,17 @@ def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
     if authenticated_username() != username:
         raise PermissionDeniedError
-    try:
-        log = process().labs.events(username)
-    except UnknownUserError as e:
-        raise _in_path(e) from e
-    return event_stream(log, process().streams, username)
+    return event_stream(process().labs.events(username), process().streams, username)
 
 
 @labs.get("/user-status")
 @describe(
     Caller.USER,
-    Answer("The lab", schema=LabStateSchema, example=_STATE),
-    errors=[UnknownUserError("rachel"), MISSING_HEADER],
+    ResponseSpec("The lab", schema=LabStateSchema, example=_STATE),
+    errors=[UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
     needs=Needs.STATE,
 )
 def user_status() -> Response:
     """State of the caller's own lab."""
     return jsonify(dump_lab_state(process().labs.state(authenticated_username())))
-
-
-def _in_path(error: ClientRequestError) -> ClientRequestError:
-    error.location = ["path", "username"]
-    return error

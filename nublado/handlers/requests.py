@@ -1,4 +1,4 @@
-"""What is done before and after every request, whichever route answers it."""
+"""What is done before and after every request, whatever its route."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from nublado.exceptions import ServiceUnavailableError
+from nublado.config.environment import Network
 from nublado.handlers.context import process
 from nublado.handlers.describe import Needs, description_of
+from nublado.handlers.problems import starting, stopping
 from nublado.startup import Part
 
 __all__ = ["TrustedProxies", "register_request_hooks"]
@@ -34,11 +35,9 @@ _PARTS = {
     Needs.IMAGES: Part.IMAGES,
 }
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 class TrustedProxies:
-    """Believes ``X-Forwarded-*`` headers of proxies only, not of clients.
+    """Trusts ``X-Forwarded-*`` headers of proxies only, not of clients.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ class TrustedProxies:
         self._networks = tuple(networks)
 
     def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
-        """Answer a request."""
+        """Handle a request."""
         proxied = self._is_trusted(environ.get("REMOTE_ADDR", ""))
         application = self._proxied if proxied else self._direct
         return application(environ, start_response)
@@ -113,10 +112,9 @@ def _check_up() -> None:
         return
     context, part = process(), _PARTS[description.needs]
     if context.stopping and description.needs is not Needs.STATE:
-        raise ServiceUnavailableError("Service is stopping, try again")
+        raise stopping()
     if not context.wait_up(part, _START_SECONDS):
-        reason = context.why_not_up(part)
-        raise ServiceUnavailableError(f"Service is starting, try again: {reason}")
+        raise starting(context.why_not_up(part))
 
 
 def _log(response: Response) -> Response:

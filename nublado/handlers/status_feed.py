@@ -19,7 +19,7 @@ SECTIONS = ("health", "labs", "operations", "prepulls", "fileservers", "failures
 """Sections of the page; each has a template."""
 
 _REFRESH_SECONDS = 2.0
-_SILENCE_SECONDS = 90.0
+_IDLE_SECONDS = 90.0
 
 
 class StatusFeed:
@@ -142,7 +142,7 @@ def shown_status(context: ProcessContext) -> JSON:
     """State as the page shows it: nothing in it changes but what matters."""
     shown = dump_status(context.status.status())
     for watcher in shown["watchers"]:
-        watcher["silent"] = watcher.pop("silence") > _SILENCE_SECONDS
+        watcher["stalled"] = watcher.pop("idle") > _IDLE_SECONDS
     return shown
 
 

@@ -36,8 +36,8 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 def event_stream(log: EventLog, writer: StreamWriter, username: str) -> Response:
     """Make the response that tells a client what happens in an operation.
 
-    A client that reconnects is told only what it has missed, and one that has
-    missed nothing of an operation that is over is told to stay away (204).
+    A client that reconnects receives only what it has missed; if that is
+    nothing and the operation is over, the response is 204.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from nublado.sandbox.deployment import NAMESPACE, provide_for, write_metadata
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
+from nublado.sandbox.known_images import known_images
 from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.server import ApiServer
@@ -153,6 +154,10 @@ class Sandbox:
                 self.options.directory / "kubeconfig", endpoints.kubernetes
             )
         return endpoints
+
+    def known_images(self) -> set[str]:
+        """References of the images that there are."""
+        return known_images(self.options.config, self.registry, self.store)
 
     async def stop(self) -> None:
         """Stop everything."""

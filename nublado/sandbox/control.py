@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.checks import check_keys, is_http_url, suggestion
-from nublado.sandbox.known_images import known_images
+from nublado.sandbox.faults import Faults
+from nublado.sandbox.gafaelfawr import Gafaelfawr
+from nublado.sandbox.ingress import Ingress
+from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
-
-if TYPE_CHECKING:
-    from nublado.sandbox.cluster import Sandbox
+from nublado.sandbox.kubernetes.server import ApiServer
+from nublado.sandbox.kubernetes.store import Store
+from nublado.sandbox.registry import Registry
+from nublado.sandbox.stats import Stats
 
 __all__ = ["make_control_app"]
 
@@ -56,7 +60,24 @@ _WORDS = {
 }
 
 
-def make_control_app(sandbox: Sandbox) -> web.Application:
+class Controlled(Protocol):
+    """The parts of a sandbox that can be controlled."""
+
+    faults: Faults
+    settings: ClusterSettings
+    stats: Stats
+    store: Store
+    api: ApiServer
+    controllers: Controllers
+    registry: Registry
+    gafaelfawr: Gafaelfawr
+    ingress: Ingress
+
+    def known_images(self) -> set[str]:
+        """References of the images that there are."""
+
+
+def make_control_app(sandbox: Controlled) -> web.Application:
     """Make the web application that controls a sandbox."""
     control = _Control(sandbox)
     app = web.Application(middlewares=[_errors])
@@ -109,7 +130,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 class _Control:
     """Handlers of the control API."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Controlled) -> None:
         self._sandbox = sandbox
 
     async def help(self, _: web.Request) -> web.Response:
@@ -134,7 +155,7 @@ class _Control:
     async def patch_settings(self, request: web.Request) -> web.Response:
         settings = self._sandbox.settings
         settings.change(await _object(request))
-        warnings = settings.idle_patterns(known_images(self._sandbox))
+        warnings = settings.idle_patterns(self._sandbox.known_images())
         for warning in warnings:
             structlog.get_logger(__name__).warning(warning)
         return web.json_response({**asdict(settings), "warnings": warnings})

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from nublado.config.model import Config, DockerSourceConfig
 from nublado.models.domain.kubernetes import JSON
-
-if TYPE_CHECKING:
-    from nublado.sandbox.cluster import Sandbox
+from nublado.sandbox.kubernetes.store import Store
+from nublado.sandbox.registry import Registry
 
 __all__ = ["known_images", "registry_host"]
 
 
-def known_images(sandbox: Sandbox) -> set[str]:
+def known_images(config: Config | None, registry: Registry, store: Store) -> set[str]:
     """References of the images in the registry, in pods and in the configuration."""
-    config = sandbox.options.config
     host = "" if config is None else f"{registry_host(config)}/"
     images = {
         f"{host}{repository}:{tag}@{digest}"
-        for repository, tags in sandbox.registry.repositories.items()
+        for repository, tags in registry.repositories.items()
         for tag, digest in tags.items()
     }
-    for pod in sandbox.store.list("Pod"):
+    for pod in store.list("Pod"):
         images.update(_images_of(pod))
     if config is not None:
         images.update(_configured(config))

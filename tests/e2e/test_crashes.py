@@ -14,7 +14,8 @@ import requests
 
 from nublado.sandbox.stack import ServiceProcess, Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 
 def crowd(stack: Stack, count: int) -> list[User]:
@@ -220,7 +221,7 @@ def test_gafaelfawr_is_away(own_stack: Stack) -> None:
     [
         ({"GUNICORN_CMD_ARGS": "--workers 2"}, "Only one worker process"),
         ({"NUBLADO_CONFIG": "/nowhere/config.yaml"}, "/nowhere/config.yaml"),
-        ({"NUBLADO_THREADS": "none"}, "NUBLADO_THREADS must be a number"),
+        ({"NUBLADO_THREADS": "none"}, "NUBLADO_THREADS: must be a whole number"),
         ({"NUBLADO_REGISTRY_MIRRORS": "nonsense"}, "NUBLADO_REGISTRY_MIRRORS"),
     ],
 )

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from nublado.sandbox.ports import free_port
-
 from nublado.sandbox import DEMO_CONFIG
+from nublado.sandbox.ports import free_port
 
 _ROOT = Path(__file__).parent.parent.parent
 _EXAMPLES = _ROOT.parent / "shared" / "examples"

@@ -13,7 +13,8 @@ import requests
 
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import start_browser
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
 SETTINGS = {"pull_seconds": 0.05, "termination_delay": 0.01, "address_delay": 0.02}

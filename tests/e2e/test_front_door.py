@@ -16,7 +16,8 @@ import requests
 
 from nublado.sandbox.stack import Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import User
+from tests.waiting import wait_for
 
 THREADS = 16
 PARTIAL_HEAD = b"GET /healthz HTTP/1.1\r\nHost: example.org\r\nX-Slow"

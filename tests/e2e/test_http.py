@@ -109,7 +109,10 @@ def test_users_act_on_their_own_labs_only(user: User) -> None:
 )
 def test_garbage_is_refused(user: User, body: bytes, location: list[str]) -> None:
     answer = requests.post(
-        f"{user.lab}/create", data=body, headers={**user.headers, **JSON}, timeout=SECONDS
+        f"{user.lab}/create",
+        data=body,
+        headers={**user.headers, **JSON},
+        timeout=SECONDS,
     )
     assert answer.status_code == 422
     assert location in [problem["loc"] for problem in detail(answer)]

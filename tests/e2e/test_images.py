@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
 REPOSITORY = "sciplat/lab"
@@ -131,13 +132,13 @@ def test_registry_that_is_down_for_three_refreshes(images: Images) -> None:
     before = images()
     rule = {"target": "registry", "status": 503}
     images.stack.control("PUT", "/faults", {"rules": [rule]})
-    wait_for(lambda: images.log("Background job fails again") >= 2)
+    wait_for(lambda: images.log("Background job still failing") >= 2)
     assert images() == before
     assert images.log("Background job failed", "refresh-images") == 1
     user = User(images.stack, "rachel")
     assert user.spawn().messages[-1] == "Lab Kubernetes pod started for rachel"
     images.stack.control("DELETE", "/faults")
-    wait_for(lambda: images.log("Background job works again"))
+    wait_for(lambda: images.log("Background job recovered"))
     images.wait_for_refreshes(1)
     assert images.log("Background job failed", "refresh-images") == 1
 
@@ -243,7 +244,7 @@ def test_images_are_known_once_the_registry_answers(images: Images) -> None:
     rule = {"target": "registry", "status": 503}
     images.stack.control("PUT", "/faults", {"rules": [rule]})
     images.stack.start_service()
-    wait_for(lambda: images.log("Cannot start yet, trying again") >= 2)
+    wait_for(lambda: images.log("Startup failed, retrying") >= 2)
     probe = requests.get(f"{images.stack.service.url}/readyz", timeout=SECONDS)
     assert probe.status_code == 200
     assert "registry" in probe.json()["problems"][0].lower()

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 
 def test_spawn_use_and_delete(stack: Stack, user: User) -> None:

@@ -11,7 +11,8 @@ from httpx_sse import ServerSentEvent, connect_sse
 
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import start_browser
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 _LISTEN = """
 const [url, kinds] = arguments;

@@ -9,7 +9,8 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 
 def ids(response: requests.Response) -> list[str]:
@@ -104,13 +105,15 @@ def test_streams_take_no_threads_and_each_user_has_a_share(tmp_path: Path) -> No
         others = other.stream()
         assert others.status_code == 200
         pages = [
-            requests.get(f"{stack.api_url}/admin/v1/events", stream=True, timeout=SECONDS)
+            requests.get(
+                f"{stack.api_url}/admin/v1/events", stream=True, timeout=SECONDS
+            )
             for _ in range(20)
         ]
-        assert {page.status_code for page in pages} == {200}
+        assert {opened.status_code for opened in pages} == {200}
         assert open_streams(stack) == 37
-        for page in pages:
-            page.close()
+        for opened in pages:
+            opened.close()
         wait_for(lambda: open_streams(stack) == 17)
         others.close()
         assert user.delete().status_code == 204

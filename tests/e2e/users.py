@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,11 +109,3 @@ class User:
         events = self.follow()
         assert events.ended.wait(SECONDS), events.messages
         return events
-
-
-def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "condition does not come true"
-        time.sleep(0.02)

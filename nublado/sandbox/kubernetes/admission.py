@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.defaults import fill_in_defaults, initial_status
 from nublado.sandbox.kubernetes.errors import bad_request, forbidden, invalid
 from nublado.sandbox.kubernetes.metadata import clone
+from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.pod_admission import admit_pod
 from nublado.sandbox.kubernetes.quotas import QuotaAccountant
 from nublado.sandbox.kubernetes.resources import Kind
@@ -18,9 +18,6 @@ from nublado.sandbox.kubernetes.validation import (
     problems_of,
     problems_of_update,
 )
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
 
 __all__ = ["Admission"]
 
@@ -46,7 +43,7 @@ class Admission:
         Objects of the cluster, which some of the rules depend on.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Objects) -> None:
         self._store = store
         self._quotas = QuotaAccountant(store)
 

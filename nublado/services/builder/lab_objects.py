@@ -101,15 +101,11 @@ class LabObjectsBuilder:
         return self._secret(self._names.pull_secret, original["type"], dict(data))
 
     def _quota(self, quota: NotebookQuota) -> JSON:
-        hard = {
-            "limits.cpu": str(float(quota.cpu)),
-            "limits.memory": str(quota.memory_bytes),
-        }
         return {
             "apiVersion": "v1",
             "kind": "ResourceQuota",
             "metadata": self._metadata(self._names.quota),
-            "spec": {"hard": hard},
+            "spec": {"hard": quota.resources.to_kubernetes("limits.")},
         }
 
     def _network_policy(self) -> JSON:

@@ -15,7 +15,8 @@ from nublado.constants import (
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.lab import LabObjectNames, LabResources, ResourceQuantity
+from nublado.models.domain.lab import LabObjectNames
+from nublado.models.domain.resources import LabResources
 from nublado.models.domain.volumes import file_name_of, file_volume_name
 from nublado.services.builder.lab_metadata import lab_metadata
 from nublado.services.builder.lab_objects import LAB_PORT
@@ -123,7 +124,7 @@ class LabPodBuilder:
             "image": container.image.reference,
             "imagePullPolicy": container.image.pull_policy.value,
             **self._init_env(privileged=container.privileged),
-            "resources": self._container_resources(),
+            "resources": self._resources.to_kubernetes(),
             **({"volumeMounts": mounts} if mounts else {}),
             "securityContext": self._privileged_security_context()
             if container.privileged
@@ -158,7 +159,7 @@ class LabPodBuilder:
             "envFrom": self._env_from(),
             "env": self._notebook_env(),
             "ports": [{"name": "jupyterlab", "containerPort": LAB_PORT}],
-            "resources": self._container_resources(),
+            "resources": self._resources.to_kubernetes(),
             "volumeMounts": self._notebook_mounts(),
             "securityContext": self._security_context(),
         }
@@ -183,12 +184,6 @@ class LabPodBuilder:
     def _secret_variable(self, name: str, key: str) -> JSON:
         reference = {"name": self._names.secret, "key": key}
         return {"name": name, "valueFrom": {"secretKeyRef": reference}}
-
-    def _container_resources(self) -> JSON:
-        return {
-            "limits": _spell(self._resources.limits),
-            "requests": _spell(self._resources.requests),
-        }
 
     def _security_context(self) -> JSON:
         return {
@@ -263,10 +258,6 @@ class LabPodBuilder:
             _read_only("runtime", f"{runtime}/runtime"),
             *secrets,
         ]
-
-
-def _spell(quantity: ResourceQuantity) -> JSON:
-    return {"cpu": str(quantity.cpu), "memory": str(quantity.memory)}
 
 
 def _read_only(volume: str, path: str, sub_path: str | None = None) -> JSON:

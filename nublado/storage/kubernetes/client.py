@@ -8,7 +8,6 @@ into them costs more than the request, and they change from release to release.
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,20 +90,30 @@ class KubernetesClient:
         self._watches = _connections(configuration, 8, block=False)
 
     @classmethod
-    def connect(cls, *, pool_size: int = 16) -> KubernetesClient:
-        """Connect as a pod of the cluster, else as ``KUBECONFIG`` says.
+    def connect(
+        cls, kubeconfig: str | None, *, pool_size: int = 16
+    ) -> KubernetesClient:
+        """Connect to a cluster.
+
+        Parameters
+        ----------
+        kubeconfig
+            Files that say how, as in ``KUBECONFIG``; None to connect as a pod of
+            the cluster.
+        pool_size
+            How many requests may be in flight.
 
         Raises
         ------
         KubernetesError
-            Raised if neither way is configured.
+            Raised if that is not configured.
         """
         configuration = client.Configuration()
         try:
-            if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            if kubeconfig is None:
                 config.load_incluster_config(client_configuration=configuration)
             else:
-                config.load_kube_config(client_configuration=configuration)
+                config.load_kube_config(kubeconfig, client_configuration=configuration)
         except (ConfigException, OSError) as e:
             raise KubernetesError(
                 "Error connecting to cluster", kind="KUBECONFIG", body=str(e)

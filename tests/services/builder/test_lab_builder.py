@@ -34,6 +34,7 @@ from nublado.models.domain.gafaelfawr import (
 from nublado.models.domain.image import ImageSelection
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabObjects, LabSpecification, LabStatus
+from nublado.models.domain.resources import Resources
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.builder.lab_environment import SET_BY_CONTROLLER
 from nublado.services.builder.lab_state import internal_url
@@ -295,7 +296,7 @@ def test_completing_builds_what_building_did(
     full: LabCase, user: UserInfo, spec: LabSpecification, cpu: float, memory: int
 ) -> None:
     sizes = tuple(
-        LabSizeDefinition(size, cpu, memory, str(memory))
+        LabSizeDefinition(size, Resources(cpu, memory), str(memory))
         for size in ("small", "medium")
     )
     case = replace(
@@ -318,7 +319,7 @@ def test_completing_keeps_the_resources_of_the_time(full: LabCase) -> None:
     objects = full.build()
     annotations = objects.env_config_map["metadata"]["annotations"]
     record = SpawnRecord.from_json(annotations[ANNOTATION_SPAWN])
-    sizes = (LabSizeDefinition("tiny", 0.5, 1024, "1Ki"),)
+    sizes = (LabSizeDefinition("tiny", Resources(0.5, 1024), "1Ki"),)
     later = replace(full, config=replace(full.config, sizes=sizes)).builder
     completed = later.complete(record, objects.env_config_map["data"], full.pull_secret)
     assert completed == objects.remaining

@@ -13,6 +13,7 @@ import pytest
 from nublado.exceptions import (
     KubernetesConflictError,
     KubernetesError,
+    LabDeletionError,
     MissingSecretError,
     OperationCancelledError,
     OperationTimeoutError,
@@ -23,8 +24,9 @@ from nublado.storage.kubernetes.client import KubernetesClient, Target
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
-from tests.cluster import Cluster, timeout, wait_for
+from tests.cluster import Cluster, timeout
 from tests.conftest import Answer, OutsideSystem
+from tests.waiting import wait_for
 
 
 def config_map(name: str = "colours", **data: str) -> JSON:
@@ -42,7 +44,7 @@ def objects(cluster: Cluster) -> ObjectStore:
 
 
 def test_requests_carry_the_credentials_of_the_kubeconfig(
-    outside: OutsideSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outside: OutsideSystem, tmp_path: Path
 ) -> None:
     kubeconfig = {
         "current-context": "it",
@@ -52,14 +54,8 @@ def test_requests_carry_the_credentials_of_the_kubeconfig(
     }
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps(kubeconfig))
-    monkeypatch.setenv("KUBECONFIG", str(file))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    # The client reads the variable when it is imported.
-    monkeypatch.setattr(
-        "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file)
-    )
     outside.default = Answer(body=b"{}")
-    client = KubernetesClient.connect()
+    client = KubernetesClient.connect(str(file))
     try:
         query: dict[str, str | int] = {"labelSelector": "app=lab,tier!=x y"}
         query["limit"] = 5
@@ -267,7 +263,7 @@ def test_deletion_that_is_refused(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
     cluster.control.faults({"method": "DELETE", "path": "/pods/", "status": 400})
-    with pytest.raises(Exception, match="Failed to delete lab"):
+    with pytest.raises(LabDeletionError):
         service.labs.delete("rachel")
     messages = service.messages("rachel")
     assert (
