@@ -69,9 +69,9 @@ def test_all_problems_are_reported_at_once() -> None:
         " with neither user nor password",
         "NUBLADO_TRUSTED_PROXIES: must be networks such as 10.0.0.0/8, separated by"
         ' commas, not "10.0.0.1/8"',
-        'NUBLADO_THREADS: must be a whole number of threads, at least 16, not "15"',
-        "NUBLADO_REFRESH_INTERVAL: must be a whole number of seconds, at least 1,"
-        ' not "5m"',
+        'NUBLADO_THREADS: must be a whole number of threads from 16 to 1024, not "15"',
+        "NUBLADO_REFRESH_INTERVAL: must be a whole number of seconds from 1 to"
+        ' 1000000000, not "5m"',
     )
 
 
