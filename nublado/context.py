@@ -36,7 +36,7 @@ from nublado.services.prepuller import Prepuller
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamSlots
-from nublado.storage.docker import parse_mirrors
+from nublado.storage.docker_hosts import parse_mirrors
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.deletion import Deleter

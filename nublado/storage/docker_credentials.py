@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from nublado.exceptions import DockerRegistryError
-from nublado.models.domain.docker import DockerCredentials
+from nublado.models.domain.docker_credentials import DockerCredentials
 
 __all__ = ["DockerCredentialStore"]
 
