@@ -22,12 +22,12 @@ images = Blueprint("images", __name__, url_prefix="/spawner/v1")
 @describe(Caller.ADMIN, Answer("Images", schema=KnownImagesSchema))
 def list_images() -> Response:
     """All known images, and what stands out among them."""
-    return jsonify(dump_images(process().images.images()))
+    return jsonify(dump_images(process().images.inventory.known()))
 
 
 @images.get("/prepulls")
 @describe(Caller.ADMIN, Answer("Prepulls", schema=PrepullStatusSchema))
 def list_prepulls() -> Response:
     """What has been prepulled, and what has not."""
-    status = process().images.prepulls()
+    status = process().images.inventory.prepulls()
     return jsonify(dump_prepulls(process().config.images, status))

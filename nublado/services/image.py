@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import structlog
 
 from nublado.config.model import ImagesConfig
 from nublado.constants import IMAGE_REFRESH_INTERVAL
-from nublado.models.domain.image import (
-    ImageSelection,
-    KnownImages,
-    PrepullStatus,
-    ResolvedImage,
-)
+from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.services.image_inventory import ImageInventory
@@ -67,8 +62,6 @@ class ImageService:
         answers fit together.
         """
         return self._inventory
-
-    # --- Changes ---------------------------------------------------------
 
     def refresh(self, nodes: Iterable[Node]) -> None:
         """Ask the source again, and take note of what nodes have.
@@ -131,8 +124,6 @@ class ImageService:
         self._refreshes += 1
         return [(image, node) for (node, _), (image, _) in self._prepulled.items()]
 
-    # --- Questions -------------------------------------------------------
-
     def resolve(self, selection: ImageSelection) -> ResolvedImage:
         """Tell which image a user means.
 
@@ -148,27 +139,3 @@ class ImageService:
             Raised if the source has to be asked and fails.
         """
         return self._resolver.resolve(selection, self._inventory)
-
-    def menu(self) -> list[RSPImage]:
-        """List the images that start fast, the recommended one always and first."""
-        return self._inventory.menu()
-
-    def dropdown(self) -> list[RSPImage]:
-        """List all images in the order of the menu."""
-        return self._inventory.dropdown()
-
-    def images(self) -> KnownImages:
-        """Collect all images, and what stands out among them."""
-        return self._inventory.known()
-
-    def prepulls(self) -> PrepullStatus:
-        """Tell what has been prepulled where; one entry for each digest."""
-        return self._inventory.prepulls()
-
-    def missing_by_node(self) -> Mapping[str, tuple[RSPImage, ...]]:
-        """Tell which images the eligible nodes still lack."""
-        return self._inventory.missing_by_node()
-
-    def missing_on(self, node: str) -> tuple[RSPImage, ...]:
-        """Tell which images a node still lacks, none if it is not eligible."""
-        return self._inventory.missing_on(node)

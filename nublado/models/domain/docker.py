@@ -8,24 +8,36 @@ from typing import Self
 
 from nublado.exceptions import InvalidDockerReferenceError, Location
 
-__all__ = ["DIGEST_PATTERN", "DockerReference"]
+__all__ = [
+    "DIGEST_PATTERN",
+    "REGISTRY_PATTERN",
+    "REPOSITORY_PATTERN",
+    "TAG_PATTERN",
+    "DockerReference",
+    "split_reference",
+]
 
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])"
+_LABEL = r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?"
+_REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+"
 
+REGISTRY_PATTERN = re.compile(_REGISTRY, re.ASCII)
+REPOSITORY_PATTERN = re.compile(_REPOSITORY, re.ASCII)
+TAG_PATTERN = re.compile(_TAG, re.ASCII)
 DIGEST_PATTERN = re.compile(_DIGEST, re.ASCII)
-"""Matches (with ``fullmatch``) the digest of an image.
+"""Match (with ``fullmatch``) the parts of a reference.
 
 See the `OCI image format
-<https://github.com/opencontainers/image-spec/blob/main/descriptor.md>`__.
+<https://github.com/opencontainers/image-spec/blob/main/descriptor.md>`__ for
+digests.
 """
 
 _REFERENCE = re.compile(
-    rf"(?P<registry>{_HOST}(?::[0-9]{{1,5}})?)/"
-    rf"(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
-    rf"(?:@(?P<digest>{_DIGEST}))?",
+    rf"(?P<registry>{_REGISTRY})/(?P<repository>{_REPOSITORY})"
+    rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?",
     re.ASCII,
 )
 _LONGEST = 1024
@@ -73,11 +85,31 @@ class DockerReference:
         return reference
 
     def __str__(self) -> str:
-        tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
-        return f"{self.registry}/{self.repository}{tag}{digest}"
+        return f"{self.without_digest}{digest}"
+
+    @property
+    def without_digest(self) -> str:
+        """``registry/repository:tag``, or without tag if there is none."""
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.registry}/{self.repository}{tag}"
 
     def without_tag(self, location: Location | None) -> InvalidDockerReferenceError:
         """Make the error that says that a tag is needed."""
         message = f'Docker reference "{self}" has no tag'
         return InvalidDockerReferenceError(message, location)
+
+
+def split_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Split any reference, also a short form such as ``busybox``.
+
+    Returns
+    -------
+    tuple
+        Name, tag and digest; the parts are not checked.
+    """
+    rest, _, digest = text.partition("@")
+    name, _, tag = rest.rpartition(":")
+    if not name or "/" in tag:
+        name, tag = rest, ""
+    return name, tag or None, digest or None

@@ -144,24 +144,17 @@ class RSPImageCollection(TagCollection[RSPImage]):
         selected._fill(items, self._main)
         return selected
 
-    def all(
-        self, *, hide_targets: bool = False, hide_aliases: bool = False
-    ) -> list[RSPImage]:
+    def all(self, *, hide_targets: bool = False) -> list[RSPImage]:
         """List the images in the order of the menu.
 
         Parameters
         ----------
         hide_targets
             Leave out versioned images that an alias in the collection names.
-        hide_aliases
-            Leave out aliases of what is in the collection.
         """
-        hidden = set()
-        for image in self:
-            if hide_targets and image.alias_target:
-                hidden.add(image.alias_target)
-            if hide_aliases and image.alias_target in self:
-                hidden.add(image.tag)
+        if not hide_targets:
+            return list(self)
+        hidden = {image.alias_target for image in self}
         return [image for image in self if image.tag not in hidden]
 
     def by_digest(self, digest: str) -> RSPImage | None:
@@ -178,10 +171,6 @@ class RSPImageCollection(TagCollection[RSPImage]):
         """List the images by digest, without names for the same one."""
         found = (self.by_digest(digest) for digest in self._by_digest)
         return [image for image in found if image is not None]
-
-    def subtract(self, other: RSPImageCollection) -> list[RSPImage]:
-        """List what another collection lacks, one image for each digest."""
-        return [i for i in self.one_per_digest() if i.digest not in other._by_digest]
 
     def with_nodes(self, nodes: Iterable[Node]) -> Self:
         """Make a copy in which the images are on the nodes that have them."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nublado.exceptions import InvalidDockerReferenceError
-from nublado.models.domain.docker import DockerReference
+from nublado.models.domain.docker import DockerReference, split_reference
 
 _DIGEST = f"sha256:{'0' * 64}"
 
@@ -48,6 +48,8 @@ def test_reference_is_split_into_parts(
         "example.org/lab:tag@",
         "example.org/lab:tag@sha256",
         "example.org/LAB:tag",
+        "example..org/lab:tag",
+        "-example.org/lab:tag",
         "example.org//lab:tag",
         "https://example.org/lab:tag",
         "example.org/lab:tag\n",
@@ -77,3 +79,25 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
     except InvalidDockerReferenceError:
         return
     assert str(reference) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("busybox", ("busybox", None, None)),
+        ("busybox:1.36", ("busybox", "1.36", None)),
+        ("example.org:5000/lab", ("example.org:5000/lab", None, None)),
+        (f"example.org/lab@{_DIGEST}", ("example.org/lab", None, _DIGEST)),
+        (f"a.org:5000/lab:t@{_DIGEST}", ("a.org:5000/lab", "t", _DIGEST)),
+        ("", ("", None, None)),
+    ],
+)
+def test_any_form_of_a_reference_is_split(
+    text: str, parts: tuple[str, str | None, str | None]
+) -> None:
+    assert split_reference(text) == parts
+
+
+def test_reference_without_its_digest() -> None:
+    reference = DockerReference.parse(f"example.org/lab:tag@{_DIGEST}")
+    assert reference.without_digest == "example.org/lab:tag"
