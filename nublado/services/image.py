@@ -1,7 +1,7 @@
 """Keep track of which images there are, and on which nodes.
 
-A refresh makes a new picture and puts it in place of the old one, so readers
-never wait, and a refresh that fails changes nothing.
+A refresh replaces the inventory as a whole, so readers never wait, and a
+refresh that fails changes nothing.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class ImageService:
     def inventory(self) -> ImageInventory:
         """All that is known now.
 
-        Whoever asks several questions asks them of one inventory, so that the
-        answers fit together.
+        Callers that need several facts take them from one inventory, so that
+        they are consistent.
         """
         return self._inventory
 
     def refresh(self, nodes: Iterable[Node]) -> None:
-        """Ask the source again, and take note of what nodes have.
+        """Read images from the source again, and combine them with the nodes.
 
         Only one thread at a time may refresh.
 
@@ -95,7 +95,7 @@ class ImageService:
         )
 
     def mark_prepulled(self, image: RSPImage, node: str) -> None:
-        """Count an image as present on a node, before the node tells.
+        """Count an image as present on a node before the node reports it.
 
         Parameters
         ----------
@@ -111,10 +111,10 @@ class ImageService:
             self._inventory = self._inventory.with_prepulled(image, node)
 
     def _recently_prepulled(self) -> list[tuple[RSPImage, str]]:
-        """List what was prepulled lately; forget the rest.
+        """List what was prepulled recently; forget the rest.
 
-        Nodes may take a while to tell, so what was prepulled counts through
-        two refreshes. What a node does not show by then, it does not have.
+        Nodes may take a while to report an image, so a prepulled one counts
+        through two refreshes. What a node does not report by then is missing.
         """
         self._prepulled = {
             key: (image, refresh)
@@ -125,9 +125,9 @@ class ImageService:
         return [(image, node) for (node, _), (image, _) in self._prepulled.items()]
 
     def resolve(self, selection: ImageSelection) -> ResolvedImage:
-        """Tell which image a user means.
+        """Resolve a selection to an image.
 
-        The source is only asked where a digest is not known.
+        The source is only queried for a digest that is not known.
 
         Raises
         ------
@@ -136,6 +136,6 @@ class ImageService:
         UnknownImageError
             Raised if there is no such image.
         NubladoError
-            Raised if the source has to be asked and fails.
+            Raised if the source has to be queried and fails.
         """
         return self._resolver.resolve(selection, self._inventory)

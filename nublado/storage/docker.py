@@ -56,7 +56,7 @@ class DockerRegistryClient:
     """Reads the tags of one repository of a registry, and their digests.
 
     Shared by all threads. Credentials go to the registry, or to the mirror
-    that replaces it, and to nobody else.
+    that replaces it, and nowhere else.
 
     Parameters
     ----------
@@ -210,18 +210,18 @@ class DockerRegistryClient:
         pause = _FIRST_PAUSE
         action = f"{request.method} {urlsplit(request.url).path}"
         for attempt in range(1, _ATTEMPTS + 1):
-            wanted = 0.0
+            minimum = 0.0
             try:
                 with self._converse(request, timeout) as response:
                     if response.status != 429 and response.status < 500:
                         return read(response)
                     problem = f"status {response.status}"
-                    wanted = parse_retry_after(response.headers.get("Retry-After", ""))
+                    minimum = parse_retry_after(response.headers.get("Retry-After", ""))
             except HTTPRequestError as e:
                 if not e.retryable:
                     raise self._error(action, str(e)) from None
                 problem = str(e)
-            delay = wanted + random.uniform(pause / 2, pause)  # noqa: S311
+            delay = minimum + random.uniform(pause / 2, pause)  # noqa: S311
             if attempt == _ATTEMPTS or delay >= timeout.left():
                 break
             self._log.info("Retrying registry request", error=problem, seconds=delay)
@@ -230,7 +230,7 @@ class DockerRegistryClient:
         raise self._error(action, problem)
 
     def _converse(self, request: HTTPRequest, timeout: Timeout) -> HTTPResponse:
-        """Send what the authentication wants to be sent, until it is content."""
+        """Send the requests that authentication yields, until it returns a response."""
         flow = self._auth.flow(request)
         response = self._send(next(flow), timeout)
         try:

@@ -1,7 +1,7 @@
 """Authentication to Docker registries, as a conversation.
 
-`RegistryAuth.flow` decides what is sent next, and does no I/O: whoever drives
-it sends the requests that it yields and hands the responses back.
+`RegistryAuth.flow` decides what to send next, and does no I/O: the caller sends
+the requests that it yields and sends the responses back to it.
 
 References
 ----------
@@ -37,7 +37,7 @@ _REFUSALS = frozenset({400, 401, 403})
 
 @dataclass(frozen=True, slots=True)
 class _Challenge:
-    """What a registry wants; tokens are cached by it."""
+    """How a registry wants to be authenticated with; the key of cached grants."""
 
     scheme: str
     realm: str = ""
@@ -50,12 +50,12 @@ class _Challenge:
         if response.status != 401:
             return None
         challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-        if (wanted := challenges.get("bearer")) is not None:
+        if (bearer := challenges.get("bearer")) is not None:
             return cls(
                 "bearer",
-                wanted.get("realm", ""),
-                wanted.get("service", ""),
-                wanted.get("scope", scope),
+                bearer.get("realm", ""),
+                bearer.get("service", ""),
+                bearer.get("scope", scope),
             )
         return cls("basic") if "basic" in challenges else None
 
@@ -82,9 +82,9 @@ class RegistryAuth:
     endpoint
         URL of the registry.
     repository
-        What is to be read there.
+        The repository to read.
     credentials
-        Finds the credentials, each time that they are needed.
+        Reads the credentials; called whenever they are needed.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class RegistryAuth:
         self._grants: dict[_Challenge, _Grant] = {}
 
     def flow(self, request: HTTPRequest) -> Flow:
-        """Make one request, with all that it takes to have it accepted.
+        """Authenticate one request.
 
-        What was granted before is sent along. If it is refused, it is
-        forgotten, and the registry is asked anew what it wants.
+        An earlier grant is sent along. If it is refused, it is
+        forgotten, and authentication starts over.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class RegistryAuth:
             return response
         granted = self._grants.get(challenge)
         if granted is None or not granted.is_valid:
-            granted = yield from self._meet(challenge)
+            granted = yield from self._answer(challenge)
         if granted is None:
             return response
         self._grants[challenge] = granted
@@ -143,10 +143,10 @@ class RegistryAuth:
 
     # --- Parts of the conversation ---------------------------------------
 
-    def _meet(
+    def _answer(
         self, challenge: _Challenge
     ) -> Generator[HTTPRequest, HTTPResponse, _Grant | None]:
-        """Do what a registry wants; None if there is nothing to try."""
+        """Answer a challenge; None without credentials that it needs."""
         credentials = self._credentials()
         if challenge.scheme == "basic":
             return _Grant(credentials.authorization()) if credentials else None

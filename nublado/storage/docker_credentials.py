@@ -38,7 +38,7 @@ class DockerCredentialStore:
         Raises
         ------
         DockerRegistryError
-            Raised if the file cannot be understood; never quotes it.
+            Raised if the file cannot be parsed; never quotes it.
         """
         try:
             config = json.loads(self._path.read_bytes())

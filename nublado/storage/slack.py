@@ -1,7 +1,7 @@
 """Post messages to a Slack channel.
 
-What a message says is decided elsewhere; here it is put into blocks that fit
-into Slack's limits.
+What a message says is decided elsewhere; here it is fitted into blocks within
+Slack's limits.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class SlackWebhook:
         Raises
         ------
         SlackError
-            Raised if the message was not accepted; does not tell the URL.
+            Raised if the message was not accepted; does not contain the URL.
 
         References
         ----------

@@ -65,7 +65,7 @@ class DockerReference:
         ----------
         text
             The reference, such as ``registry/repository:tag@sha256:…``. The
-            short forms that Docker completes are not understood.
+            short forms that Docker completes are refused.
         location
             Where in the request it was.
 

@@ -86,7 +86,7 @@ class GafaelfawrUser:
 
 
 def parse_user_info(data: object) -> UserInfo:
-    """Understand Gafaelfawr's answer to ``GET /auth/api/v1/user-info``.
+    """Parse Gafaelfawr's response to ``GET /auth/api/v1/user-info``.
 
     Parameters
     ----------

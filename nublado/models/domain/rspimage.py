@@ -1,4 +1,4 @@
-"""Images: tags together with what they point to, and where that already is."""
+"""Images: tags with their digests, and the nodes that have them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class RSPImage:
     registry, repository
         Where the image is.
     name
-        The tag, and what it tells.
+        The tag, parsed.
     digest
-        Digest of the image; None as long as nobody has asked for it.
+        Digest of the image; None if it has not been looked up.
     size
         Size in bytes, if it is known.
     nodes
         Names of the nodes that have the image.
     target
         Tag of the versioned image that this is another name of. It is found,
-        like ``aliases``, by the collection that the image is put into.
+        like ``aliases``, by the collection that the image is added to.
     aliases
         All other tags of the same image.
     """
@@ -97,9 +97,8 @@ class RSPImage:
 class RSPImageCollection(TagCollection[RSPImage]):
     """Images in the order of the menu, with their aliases.
 
-    Whatever the images were told in other collections about aliases is
-    forgotten, except in the subsets of one: there it stays, even if what an
-    alias points to is not part of the subset.
+    Aliases that the images had in other collections are forgotten. Only the
+    subsets of a collection keep them, even without the target of an alias.
 
     Parameters
     ----------
@@ -219,10 +218,9 @@ class RSPImageCollection(TagCollection[RSPImage]):
 
 
 def _connect(same: list[RSPImage], target: RSPImageTag | None) -> Iterator[RSPImage]:
-    """Tell images of one digest about each other.
+    """Make images of one digest aliases of each other.
 
-    Without a versioned one among them, they remain several tags of an image
-    nobody knows.
+    Without a versioned one among them they stay unresolved.
     """
     tags = frozenset(image.tag for image in same) if target else frozenset()
     nodes = frozenset[str]().union(*(image.nodes for image in same))
