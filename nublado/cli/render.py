@@ -165,7 +165,7 @@ def _resolve(
     if reference.tag is None or reference.digest is None:
         raise click.UsageError("--image needs both a tag and a digest.")
     return ResolvedImage(
-        reference=image.partition("@")[0],
+        reference=reference.without_digest,
         digest=reference.digest,
         tag=reference.tag,
         display_name=RSPImageTag.parse(reference.tag).display_name,

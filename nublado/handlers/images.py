@@ -26,7 +26,7 @@ images = Blueprint("images", __name__, url_prefix="/spawner/v1")
 )
 def list_images() -> Response:
     """All known images, and what stands out among them."""
-    return jsonify(dump_images(process().images.images()))
+    return jsonify(dump_images(process().images.inventory.known()))
 
 
 @images.get("/prepulls")
@@ -37,5 +37,5 @@ def list_images() -> Response:
 )
 def list_prepulls() -> Response:
     """What has been prepulled, and what has not."""
-    status = process().images.prepulls()
+    status = process().images.inventory.prepulls()
     return jsonify(dump_prepulls(process().config.images, status))

@@ -78,7 +78,7 @@ class SizeChoice:
 
 @dataclass(frozen=True, slots=True)
 class SpawnerForm:
-    """All that a user may choose; ``refusal`` says why they may not."""
+    """All that a user may choose; ``refusal`` says why nothing."""
 
     images: ImageChoices
     sizes: tuple[SizeChoice, ...]
@@ -129,12 +129,12 @@ class FormService:
         return True
 
     def _image_choices(self) -> ImageChoices:
-        """Make the choices of images, once for each picture of them."""
+        """Make the choices of images, once for each inventory."""
         inventory = self._images.inventory
-        made = self._choices
-        if made is None or made[0] is not inventory:
-            made = self._choices = (inventory, _choices(inventory))
-        return made[1]
+        cached = self._choices
+        if cached is None or cached[0] is not inventory:
+            cached = self._choices = (inventory, _choices(inventory))
+        return cached[1]
 
 
 def _choices(inventory: ImageInventory) -> ImageChoices:

@@ -1,26 +1,21 @@
 """Keep track of which images there are, and on which nodes.
 
-A refresh makes a new picture and puts it in place of the old one, so readers
-never wait, and a refresh that fails changes nothing.
+A refresh replaces the inventory as a whole, so readers never wait, and a
+refresh that fails changes nothing.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import structlog
 
 from nublado.config.model import ImagesConfig
 from nublado.constants import IMAGE_REFRESH_INTERVAL
-from nublado.models.domain.image import (
-    ImageSelection,
-    KnownImages,
-    PrepullStatus,
-    ResolvedImage,
-)
+from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.services.image_inventory import ImageInventory
@@ -63,15 +58,13 @@ class ImageService:
     def inventory(self) -> ImageInventory:
         """All that is known now.
 
-        Whoever asks several questions asks them of one inventory, so that the
-        answers fit together.
+        Callers that need several facts take them from one inventory, so that
+        they are consistent.
         """
         return self._inventory
 
-    # --- Changes ---------------------------------------------------------
-
     def refresh(self, nodes: Iterable[Node]) -> None:
-        """Ask the source again, and take note of what nodes have.
+        """Read images from the source again, and combine them with the nodes.
 
         Only one thread at a time may refresh.
 
@@ -102,7 +95,7 @@ class ImageService:
         )
 
     def mark_prepulled(self, image: RSPImage, node: str) -> None:
-        """Count an image as present on a node, before the node tells.
+        """Count an image as present on a node before the node reports it.
 
         Parameters
         ----------
@@ -118,10 +111,10 @@ class ImageService:
             self._inventory = self._inventory.with_prepulled(image, node)
 
     def _recently_prepulled(self) -> list[tuple[RSPImage, str]]:
-        """List what was prepulled lately; forget the rest.
+        """List what was prepulled recently; forget the rest.
 
-        Nodes may take a while to tell, so what was prepulled counts through
-        two refreshes. What a node does not show by then, it does not have.
+        Nodes may take a while to report an image, so a prepulled one counts
+        through two refreshes. What a node does not report by then is missing.
         """
         self._prepulled = {
             key: (image, refresh)
@@ -131,12 +124,10 @@ class ImageService:
         self._refreshes += 1
         return [(image, node) for (node, _), (image, _) in self._prepulled.items()]
 
-    # --- Questions -------------------------------------------------------
-
     def resolve(self, selection: ImageSelection) -> ResolvedImage:
-        """Tell which image a user means.
+        """Resolve a selection to an image.
 
-        The source is only asked where a digest is not known.
+        The source is only queried for a digest that is not known.
 
         Raises
         ------
@@ -145,30 +136,6 @@ class ImageService:
         UnknownImageError
             Raised if there is no such image.
         NubladoError
-            Raised if the source has to be asked and fails.
+            Raised if the source has to be queried and fails.
         """
         return self._resolver.resolve(selection, self._inventory)
-
-    def menu(self) -> list[RSPImage]:
-        """List the images that start fast, the recommended one always and first."""
-        return self._inventory.menu()
-
-    def dropdown(self) -> list[RSPImage]:
-        """List all images in the order of the menu."""
-        return self._inventory.dropdown()
-
-    def images(self) -> KnownImages:
-        """Collect all images, and what stands out among them."""
-        return self._inventory.known()
-
-    def prepulls(self) -> PrepullStatus:
-        """Tell what has been prepulled where; one entry for each digest."""
-        return self._inventory.prepulls()
-
-    def missing_by_node(self) -> Mapping[str, tuple[RSPImage, ...]]:
-        """Tell which images the eligible nodes still lack."""
-        return self._inventory.missing_by_node()
-
-    def missing_on(self, node: str) -> tuple[RSPImage, ...]:
-        """Tell which images a node still lacks, none if it is not eligible."""
-        return self._inventory.missing_on(node)

@@ -1,4 +1,4 @@
-"""What is known about images at one moment: which there are, and where."""
+"""What is known about images at one moment: which exist, and where."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class ImageInventory:
-    """A picture of all images; it does not change.
+    """A snapshot of all images; immutable.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class ImageInventory:
     eligible
         Names of the nodes that may run labs.
     refreshed
-        When the picture was taken; None if there is none yet.
+        When it was taken; None before the first refresh.
     """
 
     config: ImagesConfig
@@ -63,7 +63,7 @@ class ImageInventory:
         nodes: Iterable[Node],
         refreshed: datetime | None,
     ) -> Self:
-        """Put together what a source and the nodes tell."""
+        """Combine the images of a source with the nodes."""
         by_name = {node.name: node for node in nodes}
         located = images.with_nodes(by_name.values())
         return cls(
@@ -76,7 +76,7 @@ class ImageInventory:
         )
 
     def with_prepulled(self, image: RSPImage, node: str) -> Self:
-        """Make a picture in which a node has one more image.
+        """Make a copy in which a node has one more image.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class ImageInventory:
         return self.to_prepull.latest(_CLASSES[image_class])
 
     def is_everywhere(self, image: RSPImage) -> bool:
-        """Tell whether a lab with an image starts fast on every eligible node."""
+        """Whether every eligible node has an image."""
         return image.digest is not None and self.eligible <= image.nodes
 
     def menu(self) -> list[RSPImage]:
@@ -123,7 +123,7 @@ class ImageInventory:
         return self.images.all()
 
     def known(self) -> KnownImages:
-        """Collect all images, and what stands out among them."""
+        """Collect all images, and the notable ones among them."""
         return KnownImages(
             recommended=self.of_class(ImageClass.RECOMMENDED),
             latest_weekly=self.of_class(ImageClass.LATEST_WEEKLY),
@@ -136,7 +136,7 @@ class ImageInventory:
     # --- For prepulling --------------------------------------------------
 
     def prepulls(self) -> PrepullStatus:
-        """Tell what has been prepulled where; one entry for each digest."""
+        """Report what has been prepulled where; one entry for each digest."""
         images = [
             PrepullImage(image, self.eligible - image.nodes)
             for image in self.to_prepull.one_per_digest()
@@ -148,12 +148,12 @@ class ImageInventory:
         )
 
     def missing_by_node(self) -> dict[str, tuple[RSPImage, ...]]:
-        """Tell which images the eligible nodes still lack, one for each digest."""
+        """List the images that eligible nodes still lack, one for each digest."""
         missing = {name: self.missing_on(name) for name in sorted(self.eligible)}
         return {name: lacking for name, lacking in missing.items() if lacking}
 
     def missing_on(self, node: str) -> tuple[RSPImage, ...]:
-        """Tell which images a node still lacks, none if it is not eligible."""
+        """List the images that a node still lacks, none if it is not eligible."""
         if node not in self.eligible:
             return ()
         images = self.to_prepull.one_per_digest()

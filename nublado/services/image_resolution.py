@@ -1,4 +1,4 @@
-"""Find the image that a user means."""
+"""Resolve the image that a user has selected."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LOOKUP_SECONDS = 30.0
 
 
 class ImageResolver:
-    """Resolves selections; the source is only asked for unknown digests.
+    """Resolves selections; the source is only queried for unknown digests.
 
     Parameters
     ----------
     source
         Where images come from.
     cancellation
-        Ends questions to the source.
+        Cancels queries of the source.
     """
 
     def __init__(self, source: ImageSource, cancellation: Cancellation) -> None:
@@ -35,7 +35,7 @@ class ImageResolver:
     def resolve(
         self, selection: ImageSelection, inventory: ImageInventory
     ) -> ResolvedImage:
-        """Find the image that a user means, and its digest.
+        """Find the selected image, and its digest.
 
         Raises
         ------
@@ -44,7 +44,7 @@ class ImageResolver:
         UnknownImageError
             Raised if there is no such image.
         NubladoError
-            Raised if the source has to be asked and fails.
+            Raised if the source has to be queried and fails.
         """
         location = ("body", "options", selection.option)
         chosen = str(getattr(selection, selection.option))
@@ -78,14 +78,14 @@ class ImageResolver:
             return known
         if reference.tag is None:
             raise reference.without_tag(location)
-        if tagged is None or self._ask(reference.digest) is None:
+        if tagged is None or self._look_up(reference.digest) is None:
             return None
         # What the tag points to now, and is an alias of, is another image.
         return replace(tagged, digest=reference.digest, target=None)
 
     def _digest_of(self, image: RSPImage) -> str | None:
-        return image.digest or self._ask(image.tag)
+        return image.digest or self._look_up(image.tag)
 
-    def _ask(self, reference: str) -> str | None:
+    def _look_up(self, reference: str) -> str | None:
         timeout = Timeout("Image lookup", _LOOKUP_SECONDS, self._cancellation)
         return self._source.digest(reference, timeout)

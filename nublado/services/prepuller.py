@@ -76,7 +76,7 @@ class Prepuller:
             Raised if the pods of an earlier prepuller cannot be listed.
         """
         leftovers = self._leftovers_by_node()
-        for node in sorted({*self._images.missing_by_node(), *leftovers}):
+        for node in sorted({*self._images.inventory.missing_by_node(), *leftovers}):
             self._start(node, leftovers.get(node, []))
 
     def stop(self) -> None:
@@ -137,7 +137,7 @@ class Prepuller:
             self._pull(image, node)
 
     def _next(self, node: str, tried: set[str | None]) -> RSPImage | None:
-        missing = self._images.missing_on(node)
+        missing = self._images.inventory.missing_on(node)
         return next((image for image in missing if image.digest not in tried), None)
 
     def _pull(self, image: RSPImage, node: str) -> None:

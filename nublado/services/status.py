@@ -103,7 +103,7 @@ class StatusService:
             most_streams=self._streams.limit,
             labs=tuple(self._lab_lines()),
             operations=tuple(self._operation_lines()),
-            prepulls=self._images.prepulls(),
+            prepulls=self._images.inventory.prepulls(),
             fileservers=tuple(fileservers.running()) if fileservers else None,
             jobs=self._jobs(),
             watchers=tuple(

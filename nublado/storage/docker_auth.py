@@ -1,4 +1,7 @@
-"""Authentication to Docker registries.
+"""Authentication to Docker registries, as a conversation.
+
+`RegistryAuth.flow` decides what to send next, and does no I/O: the caller sends
+the requests that it yields and sends the responses back to it.
 
 References
 ----------
@@ -8,180 +11,217 @@ https://distribution.github.io/distribution/spec/auth/token/
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from typing import Self
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from nublado.exceptions import DockerRegistryError
-from nublado.models.domain.docker import DockerCredentials
+from nublado.models.domain.docker_credentials import DockerCredentials
+from nublado.models.domain.urls import is_loopback, origin_of
 from nublado.storage.docker_hosts import is_trusted_realm
-from nublado.storage.http import HTTPClient, HTTPRequestError, HTTPResponse
+from nublado.storage.http import HTTPRequest, HTTPRequestError, HTTPResponse
+from nublado.storage.http_headers import TOKEN_PATTERN, parse_challenges
 
-__all__ = ["RegistryAuthenticator", "parse_challenges"]
+__all__ = ["Flow", "RegistryAuth"]
+
+Flow = Generator[HTTPRequest, HTTPResponse, HTTPResponse]
+"""Yields requests, is sent their responses, and returns the one that counts."""
 
 _DEFAULT_TOKEN_SECONDS = 60.0
-_SLACK_SECONDS = 5.0
-_TOKEN = re.compile(r"[\x21-\x7e]+")
-_CHALLENGE_PART = re.compile(
-    r'[\s,]*([A-Za-z][A-Za-z0-9_-]*)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]+)))?'
-)
+_MARGIN_SECONDS = 5.0
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REFUSALS = frozenset({400, 401, 403})
 
 
 @dataclass(frozen=True, slots=True)
-class _Authorization:
-    """Value of a header, and until when (monotonic seconds) it is good."""
+class _Challenge:
+    """How a registry wants to be authenticated with; the key of cached grants."""
+
+    scheme: str
+    realm: str = ""
+    service: str = ""
+    scope: str = ""
+
+    @classmethod
+    def of(cls, response: HTTPResponse, scope: str) -> Self | None:
+        """Read the challenge of a response, if it has one that we can meet."""
+        if response.status != 401:
+            return None
+        challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
+        if (bearer := challenges.get("bearer")) is not None:
+            return cls(
+                "bearer",
+                bearer.get("realm", ""),
+                bearer.get("service", ""),
+                bearer.get("scope", scope),
+            )
+        return cls("basic") if "basic" in challenges else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """Value of an ``Authorization`` header, valid until (monotonic seconds)."""
 
     header: str = field(repr=False)
     until: float = float("inf")
 
+    @property
+    def is_valid(self) -> bool:
+        return time.monotonic() < self.until
 
-class RegistryAuthenticator:
-    """Finds out how to authenticate to one repository, and remembers it.
 
-    Anonymous requests come first; the answer to those says what is wanted.
+class RegistryAuth:
+    """Authenticates requests to one repository, and remembers what was granted.
+
+    Credentials go to the registry, and to token services that may have them.
 
     Parameters
     ----------
-    http
-        Connections.
     endpoint
         URL of the registry.
     repository
-        What is to be read there.
+        The repository to read.
     credentials
-        Finds the credentials, each time that they are needed.
+        Reads the credentials; called whenever they are needed.
     """
 
     def __init__(
         self,
-        http: HTTPClient,
         endpoint: str,
         repository: str,
         credentials: Callable[[], DockerCredentials | None],
     ) -> None:
-        self._http = http
         self._endpoint = endpoint
         self._scope = f"repository:{repository}:pull"
         self._credentials = credentials
-        self._current: _Authorization | None = None
+        self._grants: dict[_Challenge, _Grant] = {}
 
-    def header(self) -> str | None:
-        """Value of the ``Authorization`` header to send, if one is known."""
-        current = self._current
-        if current is None or current.until <= time.monotonic():
-            return None
-        return current.header
+    def flow(self, request: HTTPRequest) -> Flow:
+        """Authenticate one request.
 
-    def authenticate(
-        self, challenge: str, rejected: str | None, seconds: float
-    ) -> str | None:
-        """Do what a registry asks for.
-
-        Parameters
-        ----------
-        challenge
-            ``WWW-Authenticate`` header of the refusal.
-        rejected
-            What was sent and refused. If another thread has authenticated
-            meanwhile, its result is used.
-        seconds
-            How long this may take.
-
-        Returns
-        -------
-        str or None
-            The ``Authorization`` header for another try; None if there is
-            nothing to try.
+        An earlier grant is sent along. If it is refused, it is
+        forgotten, and authentication starts over.
 
         Raises
         ------
         DockerRegistryError
-            Raised if this would give credentials away, or is refused.
+            Raised if this would give credentials away, or they are refused.
         HTTPRequestError
-            Raised if it fails in a way that another attempt may help.
+            Raised if another attempt may help.
         """
-        known = self.header()
-        if known is not None and known != rejected:
-            return known
-        challenges = parse_challenges(challenge)
-        credentials = self._credentials()
-        if "bearer" in challenges:
-            current = self._fetch_token(challenges["bearer"], credentials, seconds)
-        elif "basic" in challenges and credentials is not None:
-            current = _Authorization(credentials.authorization())
-        else:
-            return None
-        self._current = current
-        return current.header
+        grant = self._remembered()
+        response = yield from self._follow(request, grant)
+        if grant is not None and self._is_refusal(response):
+            self._forget(grant)
+            if _Challenge.of(response, self._scope) is None:
+                response = yield from self._follow(request, None)
+        challenge = _Challenge.of(response, self._scope)
+        if challenge is None or not self._is_own(response.url):
+            return response
+        granted = self._grants.get(challenge)
+        if granted is None or not granted.is_valid:
+            granted = yield from self._answer(challenge)
+        if granted is None:
+            return response
+        self._grants[challenge] = granted
+        response = yield from self._follow(request, granted)
+        if self._is_refusal(response):
+            self._forget(granted)
+        return response
 
-    def _fetch_token(
-        self,
-        challenge: Mapping[str, str],
-        credentials: DockerCredentials | None,
-        seconds: float,
-    ) -> _Authorization:
-        realm = challenge.get("realm", "")
+    # --- What was granted ------------------------------------------------
+
+    def _remembered(self) -> _Grant | None:
+        valid = (grant for grant in [*self._grants.values()] if grant.is_valid)
+        return next(valid, None)
+
+    def _forget(self, refused: _Grant) -> None:
+        """Forget a grant; one that replaced it meanwhile stays."""
+        self._grants = {k: g for k, g in [*self._grants.items()] if g != refused}
+
+    # --- Parts of the conversation ---------------------------------------
+
+    def _answer(
+        self, challenge: _Challenge
+    ) -> Generator[HTTPRequest, HTTPResponse, _Grant | None]:
+        """Answer a challenge; None without credentials that it needs."""
+        credentials = self._credentials()
+        if challenge.scheme == "basic":
+            return _Grant(credentials.authorization()) if credentials else None
+        self._check_realm(challenge.realm)
+        query = {"scope": challenge.scope}
+        if challenge.service:
+            query["service"] = challenge.service
+        separator = "&" if "?" in challenge.realm else "?"
+        request = HTTPRequest("GET", f"{challenge.realm}{separator}{urlencode(query)}")
+        requested = time.monotonic()
+        response = yield request.authorized(
+            credentials.authorization() if credentials else None
+        )
+        if response.status == 429 or response.status >= 500:
+            raise HTTPRequestError(f"token service responds with {response.status}")
+        if response.status != 200:
+            raise DockerRegistryError(
+                f"No token for registry at {self._endpoint}: status {response.status}"
+            )
+        return self._read_token(response.read(), requested)
+
+    def _read_token(self, body: bytes, requested: float) -> _Grant:
+        try:
+            content = json.loads(body)
+            token = content.get("token") or content["access_token"]
+            seconds = float(content.get("expires_in") or _DEFAULT_TOKEN_SECONDS)
+            is_token = bool(TOKEN_PATTERN.fullmatch(token))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            is_token = False
+        if not is_token:
+            # Says no more, because the response may hold a token.
+            raise DockerRegistryError(
+                f"Cannot parse token for registry at {self._endpoint}"
+            )
+        margin = min(_MARGIN_SECONDS, seconds / 2)
+        return _Grant(f"Bearer {token}", requested + seconds - margin)
+
+    def _follow(self, request: HTTPRequest, grant: _Grant | None) -> Flow:
+        """Make a request and follow redirects; other hosts get no secret."""
+        authorization = grant.header if grant else None
+        for _ in range(_MAX_REDIRECTS + 1):
+            own = self._is_own(request.url)
+            response = yield request.authorized(authorization if own else None)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not location:
+                return response
+            request = replace(request, url=self._redirected(request.url, location))
+        raise DockerRegistryError(f"Registry at {self._endpoint} redirects in a circle")
+
+    # --- Whom to trust ---------------------------------------------------
+
+    def _is_refusal(self, response: HTTPResponse) -> bool:
+        return response.status in _REFUSALS and self._is_own(response.url)
+
+    def _is_own(self, url: str) -> bool:
+        return origin_of(url) == origin_of(self._endpoint)
+
+    def _check_realm(self, realm: str) -> None:
         if not is_trusted_realm(realm, self._endpoint):
             raise DockerRegistryError(
                 f"Registry at {self._endpoint} sends clients to"
                 f" {urlsplit(realm).hostname} for tokens, which is not trusted"
             )
-        query = {"scope": challenge.get("scope", self._scope)}
-        if "service" in challenge:
-            query["service"] = challenge["service"]
-        headers = {"Authorization": credentials.authorization()} if credentials else {}
-        began = time.monotonic()
-        answer = self._http.request(
-            "GET",
-            f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}",
-            seconds=seconds,
-            headers=headers,
-        )
-        if answer.status == 429 or answer.status >= 500:
-            raise HTTPRequestError(f"token service answers with {answer.status}")
-        if answer.status != 200:
-            raise DockerRegistryError(
-                f"No token for registry at {self._endpoint}: status {answer.status}"
-            )
-        token, lasts = self._read_token(answer)
-        slack = min(_SLACK_SECONDS, lasts / 2)
-        return _Authorization(f"Bearer {token}", began + lasts - slack)
 
-    def _read_token(self, answer: HTTPResponse) -> tuple[str, float]:
-        """Token in an answer, and for how many seconds it is good."""
+    def _redirected(self, url: str, location: str) -> str:
+        """Where a redirect leads, which must be as safe as the registry."""
+        target = urljoin(url, location)
         try:
-            content = json.loads(answer.body)
-            token = content.get("token") or content["access_token"]
-            lasts = float(content.get("expires_in") or _DEFAULT_TOKEN_SECONDS)
-            is_token = bool(_TOKEN.fullmatch(token))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            is_token = False
-        if not is_token:
-            # Says no more, because the answer may hold a token.
-            message = f"Token for registry at {self._endpoint} cannot be understood"
-            raise DockerRegistryError(message)
-        return token, max(lasts, 0.0)
-
-
-def parse_challenges(header: str) -> dict[str, dict[str, str]]:
-    """Parse a ``WWW-Authenticate`` header, which may name several schemes.
-
-    Returns
-    -------
-    dict
-        Parameters by scheme, both with names in lower case.
-
-    References
-    ----------
-    https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
-    """
-    challenges: dict[str, dict[str, str]] = {}
-    parameters: dict[str, str] = {}
-    for name, quoted, plain in (m.groups() for m in _CHALLENGE_PART.finditer(header)):
-        if quoted is None and plain is None:
-            parameters = challenges.setdefault(name.lower(), {})
-        else:
-            parameters[name.lower()] = quoted or plain or ""
-    return challenges
+            scheme, host, _ = origin_of(target)
+        except ValueError:
+            scheme, host = "", ""
+        local = is_loopback(urlsplit(self._endpoint).hostname or "")
+        if scheme != "https" and not (local and is_loopback(host)):
+            raise DockerRegistryError(
+                f"Registry at {self._endpoint} redirects to what is no https URL"
+            )
+        return target

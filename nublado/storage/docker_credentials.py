@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from nublado.exceptions import DockerRegistryError
-from nublado.models.domain.docker import DockerCredentials
+from nublado.models.domain.docker_credentials import DockerCredentials
 
 __all__ = ["DockerCredentialStore"]
 
@@ -38,7 +38,7 @@ class DockerCredentialStore:
         Raises
         ------
         DockerRegistryError
-            Raised if the file cannot be understood; never quotes it.
+            Raised if the file cannot be parsed; never quotes it.
         """
         try:
             config = json.loads(self._path.read_bytes())

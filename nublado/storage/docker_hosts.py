@@ -1,4 +1,4 @@
-"""Hosts of Docker registries: where they are reached, and whom they may trust."""
+"""Hosts of Docker registries: their URLs, and which token services to trust."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECOND_LEVEL = frozenset(
         *("res", "sch"),
     }
 )
-"""Names below a country under which anybody may register, as in ``co.uk``."""
+"""Names below a country under which anyone may register, as in ``co.uk``."""
 
 _SHARED = frozenset(
     {
@@ -32,14 +32,14 @@ _SHARED = frozenset(
 
 
 def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:
-    """Find the base URL at which a registry is reached.
+    """Find the base URL of a registry's API.
 
     Parameters
     ----------
     registry
         Host of the registry, as references name it.
     mirrors
-        URLs that are asked instead, by the host of a registry.
+        URLs to use instead, by the host of a registry.
     """
     if registry in mirrors:
         return mirrors[registry].rstrip("/")
@@ -50,7 +50,7 @@ def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:
 
 
 def is_trusted_realm(realm: str, endpoint: str) -> bool:
-    """Tell whether a registry's credentials may go to where it sends clients.
+    """Whether a registry's credentials may be sent to its token service.
 
     That is so for https on the registry's own host, or one in the same
     registrable domain. Loopback registries may send clients to loopback hosts.
@@ -78,7 +78,7 @@ def is_trusted_realm(realm: str, endpoint: str) -> bool:
 def _registrable_domain(host: str) -> str | None:
     """Find the part of a host name that its owner has registered.
 
-    There are thousands of suffixes under which anybody may register. The most
+    There are thousands of suffixes under which anyone may register. The most
     common ones are known here; a wrong guess towards a longer domain only
     means that a registry has to grant tokens itself.
     """

@@ -1,17 +1,18 @@
-"""Ask Gafaelfawr, the platform's authentication service, who a user is."""
+"""Client of Gafaelfawr, the platform's authentication service."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
+from dataclasses import dataclass
 
 import structlog
 
 from nublado.exceptions import GafaelfawrError, InvalidTokenError
 from nublado.models.domain.gafaelfawr import UserInfo, parse_user_info
 from nublado.redaction import redact_text
-from nublado.storage.http import HTTPClient, HTTPRequestError, HTTPResponse
+from nublado.storage.http import HTTPClient, HTTPRequest, HTTPRequestError
+from nublado.storage.http_headers import TOKEN_PATTERN
 
 __all__ = ["GafaelfawrClient"]
 
@@ -19,8 +20,12 @@ _TOTAL_SECONDS = 20.0
 _RETRY_PAUSE_SECONDS = 0.25
 _MAX_QUOTED = 200
 
-_TOKEN_PATTERN = re.compile(r"[\x21-\x7e]+")
-"""What may be sent as a token at all, with ``fullmatch`` (RFC 6750)."""
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    location: str | None
+    body: bytes
 
 
 class GafaelfawrClient:
@@ -31,13 +36,13 @@ class GafaelfawrClient:
     base_url
         Base URL of the platform. Gafaelfawr is reached there directly; proxies
         that the environment names are not used.
-    pool_size
+    max_in_flight
         How many requests may be in flight; those beyond it wait.
     """
 
-    def __init__(self, base_url: str, pool_size: int = 16) -> None:
+    def __init__(self, base_url: str, max_in_flight: int = 16) -> None:
         self._url = f"{base_url.rstrip('/')}/auth/api/v1/user-info"
-        self._http = HTTPClient(pool_size)
+        self._http = HTTPClient(max_in_flight)
         self._log = structlog.get_logger(__name__)
 
     def close(self) -> None:
@@ -45,7 +50,7 @@ class GafaelfawrClient:
         self._http.close()
 
     def user_info(self, token: str) -> UserInfo:
-        """Find out to whom a token belongs.
+        """Look up the user to whom a token belongs.
 
         Parameters
         ----------
@@ -57,12 +62,12 @@ class GafaelfawrClient:
         InvalidTokenError
             Raised if Gafaelfawr does not accept the token.
         GafaelfawrError
-            Raised if Gafaelfawr fails, or answers what cannot be understood.
-            Says why, but not the token.
+            Raised if Gafaelfawr fails, or its response cannot be parsed. Says
+            why, but not the token.
         """
-        if not _TOKEN_PATTERN.fullmatch(token):
+        if not TOKEN_PATTERN.fullmatch(token):
             raise InvalidTokenError
-        response = self._ask(token)
+        response = self._request(token)
         if response.status in (401, 403):
             raise InvalidTokenError
         if response.status != 200:
@@ -71,40 +76,41 @@ class GafaelfawrClient:
             return parse_user_info(json.loads(response.body))
         except ValueError as e:
             # Also covers JSON and its encoding.
-            reason = f"Gafaelfawr's answer cannot be understood: {e}"
+            reason = f"Cannot parse Gafaelfawr's response: {e}"
             raise GafaelfawrError(reason.replace(token, "<token>")) from None
 
-    def _ask(self, token: str) -> HTTPResponse:
+    def _request(self, token: str) -> _Response:
         """Send the request, a second time if that may help."""
         deadline = time.monotonic() + _TOTAL_SECONDS
         try:
             response = self._send(token, _TOTAL_SECONDS)
         except HTTPRequestError as e:
-            reason = f"Gafaelfawr cannot be asked: {e}"
-            if e.lasting:
+            reason = f"Request to Gafaelfawr failed: {e}"
+            if not e.retryable:
                 raise GafaelfawrError(reason) from None
         else:
             if response.status < 500:
                 return response
             reason = _describe(response, token)
-        self._log.warning("Asking Gafaelfawr again", error=reason)
+        self._log.warning("Retrying Gafaelfawr request", error=reason)
         time.sleep(_RETRY_PAUSE_SECONDS)
         try:
             return self._send(token, deadline - time.monotonic())
         except HTTPRequestError as e:
-            raise GafaelfawrError(f"Gafaelfawr cannot be asked: {e}") from None
+            raise GafaelfawrError(f"Request to Gafaelfawr failed: {e}") from None
 
-    def _send(self, token: str, seconds: float) -> HTTPResponse:
-        headers = {"Authorization": f"bearer {token}"}
-        return self._http.request("GET", self._url, headers=headers, seconds=seconds)
+    def _send(self, token: str, seconds: float) -> _Response:
+        request = HTTPRequest("GET", self._url).authorized(f"bearer {token}")
+        with self._http.send(request, seconds=seconds) as response:
+            location = response.headers.get("Location")
+            return _Response(response.status, location, response.read())
 
 
-def _describe(response: HTTPResponse, token: str) -> str:
-    """Say what Gafaelfawr answered instead of a user."""
-    text = f"Gafaelfawr answered with status {response.status}"
-    location = response.headers.get("Location")
-    if location:
-        text += f", a redirect to {location}, which is not followed"
+def _describe(response: _Response, token: str) -> str:
+    """Describe a response that is no user."""
+    text = f"Gafaelfawr responded with status {response.status}"
+    if response.location:
+        text += f", a redirect to {response.location}, which is not followed"
     else:
         body = response.body.decode(errors="replace").strip()
         text += f": {body[:_MAX_QUOTED]}" if body else ""

@@ -48,14 +48,14 @@ class GoogleImage:
 class GoogleRegistryClient:
     """The repository that a configuration names; used by all threads.
 
-    It is asked as whoever the environment says (workload identity).
+    Its credentials come from the environment (workload identity).
 
     Parameters
     ----------
     config
         Which repository, and which image in it.
     endpoint
-        URL that is asked, without credentials, in place of Google.
+        URL to use, without credentials, in place of Google.
 
     Raises
     ------
@@ -106,7 +106,7 @@ class GoogleRegistryClient:
                     yield GoogleImage(tuple(image.tags), digest, size)
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
-        """Find out the digest of a tag, or whether there is a digest.
+        """Look up the digest of a tag, or whether there is a digest.
 
         Returns
         -------

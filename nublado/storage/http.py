@@ -1,53 +1,132 @@
-"""Plain HTTP requests to services that are asked with a secret.
+"""One HTTP client for registries, Gafaelfawr and Slack.
 
-There are no cookies, which would mix up users, no proxies or credentials from
-the environment, and no redirects, which would carry the secret elsewhere.
+It sends a request to the host that the URL names and nowhere else: proxies
+and credentials in the environment are ignored, cookies are not kept, and
+redirects are left to the caller, since they would carry secrets elsewhere.
 Certificates are checked against those that the system trusts.
 """
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Self
 
-import urllib3
-from urllib3.exceptions import (
-    EmptyPoolError,
-    HTTPError,
-    LocationValueError,
-    ReadTimeoutError,
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import (
+    InvalidHeader,
+    InvalidSchema,
+    InvalidURL,
+    MissingSchema,
 )
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, LocationValueError, ReadTimeoutError
+from urllib3.response import HTTPResponse as RawResponse
 
 from nublado import __version__
 
-__all__ = ["HTTPClient", "HTTPRequestError", "HTTPResponse"]
+__all__ = ["HTTPClient", "HTTPRequest", "HTTPRequestError", "HTTPResponse"]
 
 _CONNECT_SECONDS = 5.0
-_READ_SECONDS = 10.0
+_SILENCE_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
-_MAX_ANSWER_BYTES = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
+_INVALID = (
+    InvalidHeader | InvalidSchema | InvalidURL | MissingSchema | LocationValueError
+)
 
 
 class HTTPRequestError(Exception):
-    """There was no answer, or no complete one.
+    """There was no response, or no complete one.
 
-    The text says why, without the URL. ``lasting`` tells that another attempt
-    would only take as long.
+    The text says why, without URL or headers, which may be secret.
+    ``retryable`` is false where another attempt would only take as long.
     """
 
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+    def __init__(self, reason: str, *, retryable: bool = True) -> None:
         super().__init__(reason)
-        self.lasting = lasting
+        self.retryable = retryable
 
 
 @dataclass(frozen=True, slots=True)
-class HTTPResponse:
-    """A complete answer."""
+class HTTPRequest:
+    """A request; headers and body may hold secrets."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def authorized(self, authorization: str | None) -> Self:
+        """Make a copy with an ``Authorization`` header, or without one."""
+        headers = {k: v for k, v in self.headers.items() if k != "Authorization"}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        return replace(self, headers=headers)
+
+
+class HTTPResponse:
+    """A response whose body is still to be read; has to be closed.
+
+    Its deadline is that of the request: reading fails once it has passed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        response: requests.Response,
+        deadline: _Deadline,
+        resources: ExitStack,
+    ) -> None:
+        self.url = url
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._deadline = deadline
+        self._resources = resources
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back; drop it if there is more to read."""
+        self._resources.close()
+
+    def read(self, max_bytes: int = _MAX_BYTES) -> bytes:
+        """Read the whole body; raises as `chunks` does."""
+        return b"".join(self.chunks(max_bytes))
+
+    def chunks(self, max_bytes: int = _MAX_BYTES) -> Iterator[bytes]:
+        """Read the body piece by piece.
+
+        Parameters
+        ----------
+        max_bytes
+            How long it may be.
+
+        Raises
+        ------
+        HTTPRequestError
+            Raised if it is longer, takes too long, or breaks off.
+        """
+        total = 0
+        with self._deadline.errors():
+            for chunk in self._response.iter_content(_CHUNK_BYTES):
+                total += len(chunk)
+                if total > max_bytes:
+                    raise HTTPRequestError("response is too long", retryable=False)
+                yield chunk
 
 
 class HTTPClient:
@@ -55,97 +134,203 @@ class HTTPClient:
 
     Parameters
     ----------
-    pool_size
-        How many requests to one host may be in flight; those beyond it wait.
+    max_in_flight
+        How many requests may be in flight; those beyond it wait.
     """
 
-    def __init__(self, pool_size: int) -> None:
-        self._pool = urllib3.PoolManager(
-            maxsize=pool_size,
-            block=True,
-            retries=False,
-            headers={"User-Agent": f"nublado/{__version__}"},
+    def __init__(self, max_in_flight: int) -> None:
+        self._slots = threading.BoundedSemaphore(max_in_flight)
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers.update(
+            {"User-Agent": f"nublado/{__version__}", "Accept-Encoding": "identity"}
         )
+        adapter = _Adapter(pool_maxsize=max_in_flight)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
 
     def close(self) -> None:
         """Close all connections that are not in use."""
-        for host in self._pool.pools.keys():  # noqa: SIM118, refuses to be iterated
-            self._pool.pools[host].close()
-        self._pool.clear()
+        self._session.close()
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        seconds: float,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> HTTPResponse:
-        """Send one request and read the whole answer.
+    def send(self, request: HTTPRequest, *, seconds: float) -> HTTPResponse:
+        """Send a request.
 
         Parameters
         ----------
-        method, url, headers, body
+        request
             The request.
         seconds
-            How long the wait for a connection and the answer may take. An
-            answer that has begun to come by then is given up 15 s later at
-            the latest.
+            How long it may take from now until the body has been read. Only
+            the resolution of host names is not interrupted by it.
+
+        Returns
+        -------
+        HTTPResponse
+            Status and headers; the caller reads the body and closes it.
 
         Raises
         ------
         HTTPRequestError
-            Raised if there is no complete answer.
+            Raised if there is no response.
         """
-        if seconds <= 0:
-            raise HTTPRequestError("no time left", lasting=True)
-        deadline = time.monotonic() + seconds
-        try:
-            response = self._pool.request(
-                method,
-                url,
-                headers={**self._pool.headers, **(headers or {})},
-                body=body,
-                redirect=False,
-                preload_content=False,
-                pool_timeout=seconds,
-                timeout=urllib3.Timeout(
-                    connect=min(_CONNECT_SECONDS, seconds),
-                    read=min(_READ_SECONDS, seconds),
-                ),
+        deadline = _Deadline(seconds)
+        with ExitStack() as acquired:
+            response = self._open(request, deadline, acquired)
+            resources = acquired.pop_all()
+        return HTTPResponse(request.url, response, deadline, resources)
+
+    def _open(
+        self, request: HTTPRequest, deadline: _Deadline, resources: ExitStack
+    ) -> requests.Response:
+        if not self._slots.acquire(timeout=max(deadline.left(), 0.0)):
+            message = "too many requests are in flight"
+            raise HTTPRequestError(message, retryable=False)
+        resources.callback(self._slots.release)
+        left = deadline.left()
+        if left <= 0:
+            raise HTTPRequestError("no time left", retryable=False)
+        resources.enter_context(deadline.enforced())
+        with deadline.errors():
+            response = self._session.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.body,
+                allow_redirects=False,
+                stream=True,
+                timeout=(min(_CONNECT_SECONDS, left), min(_SILENCE_SECONDS, left)),
             )
-            try:
-                answer = _read(response, deadline)
-            finally:
-                # Closing an answer that was read to its end keeps the
-                # connection; the place in the pool is given back either way.
-                response.close()
-                response.release_conn()
-        except (HTTPError, OSError) as e:
-            lasting = isinstance(e, EmptyPoolError | ReadTimeoutError)
-            raise HTTPRequestError(_reason(e), lasting=lasting) from None
-        return HTTPResponse(response.status, response.headers, answer)
+            resources.callback(response.close)
+        return response
 
 
-def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    data = bytearray()
-    while chunk := response.read1(_CHUNK_BYTES):
-        data += chunk
-        if len(data) > _MAX_ANSWER_BYTES:
-            raise HTTPRequestError("answer is too long", lasting=True)
-        if time.monotonic() > deadline:
-            raise HTTPRequestError("answer takes too long", lasting=True)
-    return bytes(data)
+class _Deadline:
+    """Ends a request, in whatever phase it is, by shutting its socket down.
+
+    Timeouts of sockets start again with each byte that arrives.
+    """
+
+    current = threading.local()
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._socket: socket.socket | None = None
+        self._passed = False
+
+    def left(self) -> float:
+        """Seconds left; negative once it has passed."""
+        return self._end - time.monotonic()
+
+    @contextmanager
+    def enforced(self) -> Iterator[None]:
+        """Watch what this thread connects to next, until the end of the block."""
+        timer = threading.Timer(self.left(), self._pass)
+        timer.name = "http-deadline"
+        timer.daemon = True
+        timer.start()
+        self.current.deadline = self
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._socket = None
+
+    def watch(self, connected: socket.socket) -> None:
+        """Shut a socket down when the time has come."""
+        self._socket = connected
+        if self._passed:
+            self._pass()
+
+    def _pass(self) -> None:
+        self._passed = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not that of ssl, which takes the session from who reads.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Make errors of the libraries ours."""
+        try:
+            yield
+            self._check()
+        except (requests.RequestException, HTTPError, OSError) as e:
+            self._check()
+            cause = _innermost(e)
+            retryable = not isinstance(cause, ReadTimeoutError | _INVALID)
+            raise HTTPRequestError(_reason(cause), retryable=retryable) from None
+
+    def _check(self) -> None:
+        # A body that ends with its connection would seem to be complete.
+        if self._passed:
+            message = "response takes too long"
+            raise HTTPRequestError(message, retryable=False) from None
 
 
-def _reason(error: Exception) -> str:
-    """Say why a request failed, without the URL, which may be a secret."""
-    match error:
-        case EmptyPoolError():
-            return "no free connection"
+def _innermost(error: BaseException) -> BaseException:
+    """Find the cause of an error: what wraps it quotes the URL."""
+    inner = getattr(error, "reason", None)
+    if not isinstance(inner, BaseException):
+        inner = next((a for a in error.args if isinstance(a, BaseException)), None)
+    return error if inner is None else _innermost(inner)
+
+
+def _reason(cause: BaseException) -> str:
+    """Say why a request failed, without its URL and headers."""
+    match cause:
         case ReadTimeoutError():
-            return "no answer in time"
-        case LocationValueError():
-            return "URL is invalid"
-    return f"{type(error).__name__}: {str(error).split(': ', 1)[-1]}"
+            return "no response in time"
+        case _ if isinstance(cause, _INVALID):
+            return "URL or header is invalid"
+        case requests.RequestException():
+            return type(cause).__name__
+    return f"{type(cause).__name__}: {str(cause).split(': ', 1)[-1]}"
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone, whose bodies it would read without a limit."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+class _Adapter(HTTPAdapter):
+    """Never retries; trusts the certificates that the system trusts."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        context = ssl.create_default_context()
+        super().init_poolmanager(*args, ssl_context=context, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _WatchedPool,
+            "https": _WatchedTLSPool,
+        }
+
+    def close(self) -> None:
+        """Close idle connections now, not when their pools are collected."""
+        pools = self.poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118, refuses to be iterated
+            pools[key].close()
+        super().close()
+
+    def cert_verify(self, *_: object) -> None:
+        """Leave the certificates to the context, not to certifi."""
+
+
+class _WatchedConnection(HTTPConnection):
+    def getresponse(self) -> RawResponse:  # type: ignore[override]
+        _Deadline.current.deadline.watch(self.sock)
+        return super().getresponse()
+
+
+class _WatchedTLSConnection(HTTPSConnection, _WatchedConnection):
+    pass
+
+
+class _WatchedPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedConnection
+
+
+class _WatchedTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTLSConnection

@@ -1,7 +1,7 @@
 """Post messages to a Slack channel.
 
-What a message says is decided elsewhere; here it is put into blocks that fit
-into Slack's limits.
+What a message says is decided elsewhere; here it is fitted into blocks within
+Slack's limits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from nublado.exceptions import NubladoError
 from nublado.models.domain.kubernetes import JSON
-from nublado.storage.http import HTTPClient, HTTPRequestError
+from nublado.storage.http import HTTPClient, HTTPRequest, HTTPRequestError
 
 __all__ = ["SlackError", "SlackMessage", "SlackWebhook"]
 
@@ -101,25 +101,26 @@ class SlackWebhook:
         Raises
         ------
         SlackError
-            Raised if the message was not accepted; does not tell the URL.
+            Raised if the message was not accepted; does not contain the URL.
 
         References
         ----------
         https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
         """
+        request = HTTPRequest(
+            "POST",
+            self._url,
+            {"Content-Type": "application/json; charset=utf-8"},
+            json.dumps(message.to_json()).encode(),
+        )
         try:
-            response = self._http.request(
-                "POST",
-                self._url,
-                headers={"Content-Type": "application/json; charset=utf-8"},
-                body=json.dumps(message.to_json()).encode(),
-                seconds=_POST_SECONDS,
-            )
+            with self._http.send(request, seconds=_POST_SECONDS) as response:
+                body = response.read().decode(errors="replace")
         except HTTPRequestError as e:
-            raise SlackError(f"Slack cannot be reached: {e}") from None
+            raise SlackError(f"Cannot post to Slack: {e}") from None
         if response.status != 200:
-            body = response.body.decode(errors="replace")[:100]
-            raise SlackError(f"Slack answered with status {response.status}: {body}")
+            status = response.status
+            raise SlackError(f"Slack responded with status {status}: {body[:100]}")
 
 
 def _markdown(

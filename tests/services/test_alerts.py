@@ -18,7 +18,7 @@ from nublado.exceptions import (
 )
 from nublado.services.alerts import Alerts
 from nublado.storage.slack import SlackWebhook
-from tests.conftest import Answer, OutsideSystem, Received
+from tests.scripted_server import Received, Reply, ScriptedServer
 
 Eventually = Callable[[Callable[[], object]], None]
 
@@ -37,7 +37,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def alerts(outside: OutsideSystem, clock: Clock) -> Iterator[Alerts]:
+def alerts(outside: ScriptedServer, clock: Clock) -> Iterator[Alerts]:
     webhook = SlackWebhook(outside.url + "/services/T0/B0/xyz")
     alerts = Alerts("Nublado", webhook, interval=300, clock=clock)
     alerts.start()
@@ -68,7 +68,7 @@ def pod_refused(username: str = "rachel") -> KubernetesError:
 
 
 def test_kubernetes_error_is_posted_with_all_that_is_known(
-    outside: OutsideSystem, alerts: Alerts
+    outside: ScriptedServer, alerts: Alerts
 ) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r-1"):
         alerts.report(
@@ -91,7 +91,7 @@ def test_kubernetes_error_is_posted_with_all_that_is_known(
     assert re.search(r"\*Time\*\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", text)
 
 
-def test_cause_in_kubernetes_is_shown(outside: OutsideSystem, alerts: Alerts) -> None:
+def test_cause_in_kubernetes_is_shown(outside: ScriptedServer, alerts: Alerts) -> None:
     error = FileserverCreationError("no pod")
     error.__cause__ = pod_refused()
     alerts.report(error)
@@ -103,7 +103,7 @@ def test_cause_in_kubernetes_is_shown(outside: OutsideSystem, alerts: Alerts) ->
 
 
 def test_message_without_exception_is_posted(
-    outside: OutsideSystem, alerts: Alerts
+    outside: ScriptedServer, alerts: Alerts
 ) -> None:
     alerts.report("Registry is unreachable")
     (request,) = outside.wait_received(1)
@@ -112,7 +112,7 @@ def test_message_without_exception_is_posted(
 
 
 def test_storm_is_one_message_and_one_summary(
-    outside: OutsideSystem, alerts: Alerts, clock: Clock
+    outside: ScriptedServer, alerts: Alerts, clock: Clock
 ) -> None:
     alerts.report(pod_refused(), event="Lab failed", user="rachel")
     outside.wait_received(1)
@@ -137,7 +137,7 @@ def test_storm_is_one_message_and_one_summary(
 
 
 def test_quiet_kind_is_posted_at_once_again(
-    outside: OutsideSystem, alerts: Alerts, clock: Clock
+    outside: ScriptedServer, alerts: Alerts, clock: Clock
 ) -> None:
     alerts.report("Registry is unreachable")
     outside.wait_received(1)
@@ -150,7 +150,7 @@ def test_quiet_kind_is_posted_at_once_again(
 
 
 def test_different_problems_do_not_wait_for_each_other(
-    outside: OutsideSystem, alerts: Alerts
+    outside: ScriptedServer, alerts: Alerts
 ) -> None:
     event = "Lab creation failed"
     alerts.report(pod_refused(), event=event)
@@ -160,7 +160,7 @@ def test_different_problems_do_not_wait_for_each_other(
 
 
 def test_same_kind_can_be_named(
-    outside: OutsideSystem, alerts: Alerts, clock: Clock
+    outside: ScriptedServer, alerts: Alerts, clock: Clock
 ) -> None:
     alerts.report("Refresh 1 failed", kind="refresh")
     outside.wait_received(1)
@@ -171,7 +171,7 @@ def test_same_kind_can_be_named(
 
 
 def test_kinds_without_end_are_summed_up(
-    outside: OutsideSystem, alerts: Alerts, monkeypatch: pytest.MonkeyPatch
+    outside: ScriptedServer, alerts: Alerts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nublado.services.alerts._MAX_KINDS", 2)
     for number in range(2):
@@ -186,7 +186,7 @@ def test_kinds_without_end_are_summed_up(
     assert title_of(last) == "Nublado: Problem 49 (47 times)"
 
 
-def test_secrets_are_not_posted(outside: OutsideSystem, alerts: Alerts) -> None:
+def test_secrets_are_not_posted(outside: ScriptedServer, alerts: Alerts) -> None:
     secret = "gt-abc.def"
     error = KubernetesError(
         f"Error {secret}", kind="Pod", name=secret, status=400, body=f"body {secret}"
@@ -198,10 +198,10 @@ def test_secrets_are_not_posted(outside: OutsideSystem, alerts: Alerts) -> None:
 
 
 def test_hanging_webhook_delays_nobody_and_loses_no_log_line(
-    outside: OutsideSystem, alerts: Alerts
+    outside: ScriptedServer, alerts: Alerts
 ) -> None:
     release = threading.Event()
-    outside.answers = [Answer(after=release)]
+    outside.replies = [Reply(after=release)]
     alerts.report("First")
     outside.wait_received(1)
     began = time.monotonic()
@@ -215,9 +215,9 @@ def test_hanging_webhook_delays_nobody_and_loses_no_log_line(
 
 
 def test_what_was_not_delivered_is_told_with_the_next_message(
-    outside: OutsideSystem, alerts: Alerts, clock: Clock, eventually: Eventually
+    outside: ScriptedServer, alerts: Alerts, clock: Clock, eventually: Eventually
 ) -> None:
-    outside.answers = [Answer(503, b"slack is down")]
+    outside.replies = [Reply(503, b"slack is down")]
     with capture_logs() as log:
         alerts.report("Pod refused", user="rachel")
         eventually(lambda: any("Cannot post alert" in str(line) for line in log))
@@ -231,7 +231,7 @@ def test_what_was_not_delivered_is_told_with_the_next_message(
     assert "*Users*\nrachel, ribbon" in texts["Nublado: Pod refused (2 times)"]
 
 
-def test_stop_posts_what_is_left(outside: OutsideSystem, alerts: Alerts) -> None:
+def test_stop_posts_what_is_left(outside: ScriptedServer, alerts: Alerts) -> None:
     alerts.report("Pod refused")
     outside.wait_received(1)
     alerts.report("Pod refused")
@@ -241,9 +241,9 @@ def test_stop_posts_what_is_left(outside: OutsideSystem, alerts: Alerts) -> None
     assert titles == ["Nublado: Pod refused", "Nublado: Pod refused (2 times)"]
 
 
-def test_stop_gives_up_after_its_time(outside: OutsideSystem, alerts: Alerts) -> None:
+def test_stop_gives_up_after_its_time(outside: ScriptedServer, alerts: Alerts) -> None:
     release = threading.Event()
-    outside.answers = [Answer(after=release)]
+    outside.replies = [Reply(after=release)]
     alerts.report("First")
     outside.wait_received(1)
     alerts.report("Second")
@@ -257,15 +257,15 @@ def test_stop_gives_up_after_its_time(outside: OutsideSystem, alerts: Alerts) ->
     release.set()
 
 
-def test_stop_with_a_dead_webhook_ends(outside: OutsideSystem, alerts: Alerts) -> None:
-    outside.default = Answer(drop=True)
+def test_stop_with_a_dead_webhook_ends(outside: ScriptedServer, alerts: Alerts) -> None:
+    outside.default = Reply(drop=True)
     alerts.report("First")
     with capture_logs() as log:
         alerts.stop(30)
     assert log[-1]["event"] == "Alerts were not posted"
 
 
-def test_alerts_from_before_the_start_are_posted(outside: OutsideSystem) -> None:
+def test_alerts_from_before_the_start_are_posted(outside: ScriptedServer) -> None:
     alerts = Alerts("Nublado", SlackWebhook(outside.url))
     alerts.report("Cannot start")
     alerts.start()

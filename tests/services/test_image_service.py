@@ -62,10 +62,10 @@ def make_service(running_registry: Any, tmp_path: Path) -> Iterator[MakeService]
 def test_nothing_is_known_before_the_first_refresh(make_service: MakeService) -> None:
     service = make_service()
     assert service.inventory.refreshed is None
-    assert service.menu() == []
-    assert service.dropdown() == []
-    assert service.images().recommended is None
-    assert service.missing_by_node() == {}
+    assert service.inventory.menu() == []
+    assert service.inventory.dropdown() == []
+    assert service.inventory.known().recommended is None
+    assert service.inventory.missing_by_node() == {}
 
 
 def test_menu_has_what_every_eligible_node_has(make_service: MakeService) -> None:
@@ -77,15 +77,15 @@ def test_menu_has_what_every_eligible_node_has(make_service: MakeService) -> Non
             _node("c", eligible=False),
         ]
     )
-    assert _tags(service.menu()) == ["recommended", "r22_0_1"]
-    names = [image.display_name for image in service.menu()]
+    assert _tags(service.inventory.menu()) == ["recommended", "r22_0_1"]
+    names = [image.display_name for image in service.inventory.menu()]
     assert names == ["Recommended (Weekly 2077_42)", "Release r22.0.1"]
 
 
 def test_dropdown_has_everything_in_menu_order(make_service: MakeService) -> None:
     service = make_service()
     service.refresh([])
-    assert _tags(service.dropdown()) == [
+    assert _tags(service.inventory.dropdown()) == [
         "recommended",
         "r22_0_1",
         "w_2077_43",
@@ -102,14 +102,16 @@ def test_recommended_image_is_shown_even_without_its_digest(
     running_registry.fail(FaultRule("registry", "HEAD", "recommended", status=403))
     service = make_service()
     service.refresh([_node("a")])
-    assert _tags(service.menu()) == ["recommended"]
-    assert service.menu()[0].reference_with_digest.endswith("/lab:recommended")
+    assert _tags(service.inventory.menu()) == ["recommended"]
+    assert service.inventory.menu()[0].reference_with_digest.endswith(
+        "/lab:recommended"
+    )
 
 
 def test_images_stand_out(make_service: MakeService) -> None:
     service = make_service(num_dailies=0)
     service.refresh([_node("a", "sha256:2", "sha256:6")])
-    known = service.images()
+    known = service.inventory.known()
     assert known.recommended is not None
     assert known.recommended.aliases == {"w_2077_42"}
     assert known.latest_weekly is not None
@@ -139,14 +141,14 @@ def test_failed_refresh_changes_nothing(
 def test_nodes_join_and_vanish(make_service: MakeService) -> None:
     service = make_service(num_weeklies=0, num_dailies=0)
     service.refresh([_node("a", "sha256:1", "sha256:3")])
-    assert service.missing_by_node() == {}
+    assert service.inventory.missing_by_node() == {}
     service.refresh([_node("a", "sha256:1", "sha256:3"), _node("b", "sha256:1")])
-    missing = service.missing_by_node()
+    missing = service.inventory.missing_by_node()
     assert {name: _tags(list(i)) for name, i in missing.items()} == {
         "b": ["recommended"]
     }
     service.refresh([_node("a", "sha256:1", "sha256:3"), _node("b", eligible=False)])
-    assert service.missing_by_node() == {}
+    assert service.inventory.missing_by_node() == {}
 
 
 def test_prepulls_have_one_entry_for_each_digest(make_service: MakeService) -> None:
@@ -158,7 +160,7 @@ def test_prepulls_have_one_entry_for_each_digest(make_service: MakeService) -> N
             _node("c", "sha256:2", eligible=False),
         ]
     )
-    status = service.prepulls()
+    status = service.inventory.prepulls()
     assert [p.image.tag for p in status.prepulled] == ["r22_0_1"]
     pending = {p.image.tag: p for p in status.pending}
     assert set(pending) == {"w_2077_43", "w_2077_42"}
@@ -174,7 +176,7 @@ def test_image_without_digest_is_not_prepulled(
     running_registry.fail(FaultRule("registry", "HEAD", "w_2077_43", status=403))
     service = make_service()
     service.refresh([_node("a")])
-    prepulled = {image.tag for image in service.missing_by_node()["a"]}
+    prepulled = {image.tag for image in service.inventory.missing_by_node()["a"]}
     assert prepulled == {"r22_0_1", "w_2077_42", "d_2077_10_23"}
 
 
@@ -183,17 +185,17 @@ def test_prepulled_image_counts_at_once_and_for_a_while(
 ) -> None:
     service = make_service(num_weeklies=0, num_dailies=0)
     service.refresh([_node("a", "sha256:3")])
-    (image,) = service.missing_by_node()["a"]
+    (image,) = service.inventory.missing_by_node()["a"]
     service.mark_prepulled(image, "a")
     service.mark_prepulled(image, "vanished")
-    assert service.missing_by_node() == {}
-    assert "r22_0_1" in _tags(service.menu())
+    assert service.inventory.missing_by_node() == {}
+    assert "r22_0_1" in _tags(service.inventory.menu())
     assert f"{image.reference_with_digest}" in service.inventory.nodes["a"].cached
     for _ in range(2):
         service.refresh([_node("a", "sha256:3")])
-        assert service.missing_by_node() == {}
+        assert service.inventory.missing_by_node() == {}
     service.refresh([_node("a", "sha256:3")])
-    assert set(service.missing_by_node()) == {"a"}
+    assert set(service.inventory.missing_by_node()) == {"a"}
 
 
 def test_image_prepulled_during_a_refresh_counts(
@@ -201,15 +203,15 @@ def test_image_prepulled_during_a_refresh_counts(
 ) -> None:
     service = make_service(num_weeklies=0, num_dailies=0)
     service.refresh([_node("a", "sha256:3")])
-    (image,) = service.missing_by_node()["a"]
+    (image,) = service.inventory.missing_by_node()["a"]
     running_registry.fail(FaultRule("registry", "GET", delay=0.3))
     running_registry.requests()
     refresh = threading.Thread(target=service.refresh, args=([_node("a", "sha256:3")],))
     refresh.start()
     service.mark_prepulled(image, "a")
-    assert service.missing_by_node() == {}
+    assert service.inventory.missing_by_node() == {}
     refresh.join()
-    assert service.missing_by_node() == {}
+    assert service.inventory.missing_by_node() == {}
 
 
 def test_refresh_ends_when_the_service_is_closed(
@@ -246,7 +248,7 @@ def test_several_thousand_tags_are_refreshed_with_few_requests(
     service.refresh([_node("a")])
     running_registry.requests()
     service.refresh([_node("a")])
-    assert len(service.dropdown()) == 3007
+    assert len(service.inventory.dropdown()) == 3007
     # Four pages; a release, two weeklies, a daily and the recommended image.
     assert running_registry.requests() == {"GET": 4, "HEAD": 5}
 

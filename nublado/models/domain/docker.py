@@ -1,35 +1,43 @@
-"""References to images, and credentials of registries."""
+"""The grammar of references to images."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from nublado.exceptions import InvalidDockerReferenceError, Location
-from nublado.models.domain.kubernetes import JSON
 
-__all__ = ["DIGEST_PATTERN", "DockerCredentials", "DockerReference"]
+__all__ = [
+    "DIGEST_PATTERN",
+    "REGISTRY_PATTERN",
+    "REPOSITORY_PATTERN",
+    "TAG_PATTERN",
+    "DockerReference",
+    "split_reference",
+]
 
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])"
+_LABEL = r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?"
+_REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+"
 
+REGISTRY_PATTERN = re.compile(_REGISTRY, re.ASCII)
+REPOSITORY_PATTERN = re.compile(_REPOSITORY, re.ASCII)
+TAG_PATTERN = re.compile(_TAG, re.ASCII)
 DIGEST_PATTERN = re.compile(_DIGEST, re.ASCII)
-"""Matches (with ``fullmatch``) the digest of an image.
+"""Match (with ``fullmatch``) the parts of a reference.
 
 See the `OCI image format
-<https://github.com/opencontainers/image-spec/blob/main/descriptor.md>`__.
+<https://github.com/opencontainers/image-spec/blob/main/descriptor.md>`__ for
+digests.
 """
 
 _REFERENCE = re.compile(
-    rf"(?P<registry>{_HOST}(?::[0-9]{{1,5}})?)/"
-    rf"(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
-    rf"(?:@(?P<digest>{_DIGEST}))?",
+    rf"(?P<registry>{_REGISTRY})/(?P<repository>{_REPOSITORY})"
+    rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?",
     re.ASCII,
 )
 _LONGEST = 1024
@@ -57,7 +65,7 @@ class DockerReference:
         ----------
         text
             The reference, such as ``registry/repository:tag@sha256:…``. The
-            short forms that Docker completes are not understood.
+            short forms that Docker completes are refused.
         location
             Where in the request it was.
 
@@ -77,9 +85,14 @@ class DockerReference:
         return reference
 
     def __str__(self) -> str:
-        tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
-        return f"{self.registry}/{self.repository}{tag}{digest}"
+        return f"{self.without_digest}{digest}"
+
+    @property
+    def without_digest(self) -> str:
+        """``registry/repository:tag``, or without tag if there is none."""
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.registry}/{self.repository}{tag}"
 
     def without_tag(self, location: Location | None) -> InvalidDockerReferenceError:
         """Make the error that says that a tag is needed."""
@@ -87,72 +100,16 @@ class DockerReference:
         return InvalidDockerReferenceError(message, location)
 
 
-@dataclass(frozen=True, slots=True)
-class DockerCredentials:
-    """With what to authenticate to one registry."""
+def split_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Split any reference, also a short form such as ``busybox``.
 
-    username: str
-    password: str = field(repr=False)
-
-    @classmethod
-    def from_entry(cls, entry: object) -> Self | None:
-        """Read an entry of a Docker configuration.
-
-        Returns
-        -------
-        DockerCredentials or None
-            None if the entry holds no credentials that can be used, such as
-            one for a credential helper.
-        """
-        if not isinstance(entry, Mapping):
-            return None
-        username, password = entry.get("username"), entry.get("password")
-        if isinstance(encoded := entry.get("auth"), str) and encoded:
-            try:
-                decoded = base64.b64decode(encoded, validate=True).decode()
-            except (binascii.Error, ValueError):
-                return None
-            username, _, password = decoded.partition(":")
-        if not isinstance(username, str) or not isinstance(password, str):
-            return None
-        return cls(username, password) if username else None
-
-    def authorization(self) -> str:
-        """Value of an ``Authorization`` header."""
-        text = f"{self.username}:{self.password}".encode()
-        return f"Basic {base64.b64encode(text).decode()}"
-
-    @classmethod
-    def find(cls, config: JSON, host: str) -> Self | None:
-        """Find the credentials of a host in a Docker configuration.
-
-        Parameters
-        ----------
-        config
-            The configuration, ``{"auths": {"host": {"auth": …}}}``.
-        host
-            Host of the registry, with its port if it has one. The entry for
-            it counts, else that without the port, else that of the nearest
-            domain that it is in.
-        """
-        auths = config.get("auths")
-        entries = auths if isinstance(auths, Mapping) else {}
-        by_host = {_host(name): entry for name, entry in entries.items()}
-        name = host.lower()
-        if name in by_host:
-            return cls.from_entry(by_host[name])
-        name = re.sub(r":[0-9]+\Z", "", name)
-        while name:
-            if name in by_host:
-                return cls.from_entry(by_host[name])
-            name = name.partition(".")[2]
-        return None
-
-
-def _host(name: str) -> str:
-    """Host of an entry, which may be written as a URL.
-
-    Docker writes the one of Docker Hub as ``https://index.docker.io/v1/``.
+    Returns
+    -------
+    tuple
+        Name, tag and digest; the parts are not checked.
     """
-    host = name.rpartition("://")[2].partition("/")[0].lower()
-    return "docker.io" if host == "index.docker.io" else host
+    rest, _, digest = text.partition("@")
+    name, _, tag = rest.rpartition(":")
+    if not name or "/" in tag:
+        name, tag = rest, ""
+    return name, tag or None, digest or None

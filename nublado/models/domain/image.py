@@ -1,4 +1,4 @@
-"""Images of labs: how one is requested, and what that resolves to."""
+"""Images of labs: as selected, and as resolved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class ImageClass(StrEnum):
-    """Images that may be requested by kind."""
+    """Images that can be selected by their role."""
 
     RECOMMENDED = "recommended"
     LATEST_RELEASE = "latest-release"
@@ -29,7 +29,7 @@ class ImageClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageSelection:
-    """How a user has chosen an image: exactly one of these is set."""
+    """How a user has selected an image: exactly one of these is set."""
 
     image_list: str | None = None
     image_dropdown: str | None = None
@@ -71,7 +71,7 @@ class ResolvedImage:
 
 @dataclass(frozen=True, slots=True)
 class KnownImages:
-    """All images, and what stands out among them.
+    """All images, and the notable ones among them.
 
     Parameters
     ----------

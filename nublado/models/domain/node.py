@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from nublado.models.domain.docker import split_reference
 from nublado.models.domain.kubernetes import JSON, name_of
 
 __all__ = ["Node"]
@@ -54,8 +55,8 @@ class Node:
         sizes = {}
         for image in (node.get("status") or {}).get("images") or ():
             for name in image.get("names") or ():
-                _, at, digest = name.partition("@")
-                if at and digest:
+                _, _, digest = split_reference(name)
+                if digest:
                     cached.add(name)
                     sizes[digest] = image.get("sizeBytes")
         return cls(
@@ -76,8 +77,8 @@ class Node:
         size
             Its size in bytes, if it is known.
         """
-        digest = reference.partition("@")[2]
-        if digest in self.sizes:
+        _, _, digest = split_reference(reference)
+        if digest is None or digest in self.sizes:
             return self
         return replace(
             self,

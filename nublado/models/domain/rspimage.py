@@ -1,4 +1,4 @@
-"""Images: tags together with what they point to, and where that already is."""
+"""Images: tags with their digests, and the nodes that have them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class RSPImage:
     name
         The tag, parsed.
     digest
-        Digest of the image; None until it is requested.
+        Digest of the image; None if it has not been looked up.
     size
         Size in bytes, if it is known.
     nodes
         Names of the nodes that have the image.
     target
         Tag of the versioned image that this is another name of. It is found,
-        like ``aliases``, by the collection that the image is put into.
+        like ``aliases``, by the collection that the image is added to.
     aliases
         All other tags of the same image.
     """
@@ -97,9 +97,8 @@ class RSPImage:
 class RSPImageCollection(TagCollection[RSPImage]):
     """Images in the order of the menu, with their aliases.
 
-    What the images know about aliases from other collections is forgotten,
-    except in the subsets of one: there it stays, even if the target of an alias
-    is not part of the subset.
+    Aliases that the images had in other collections are forgotten. Only the
+    subsets of a collection keep them, even without the target of an alias.
 
     Parameters
     ----------
@@ -152,7 +151,9 @@ class RSPImageCollection(TagCollection[RSPImage]):
         hide_targets
             Leave out versioned images that an alias in the collection names.
         """
-        hidden = {image.alias_target for image in self} if hide_targets else set()
+        if not hide_targets:
+            return list(self)
+        hidden = {image.alias_target for image in self}
         return [image for image in self if image.tag not in hidden]
 
     def by_digest(self, digest: str) -> RSPImage | None:
@@ -217,10 +218,9 @@ class RSPImageCollection(TagCollection[RSPImage]):
 
 
 def _connect(same: list[RSPImage], target: RSPImageTag | None) -> Iterator[RSPImage]:
-    """Tell images of one digest about each other.
+    """Make images of one digest aliases of each other.
 
-    Without a versioned one among them, they remain several tags of an image
-    nobody knows.
+    Without a versioned one among them they stay unresolved.
     """
     tags = frozenset(image.tag for image in same) if target else frozenset()
     nodes = frozenset[str]().union(*(image.nodes for image in same))

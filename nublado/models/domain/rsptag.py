@@ -1,4 +1,4 @@
-"""Tags of images, and what their names mean.
+"""Tags of images, parsed by the naming convention.
 
 What a tag points to is not known here; see `nublado.models.domain.rspimage`.
 The order of many tags is a matter of `nublado.models.domain.tag_collection`.
@@ -91,7 +91,7 @@ MenuOrder = tuple[tuple[int, ...], str, str]
 
 @dataclass(frozen=True, slots=True)
 class RSPImageTag:
-    """A tag, parsed.
+    """A tag, and what its name says.
 
     Make one with `parse` or `alias`.
 
@@ -121,7 +121,7 @@ class RSPImageTag:
 
     @classmethod
     def parse(cls, tag: str) -> Self:
-        """Understand a tag by the naming convention; never raises.
+        """Parse a tag by the naming convention; never raises.
 
         Parameters
         ----------

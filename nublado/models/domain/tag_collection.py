@@ -35,7 +35,7 @@ _T = TypeVar("_T", bound=Tagged)
 class TagCollection(Generic[_T]):
     """Things by tag, in the order of the menu: by kind, then newest first.
 
-    A collection does not change; its operations make new ones.
+    Immutable: operations return new collections.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class RSPImageTagCollection(TagCollection[RSPImageTag]):
         aliases: Collection[str] = (),
         known: Self | None = None,
     ) -> Self:
-        """Understand tags.
+        """Parse tags.
 
         Parameters
         ----------
@@ -136,10 +136,9 @@ class RSPImageTagCollection(TagCollection[RSPImageTag]):
             The tags. Those of one architecture are left out where there is
             one without it.
         aliases
-            Which of them are aliases, whatever their names.
+            Which of them are aliases, whatever their names say.
         known
-            Tags that have been understood before with the same aliases, to
-            save the effort.
+            Tags that were parsed before with the same aliases, to save time.
         """
         wanted = set(_without_architectures(set(names)))
         if known is not None and wanted == known._by_tag.keys():

@@ -1,4 +1,4 @@
-"""What a source of images has to do, and what all sources have in common."""
+"""The interface of image sources, and what they have in common."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _C = TypeVar("_C", RSPImageCollection, RSPImageTagCollection)
 
 
 def choose_prepulled(tags: _C, config: ImagesConfig) -> _C:
-    """Choose what every node is to have."""
+    """Choose the images that every node is to have."""
     return tags.subset(
         releases=config.num_releases,
         weeklies=config.num_weeklies,
@@ -30,7 +30,7 @@ def choose_prepulled(tags: _C, config: ImagesConfig) -> _C:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a tag points to; ``size`` is bytes, None if unknown."""
+    """The manifest of a tag; ``size`` in bytes, None if unknown."""
 
     digest: str
     size: int | None = None
@@ -59,16 +59,16 @@ class ImageSource(ABC):
     def images(
         self, before: RSPImageCollection, timeout: Timeout
     ) -> RSPImageCollection:
-        """Find out which images there are now.
+        """List the images that exist now.
 
-        All have their tags, and those to prepull their digests: where the
-        source fails for one of these, the digest that it had before. One that
-        the source does not have any more is left out.
+        All have their tags, and those to prepull their digests. Where the
+        source fails for one of these, it keeps its previous digest; one that
+        no longer exists is left out.
 
         Parameters
         ----------
         before
-            What the source had before.
+            The previous images.
         timeout
             How long it may take.
 
@@ -80,10 +80,10 @@ class ImageSource(ABC):
         listed = self._list(timeout)
         tags = self._of_cycle(listed)
         wanted = {tag.tag for tag in choose_prepulled(tags, self._config)}
-        asked = [tag for tag in wanted if listed.get(tag) is None]
-        digests = self._digests(asked, timeout) if asked else {}
+        unknown = [tag for tag in wanted if listed.get(tag) is None]
+        digests = self._digests(unknown, timeout) if unknown else {}
         gone = {tag for tag, digest in digests.items() if digest is None}
-        known = {tag: image.digest for tag in asked if (image := before.get(tag))}
+        known = {tag: image.digest for tag in unknown if (image := before.get(tag))}
         known.update(digests)
         return RSPImageCollection(
             self._image(tag, listed.get(tag.tag), known.get(tag.tag))
@@ -92,10 +92,10 @@ class ImageSource(ABC):
         )
 
     def _of_cycle(self, names: Collection[str]) -> RSPImageTagCollection:
-        """Understand tags, and choose those of the cycle if there is one.
+        """Parse tags, and choose those of the cycle if there is one.
 
         Those that the configuration names belong to it unless their own name
-        tells another cycle.
+        has another cycle.
         """
         config = self._config
         self._tags = RSPImageTagCollection.from_names(
@@ -119,21 +119,21 @@ class ImageSource(ABC):
 
     @abstractmethod
     def _list(self, timeout: Timeout) -> Mapping[str, Manifest | None]:
-        """List all tags, with what they point to where that costs nothing."""
+        """List all tags, with their manifests where these come for free."""
 
     @abstractmethod
     def _digests(
         self, tags: Collection[str], timeout: Timeout
     ) -> Mapping[str, str | None]:
-        """Find out the digests of tags that were listed without.
+        """Look up the digests of tags that were listed without.
 
-        None is that of a tag which is gone. Tags for which the source failed
+        It is None for a tag that is gone. Tags for which the source failed
         are left out; if it failed for all of them, it raises.
         """
 
     @abstractmethod
     def digest(self, reference: str, timeout: Timeout) -> str | None:
-        """Find out the digest of a tag, or whether there is a digest.
+        """Look up the digest of a tag, or whether there is a digest.
 
         Returns
         -------

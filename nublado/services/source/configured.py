@@ -1,4 +1,4 @@
-"""The source of images that a configuration asks for."""
+"""The source of images that is configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_image_source(config: ImagesConfig, mirrors: Mapping[str, str]) -> Image
     config
         Which images there are to be, and where they are.
     mirrors
-        URLs that are asked in place of registries, by the registry's host.
+        URLs to use in place of registries, by the registry's host.
 
     Raises
     ------

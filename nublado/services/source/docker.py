@@ -16,7 +16,7 @@ class DockerImageSource(ImageSource):
     """A repository of a Docker registry.
 
     The registry lists tags alone. Digests cost a request each, so they are
-    only asked for where they matter.
+    only looked up where they matter.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class DockerImageSource(ImageSource):
     source
         Where they are.
     mirrors
-        URLs that are asked in place of registries, by the registry's host.
+        URLs to use in place of registries, by the registry's host.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class DockerImageSource(ImageSource):
         return self._client.digests(tags, timeout)
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
-        """Ask for a digest."""
+        """Look up a digest."""
         return self._client.digest(reference, timeout)
 
     def close(self) -> None:

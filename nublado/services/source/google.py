@@ -16,7 +16,7 @@ class GoogleImageSource(ImageSource):
     """An image of a repository in Google Artifact Registry.
 
     The registry lists tags with their digests and sizes, so nothing has to be
-    asked for one by one.
+    looked up one by one.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class GoogleImageSource(ImageSource):
     source
         Where they are.
     mirrors
-        URLs that are asked in place of registries, by the registry's host.
+        URLs to use in place of registries, by the registry's host.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class GoogleImageSource(ImageSource):
         return {tag: self._client.digest(tag, timeout) for tag in tags}
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
-        """Ask for a digest."""
+        """Look up a digest."""
         return self._client.digest(reference, timeout)
 
     def close(self) -> None:

@@ -1,15 +1,13 @@
-"""References to images, and credentials of registries."""
+"""References to images."""
 
 from __future__ import annotations
-
-import base64
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nublado.exceptions import InvalidDockerReferenceError
-from nublado.models.domain.docker import DockerCredentials, DockerReference
+from nublado.models.domain.docker import DockerReference, split_reference
 
 _DIGEST = f"sha256:{'0' * 64}"
 
@@ -50,6 +48,8 @@ def test_reference_is_split_into_parts(
         "example.org/lab:tag@",
         "example.org/lab:tag@sha256",
         "example.org/LAB:tag",
+        "example..org/lab:tag",
+        "-example.org/lab:tag",
         "example.org//lab:tag",
         "https://example.org/lab:tag",
         "example.org/lab:tag\n",
@@ -81,56 +81,23 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
     assert str(reference) == text
 
 
-def _auth(text: str) -> dict[str, str]:
-    return {"auth": base64.b64encode(text.encode()).decode()}
-
-
-_CONFIG = {
-    "auths": {
-        "https://index.docker.io/v1/": _auth("hub:h"),
-        "example.org": _auth("domain:d:d"),
-        "deep.example.org": {"username": "deep", "password": "p"},
-        "example.org:5000": _auth("port:p"),
-        "broken.test": {"auth": "***"},
-        "helper.test": {},
-        "nothing.test": None,
-    }
-}
-
-
 @pytest.mark.parametrize(
-    ("host", "username"),
+    ("text", "parts"),
     [
-        ("registry-1.docker.io", "hub"),
-        ("docker.io", "hub"),
-        ("example.org", "domain"),
-        ("EXAMPLE.org:443", "domain"),
-        ("www.example.org", "domain"),
-        ("example.org:5000", "port"),
-        ("a.deep.example.org", "deep"),
-        ("badexample.org", None),
-        ("org", None),
-        ("broken.test", None),
-        ("helper.test", None),
-        ("nothing.test", None),
+        ("busybox", ("busybox", None, None)),
+        ("busybox:1.36", ("busybox", "1.36", None)),
+        ("example.org:5000/lab", ("example.org:5000/lab", None, None)),
+        (f"example.org/lab@{_DIGEST}", ("example.org/lab", None, _DIGEST)),
+        (f"a.org:5000/lab:t@{_DIGEST}", ("a.org:5000/lab", "t", _DIGEST)),
+        ("", ("", None, None)),
     ],
 )
-def test_credentials_are_those_of_the_host_or_its_domain(
-    host: str, username: str | None
+def test_any_form_of_a_reference_is_split(
+    text: str, parts: tuple[str, str | None, str | None]
 ) -> None:
-    credentials = DockerCredentials.find(_CONFIG, host)
-    assert (credentials.username if credentials else None) == username
+    assert split_reference(text) == parts
 
 
-def test_password_may_have_colons_and_is_not_shown() -> None:
-    credentials = DockerCredentials.find(_CONFIG, "example.org")
-    assert credentials is not None
-    assert credentials.password == "d:d"
-    assert "d:d" not in repr(credentials)
-    expected = base64.b64encode(b"domain:d:d").decode()
-    assert credentials.authorization() == f"Basic {expected}"
-
-
-@pytest.mark.parametrize("config", [{}, {"auths": None}, {"auths": []}])
-def test_configuration_may_have_no_credentials(config: dict[str, object]) -> None:
-    assert DockerCredentials.find(config, "example.org") is None
+def test_reference_without_its_digest() -> None:
+    reference = DockerReference.parse(f"example.org/lab:tag@{_DIGEST}")
+    assert reference.without_digest == "example.org/lab:tag"

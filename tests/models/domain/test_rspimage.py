@@ -125,6 +125,16 @@ def test_subset_remembers_what_an_alias_points_to() -> None:
     assert _tag(subset, "recommended").display_name == "Recommended (Weekly 2077_43)"
 
 
+def test_each_digest_is_listed_once() -> None:
+    images = RSPImageCollection(
+        [
+            *_images(recommended="1", w_2077_43="1", d_2077_10_23="1", latest="2"),
+            _image("r22_0_2"),
+        ]
+    )
+    assert sorted(_names(images.one_per_digest())) == ["latest", "w_2077_43"]
+
+
 def test_node_has_an_image_under_all_its_names() -> None:
     images = _images(recommended="1", w_2077_43="1")
     seen = images.mark_seen("1", "node1", 1234).mark_seen("1", "node2")

@@ -25,7 +25,7 @@ from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
 from tests.cluster import Cluster, timeout
-from tests.conftest import Answer, OutsideSystem
+from tests.scripted_server import Reply, ScriptedServer
 from tests.waiting import wait_for
 
 
@@ -44,7 +44,7 @@ def objects(cluster: Cluster) -> ObjectStore:
 
 
 def test_requests_carry_the_credentials_of_the_kubeconfig(
-    outside: OutsideSystem, tmp_path: Path
+    outside: ScriptedServer, tmp_path: Path
 ) -> None:
     kubeconfig = {
         "current-context": "it",
@@ -54,7 +54,7 @@ def test_requests_carry_the_credentials_of_the_kubeconfig(
     }
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps(kubeconfig))
-    outside.default = Answer(body=b"{}")
+    outside.default = Reply(body=b"{}")
     client = KubernetesClient.connect(str(file))
     try:
         query: dict[str, str | int] = {"labelSelector": "app=lab,tier!=x y"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nublado.models.domain.docker import split_reference
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.controllers.settings import ClusterSettings
 from nublado.sandbox.kubernetes.store import Store, now
@@ -104,10 +105,7 @@ class Nodes:
 
 def _names(image: str) -> list[str]:
     """Names under which a node knows an image: by digest and by tag."""
-    tagged, _, digest = image.partition("@")
-    if not digest:
-        return [tagged]
-    repository, colon, tag = tagged.rpartition(":")
-    if not colon or "/" in tag:
-        return [f"{tagged}@{digest}"]
-    return [f"{repository}@{digest}", tagged]
+    name, tag, digest = split_reference(image)
+    by_digest = [f"{name}@{digest}"] if digest else []
+    by_tag = [f"{name}:{tag}"] if tag else []
+    return by_digest + by_tag or [name]
