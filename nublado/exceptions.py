@@ -276,7 +276,14 @@ class OperationTimeoutError(NubladoError):
 
 
 class LabPodEndedError(NubladoError):
-    """The pod of a lab ended before or instead of starting."""
+    """The pod of a lab ended before or instead of starting.
+
+    ``reason`` is Kubernetes' word for it, such as ``OOMKilled``, if it gave one.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LabPodVanishedError(NubladoError):

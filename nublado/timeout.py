@@ -105,6 +105,10 @@ class Timeout:
         """Seconds left, but not more than so many; raises as `left` does."""
         return min(self.left(), seconds)
 
+    def part(self, seconds: float) -> Timeout:
+        """Make a deadline for one step, which ends with this one at the latest."""
+        return Timeout(self.operation, self.at_most(seconds), self.cancellation)
+
     def expired(self) -> OperationTimeoutError:
         """Make the error that says that the time is up."""
         return OperationTimeoutError(self.operation, self.seconds)

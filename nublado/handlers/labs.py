@@ -192,7 +192,7 @@ def lab_events(username: str) -> Response:
     if authenticated_username() != username:
         raise PermissionDeniedError
     try:
-        log = process().labs.events(username)
+        log = process().labs.operation(username).events
     except UnknownUserError as e:
         raise _in_path(e) from e
     return event_stream(log, process().streams)

@@ -18,7 +18,7 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.page import render_page
-from nublado.services.progress import STEPS, describe_progress
+from nublado.services.progress import describe_progress
 
 __all__ = ["progress"]
 
@@ -35,28 +35,28 @@ progress = Blueprint("progress", __name__, url_prefix="/spawner/v1")
 def lab_progress(username: str) -> Response:
     """Show how the start of a lab, or its end, goes on.
 
-    The page follows the events of the operation. Without JavaScript it tells
-    what has happened so far, and loads itself again.
+    The page follows the events of the operation. Without JavaScript it shows
+    what has happened so far, and reloads itself.
     """
     if authenticated_username() != username:
         raise PermissionDeniedError
     labs = process().labs
     try:
-        operation = labs.newest_operation(username)
+        operation = labs.operation(username)
     except UnknownUserError as e:
         if "text/html" in request.headers.get("Accept", ""):
             return render_page(
                 "no-lab.html", code=HTTPStatus.NOT_FOUND, username=username
             )
         raise UnknownUserError(username, ("path", "username")) from e
-    described = describe_progress(operation, labs.table.state(username))
+    record = labs.table.get_or_add(username)
+    described = describe_progress(operation, record.state, record.lab_path)
     base_url = process().environment.external_url
     return render_page(
         "progress.html",
         progress=described,
         username=username,
         now=time.time(),
-        steps=STEPS,
         events_url=url_for("labs.lab_events", username=username),
         lab_url=described.lab_path and f"{base_url}{described.lab_path}",
         hub_url=described.hub_path and f"{base_url}{described.hub_path}",

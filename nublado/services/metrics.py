@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
-from nublado.services.lab.operation import OperationKind
 from nublado.services.lab.record import LabTable
+from nublado.services.operation import OperationKind
 from nublado.services.streams import StreamSlots
 from nublado.storage.kubernetes.watcher import Watcher
 
@@ -90,7 +90,7 @@ class _ServiceCollector(Collector):
             labels=["watch"],
         )
         for watcher in self._watchers:
-            silence.add_metric([watcher.name], watcher.silence)
+            silence.add_metric([watcher.name], watcher.idle)
             connections.add_metric([watcher.name], watcher.connections)
         yield silence
         yield connections

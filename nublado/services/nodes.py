@@ -5,7 +5,8 @@ from __future__ import annotations
 from nublado.config.model import LabConfig
 from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
 from nublado.models.domain.node import Node
-from nublado.storage.kubernetes.node import NodeStorage
+from nublado.storage.kubernetes.cluster import Cluster
+from nublado.storage.kubernetes.resource import NODE
 from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["NodeService"]
@@ -18,14 +19,14 @@ class NodeService:
     ----------
     config
         Configuration of labs: which nodes they select, what they tolerate.
-    storage
-        Reads nodes.
+    cluster
+        Where they are.
     """
 
-    def __init__(self, config: LabConfig, storage: NodeStorage) -> None:
-        self._selector = config.node_selector
+    def __init__(self, *, config: LabConfig, cluster: Cluster) -> None:
+        self._labels = ",".join(f"{k}={v}" for k, v in config.node_selector.items())
         self._tolerations = [t.to_kubernetes() for t in config.tolerations]
-        self._storage = storage
+        self._cluster = cluster
 
     def list(self) -> list[Node]:
         """List the nodes that labs select.
@@ -38,7 +39,7 @@ class NodeService:
         timeout = Timeout("Listing nodes", KUBERNETES_REQUEST_TIMEOUT)
         return [
             Node.from_kubernetes(node, self._tolerations)
-            for node in self._storage.list(self._selector, timeout)
+            for node in self._cluster.list(NODE, timeout, labels=self._labels)
         ]
 
     def obstacle(self, name: str, cancellation: Cancellation) -> str | None:
@@ -49,7 +50,7 @@ class NodeService:
         KubernetesError
             Raised if it cannot be read.
         """
-        found = self._storage.read(name, _timeout(cancellation))
+        found = self._cluster.read(NODE, None, name, _timeout(cancellation))
         if found is None:
             return "Node is gone"
         return Node.from_kubernetes(found, self._tolerations).comment
@@ -62,7 +63,7 @@ class NodeService:
         KubernetesError
             Raised if it cannot be read.
         """
-        return self._storage.read(name, _timeout(cancellation)) is not None
+        return self._cluster.read(NODE, None, name, _timeout(cancellation)) is not None
 
 
 def _timeout(cancellation: Cancellation) -> Timeout:

@@ -1,4 +1,4 @@
-"""When many users want labs at once, all are answered before work begins."""
+"""When many users want labs at once, all get a response before work begins."""
 
 from __future__ import annotations
 

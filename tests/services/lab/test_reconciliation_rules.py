@@ -30,7 +30,7 @@ def half_made(service: Service, username: str, count: int) -> list[JSON]:
         },
     ).in_creation_order()
     for obj in objects[:count]:
-        service.storage.create(obj, timeout())
+        service.cluster.ensure(obj, timeout())
     return objects
 
 
@@ -99,7 +99,7 @@ def test_pending_pods_are_followed_to_their_start(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     earlier = cluster.service()
     earlier.labs.create(user("rachel"), SPECIFICATION)
-    log = earlier.labs.events("rachel")
+    log = earlier.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     earlier.stop()
     assert log.closed
@@ -218,11 +218,11 @@ def test_an_operation_in_progress_is_left_alone(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     service.reconciler.reconcile()
     assert not log.closed
-    assert service.labs.events("rachel") is log
+    assert service.labs.operation("rachel").events is log
     cluster.control.settings(failing_pulls=[])
     assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
 

@@ -14,7 +14,7 @@ def test_a_reason_to_wait_is_not_repeated(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     cluster.control.settings(failing_pulls=[])
     messages = service.messages("rachel")
@@ -28,7 +28,7 @@ def test_a_pod_that_cannot_be_scheduled_says_why(cluster: Cluster) -> None:
         cluster.control("DELETE", f"/nodes/{node}")
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("nodes are available" in e.message for e in log.all()))
     with pytest.raises(OperationInProgressError):
         service.labs.create(user("rachel"), SPECIFICATION)
@@ -42,7 +42,7 @@ def test_a_pod_that_ends_instead_of_starting(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     cluster.control("POST", f"/pods/{POD}/finish", {"exit_code": 137})
     messages = service.messages("rachel")
@@ -55,7 +55,7 @@ def test_a_pod_that_vanishes_while_it_starts(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     namespace, name = POD.split("/")
     cluster.call(lambda s: s.store.delete("Pod", namespace, name, grace_seconds=0))
@@ -83,7 +83,8 @@ def test_a_spawn_that_takes_too_long_says_so() -> None:
         cluster.control.settings(failing_pulls=["sciplat/lab"])
         service = cluster.service()
         messages = service.spawn("rachel")
-        assert messages[-2] == "Lab spawn timed out after 2.0"
+        assert messages[-2].startswith("Lab spawn timed out after 2.0: ")
+        assert messages[-2].endswith(f"(Pod {POD}, node node-1)")
         assert service.status("rachel") == "failed"
         cluster.control.settings(failing_pulls=[])
         messages = service.spawn("rachel")

@@ -11,13 +11,12 @@ import pytest
 from nublado.exceptions import (
     KubernetesConflictError,
     KubernetesError,
-    MissingSecretError,
     OperationCancelledError,
     OperationTimeoutError,
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
-from nublado.storage.kubernetes.objects import ObjectStore
+from nublado.storage.kubernetes.cluster import Cluster as Objects
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
 from tests.cluster import Cluster, timeout, wait_for
@@ -33,11 +32,11 @@ def config_map(name: str = "colours", **data: str) -> JSON:
 
 
 @pytest.fixture
-def objects(cluster: Cluster) -> ObjectStore:
-    return ObjectStore(cluster.client())
+def objects(cluster: Cluster) -> Objects:
+    return Objects(cluster.client())
 
 
-def test_create_read_list_delete(objects: ObjectStore) -> None:
+def test_create_read_list_delete(objects: Objects) -> None:
     for number in range(3):
         objects.create(config_map(f"map{number}"), timeout())
     found = objects.read(CONFIG_MAP, "default", "map1", timeout())
@@ -49,13 +48,14 @@ def test_create_read_list_delete(objects: ObjectStore) -> None:
     )
     assert [obj["metadata"]["name"] for obj in listed] == ["map2"]
     uid = found["metadata"]["uid"]
-    with pytest.raises(KubernetesConflictError):
-        objects.delete(CONFIG_MAP, "default", "map1", timeout(), uid="another")
-    assert objects.delete(CONFIG_MAP, "default", "map1", timeout(), uid=uid)
-    assert objects.delete(CONFIG_MAP, "default", "map1", timeout()) is None
+    objects.remove(CONFIG_MAP, "default", "map1", timeout(), uid="another")
+    assert objects.read(CONFIG_MAP, "default", "map1", timeout())
+    objects.remove(CONFIG_MAP, "default", "map1", timeout(), uid=uid)
+    assert objects.read(CONFIG_MAP, "default", "map1", timeout()) is None
+    objects.remove(CONFIG_MAP, "default", "map1", timeout())
 
 
-def test_errors_say_what_was_attempted(cluster: Cluster, objects: ObjectStore) -> None:
+def test_errors_say_what_was_attempted(cluster: Cluster, objects: Objects) -> None:
     objects.create(config_map(), timeout())
     with pytest.raises(KubernetesConflictError) as conflict:
         objects.create(config_map(), timeout())
@@ -73,7 +73,7 @@ def test_errors_say_what_was_attempted(cluster: Cluster, objects: ObjectStore) -
 
 
 def test_errors_about_secrets_do_not_quote_them(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"status": 422, "body": "invalid value: hunter2"})
     secret = {**config_map(), "kind": "Secret"}
@@ -85,7 +85,7 @@ def test_errors_about_secrets_do_not_quote_them(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_overload_is_waited_for(
-    cluster: Cluster, objects: ObjectStore, status: int
+    cluster: Cluster, objects: Objects, status: int
 ) -> None:
     rule = {"method": "POST", "status": status, "retry_after": 1, "count": 1}
     cluster.control.faults(rule)
@@ -95,7 +95,7 @@ def test_overload_is_waited_for(
 
 
 def test_creates_that_collide_over_a_quota_are_repeated(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     # Nothing was created then; "AlreadyExists" is the other 409.
     cluster.control.faults({"method": "POST", "status": 409, "count": 3})
@@ -104,7 +104,7 @@ def test_creates_that_collide_over_a_quota_are_repeated(
 
 
 def test_connections_that_break_several_times(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"method": "POST", "drop": "before", "count": 4})
     objects.create(config_map(), timeout())
@@ -120,14 +120,14 @@ def test_deletions_that_collide_are_repeated(cluster: Cluster) -> None:
 
 
 def test_overload_beyond_the_deadline_is_an_error(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"status": 503, "retry_after": 10})
     with pytest.raises(KubernetesError, match="status 503"):
         objects.create(config_map(), timeout(2.0))
 
 
-def test_other_errors_are_not_repeated(cluster: Cluster, objects: ObjectStore) -> None:
+def test_other_errors_are_not_repeated(cluster: Cluster, objects: Objects) -> None:
     cluster.control.faults({"method": "POST", "status": 500})
     before = cluster.requests()
     with pytest.raises(KubernetesError, match="status 500"):
@@ -136,7 +136,7 @@ def test_other_errors_are_not_repeated(cluster: Cluster, objects: ObjectStore) -
 
 
 def test_a_lost_answer_to_a_create_is_no_failure(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"method": "POST", "drop": "after", "count": 1})
     created = objects.create(config_map(), timeout())
@@ -148,7 +148,7 @@ def test_a_lost_answer_to_a_create_is_no_failure(
 
 
 def test_an_object_of_other_content_is_a_conflict(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     objects.create(config_map(sky="grey"), timeout())
     cluster.control.faults({"method": "POST", "drop": "before", "count": 1})
@@ -157,7 +157,7 @@ def test_an_object_of_other_content_is_a_conflict(
 
 
 def test_cancellation_ends_a_wait_between_attempts(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"status": 503, "retry_after": 8})
     limit = timeout(60)
@@ -168,14 +168,14 @@ def test_cancellation_ends_a_wait_between_attempts(
     assert time.monotonic() - began < 5
 
 
-def test_no_request_is_made_after_the_deadline(objects: ObjectStore) -> None:
+def test_no_request_is_made_after_the_deadline(objects: Objects) -> None:
     expired = Timeout("Lab spawn", 600.0, elapsed=600.0)
     with pytest.raises(OperationTimeoutError) as failure:
         objects.create(config_map(), expired)
     assert str(failure.value) == "Lab spawn timed out after 600.0"
 
 
-def test_connections_are_bounded(cluster: Cluster, objects: ObjectStore) -> None:
+def test_connections_are_bounded(cluster: Cluster, objects: Objects) -> None:
     cluster.control.faults({"path": "configmaps", "delay": 0.05})
 
     def read(_: int) -> None:
@@ -186,25 +186,15 @@ def test_connections_are_bounded(cluster: Cluster, objects: ObjectStore) -> None
     assert cluster.control.stats()["connections"]["kubernetes"]["peak"] <= 16
 
 
-def test_missing_secrets_are_named(cluster: Cluster) -> None:
-    storage = cluster.service().storage
-    with pytest.raises(MissingSecretError) as missing:
-        storage.read_secrets("nublado", [("nothing", "key")], timeout())
-    assert str(missing.value) == "Secret nublado/nothing does not exist"
-    with pytest.raises(MissingSecretError) as missing:
-        storage.read_secrets("nublado", [("nublado-lab-secret", "key")], timeout())
-    assert str(missing.value) == "No key key in secret nublado/nublado-lab-secret"
-
-
 def test_deletion_waits_for_this_very_object(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
     cluster.control.faults(silent=True)
-    service.deleter.delete(
+    service.cluster.remove(
         POD, "userlabs-rachel", "rachel-nb", timeout(), grace_seconds=1
     )
-    service.deleter.delete(POD, "userlabs-rachel", "rachel-nb", timeout())
-    found = service.storage.read_pod(service.builder.names("rachel"), timeout())
+    service.cluster.remove(POD, "userlabs-rachel", "rachel-nb", timeout())
+    found = service.cluster.read(POD, "userlabs-rachel", "rachel-nb", timeout())
     assert found is None
 
 
@@ -217,7 +207,7 @@ def test_deletion_of_a_namespace_that_is_going_already(cluster: Cluster) -> None
         sandbox.store.delete("Namespace", None, "userlabs-rachel")
 
     cluster.call(remove)
-    service.deleter.delete(NAMESPACE, None, "userlabs-rachel", timeout())
+    service.cluster.remove(NAMESPACE, None, "userlabs-rachel", timeout())
     assert cluster.namespaces() == set()
 
 
@@ -250,7 +240,8 @@ def test_watcher_notices_what_happened_while_it_was_cut_off(cluster: Cluster) ->
     cluster.control("POST", "/compact")
     cluster.control("DELETE", "/faults")
     wait_for(lambda: service.status("rachel") == "failed")
-    wait_for(lambda: not service.namespaces.objects())
+    namespaces = service.cluster.watcher(NAMESPACE)
+    wait_for(lambda: not namespaces.cache.objects())
 
 
 def test_watcher_that_is_refused_does_not_hammer_the_server(cluster: Cluster) -> None:
@@ -261,4 +252,4 @@ def test_watcher_that_is_refused_does_not_hammer_the_server(cluster: Cluster) ->
     deadline = time.monotonic() + 2.0
     wait_for(lambda: time.monotonic() > deadline)
     assert cluster.requests() < 20
-    assert not service.pods.dead
+    assert service.cluster.problems() == []

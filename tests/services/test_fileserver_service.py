@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
-from nublado.constants import CATEGORY_FILESERVER, LABEL_CATEGORY
 from nublado.exceptions import FileserverCreationError, UnknownUserError
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
-from nublado.services.builder.fileserver import FileserverBuilder
-from nublado.services.fileserver import FileserverManager
-from nublado.storage.kubernetes.fileserver import FileserverStorage, FileserverWatchers
-from nublado.storage.kubernetes.objects import ObjectStore
-from nublado.storage.kubernetes.pod import reduce_pod
-from nublado.storage.kubernetes.resource import INGRESS, JOB, POD
-from nublado.storage.kubernetes.watcher import Selection, Watcher
+from nublado.services.fileserver.service import FileserverService
+from nublado.wiring import make_cluster, make_fileservers
 from tests.cluster import Cluster, user, wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
@@ -26,7 +20,7 @@ NAMESPACE = "fileservers"
 RACHEL = user("rachel").info
 KINDS = ("GafaelfawrIngress", "Ingress", "Service", "Job", "Pod")
 
-MakeManager = Callable[[], FileserverManager]
+MakeService = Callable[[], FileserverService]
 
 
 @pytest.fixture
@@ -36,33 +30,26 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def make_manager(cluster: Cluster) -> Iterator[MakeManager]:
+def make_service(cluster: Cluster) -> Iterator[MakeService]:
     """Make what manages file servers, as each process has it."""
     cleanup: list[Callable[[], None]] = []
 
-    def make() -> FileserverManager:
+    def make() -> FileserverService:
         config = cluster.config.fileserver
         assert config is not None
-        client = cluster.client()
-        ours = f"{LABEL_CATEGORY}={CATEGORY_FILESERVER}"
-        pods = Watcher(client, Selection(POD, labels=LABEL_CATEGORY, reduce=reduce_pod))
-        jobs = Watcher(client, Selection(JOB, namespace=NAMESPACE, labels=ours))
-        ingresses = Watcher(
-            client, Selection(INGRESS, namespace=NAMESPACE, labels=ours)
+        connection = make_cluster(cluster.client(), cluster.config)
+        service = make_fileservers(
+            config=config,
+            volumes=cluster.config.lab.volumes,
+            base_url="https://data.example.org",
+            cluster=connection,
+            alerts=Alerts("test", None),
         )
-        watchers = FileserverWatchers(pods, jobs, ingresses)
-        storage = FileserverStorage(NAMESPACE, ObjectStore(client), watchers)
-        volumes = cluster.config.lab.volumes
-        builder = FileserverBuilder(config, volumes, "https://data.example.org")
-        manager = FileserverManager(config, builder, storage, Alerts("test", None))
-        for watcher in watchers:
-            watcher.listen(manager.observe)
-            watcher.start()
-        for watcher in watchers:
-            assert watcher.wait_synced(10)
-            cleanup.append(watcher.stop)
-        cleanup.append(manager.stop)
-        return manager
+        connection.start()
+        cleanup.append(connection.stop)
+        connection.wait_synced(10)
+        cleanup.append(service.stop)
+        return service
 
     yield make
     for end in reversed(cleanup):
@@ -70,8 +57,8 @@ def make_manager(cluster: Cluster) -> Iterator[MakeManager]:
 
 
 @pytest.fixture
-def manager(make_manager: MakeManager) -> FileserverManager:
-    return make_manager()
+def service(make_service: MakeService) -> FileserverService:
+    return make_service()
 
 
 def objects(cluster: Cluster) -> dict[str, list[JSON]]:
@@ -86,84 +73,84 @@ def objects(cluster: Cluster) -> dict[str, list[JSON]]:
 
 
 def test_valid_server_survives_ten_reconciliations(
-    cluster: Cluster, manager: FileserverManager
+    cluster: Cluster, service: FileserverService
 ) -> None:
-    manager.create(RACHEL)
+    service.create(RACHEL)
     before = objects(cluster)
     for _ in range(10):
-        manager.reconcile()
-        assert manager.running() == ["rachel"]
+        service.reconcile()
+        assert service.running() == ["rachel"]
     assert objects(cluster) == before
 
 
 def test_another_process_adopts_a_valid_server(
-    cluster: Cluster, make_manager: MakeManager
+    cluster: Cluster, make_service: MakeService
 ) -> None:
-    make_manager().create(RACHEL)
+    make_service().create(RACHEL)
     before = objects(cluster)
-    other = make_manager()
+    other = make_service()
     other.reconcile()
     assert other.running() == ["rachel"]
     assert objects(cluster) == before
 
 
 def test_server_whose_job_was_deleted_is_cleaned_up(
-    cluster: Cluster, manager: FileserverManager
+    cluster: Cluster, service: FileserverService
 ) -> None:
-    manager.create(RACHEL)
+    service.create(RACHEL)
     cluster.call(
         lambda sandbox: sandbox.store.delete(
             "Job", NAMESPACE, "rachel-fs", propagation="Background"
         )
     )
-    wait_for(lambda: manager.running() == [])
+    wait_for(lambda: service.running() == [])
     wait_for(lambda: objects(cluster) == {})
 
 
 def test_server_without_an_ingress_is_cleaned_up(
-    cluster: Cluster, manager: FileserverManager
+    cluster: Cluster, service: FileserverService
 ) -> None:
-    manager.create(RACHEL)
+    service.create(RACHEL)
     cluster.control("PATCH", "/settings", {"makes_ingresses": False})
     cluster.call(lambda s: s.store.delete("Ingress", NAMESPACE, "rachel-fs"))
-    manager.reconcile()
+    service.reconcile()
     wait_for(lambda: objects(cluster) == {})
-    assert manager.running() == []
+    assert service.running() == []
 
 
 def test_object_of_somebody_else_is_never_touched(
-    cluster: Cluster, manager: FileserverManager
+    cluster: Cluster, service: FileserverService
 ) -> None:
-    service = {"metadata": {"name": "other"}, "spec": {"ports": [{"port": 80}]}}
-    cluster.call(lambda sandbox: sandbox.store.create("Service", service, NAMESPACE))
-    manager.create(RACHEL)
-    manager.reconcile()
-    manager.delete("rachel")
+    other = {"metadata": {"name": "other"}, "spec": {"ports": [{"port": 80}]}}
+    cluster.call(lambda sandbox: sandbox.store.create("Service", other, NAMESPACE))
+    service.create(RACHEL)
+    service.reconcile()
+    service.delete("rachel")
     assert [s["metadata"]["name"] for s in objects(cluster)["Service"]] == ["other"]
 
 
 def test_failed_creation_may_be_tried_again(
-    cluster: Cluster, manager: FileserverManager
+    cluster: Cluster, service: FileserverService
 ) -> None:
     rule = {"method": "POST", "path": "/jobs", "status": 422, "count": 1}
     cluster.control("PUT", "/faults", {"rules": [rule]})
     with pytest.raises(FileserverCreationError, match="Error creating object"):
-        manager.create(RACHEL)
+        service.create(RACHEL)
     assert objects(cluster) == {}
-    manager.create(RACHEL)
-    assert manager.running() == ["rachel"]
+    service.create(RACHEL)
+    assert service.running() == ["rachel"]
 
 
 def test_overloaded_server_is_asked_again(
-    cluster: Cluster, manager: FileserverManager
+    cluster: Cluster, service: FileserverService
 ) -> None:
     rule = {"status": 429, "retry_after": 0, "probability": 0.3}
     cluster.control("PUT", "/faults", {"rules": [rule], "seed": 5})
-    manager.create(RACHEL)
-    manager.delete("rachel")
+    service.create(RACHEL)
+    service.delete("rachel")
     assert objects(cluster) == {}
 
 
-def test_unknown_server_cannot_be_deleted(manager: FileserverManager) -> None:
+def test_unknown_server_cannot_be_deleted(service: FileserverService) -> None:
     with pytest.raises(UnknownUserError):
-        manager.delete("rachel")
+        service.delete("rachel")

@@ -30,8 +30,8 @@ from nublado.models.domain.lab import (
 from nublado.services.builder.lab_environment import resources_of_environment
 from nublado.services.builder.lab_objects import LAB_PORT
 from nublado.services.builder.lab_pod import NOTEBOOK
-from nublado.services.builder.pod_status import status_of_pod
 from nublado.services.builder.quantity import parse_quantity
+from nublado.services.observed.pod_status import status_of_pod
 
 __all__ = ["internal_url", "rebuild_state"]
 
