@@ -109,6 +109,9 @@ def test_pending_pods_are_followed_to_their_start(cluster: Cluster) -> None:
     assert service.status("rachel") == "pending"
     cluster.control.settings(failing_pulls=[])
     assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+    # What becomes of the pod later is seen as well.
+    cluster.control("POST", f"/pods/{PREFIX}-rachel/rachel-nb/finish", {})
+    wait_for(lambda: service.status("rachel") == "terminated")
 
 
 def test_other_peoples_namespaces_are_left_alone(cluster: Cluster) -> None:
