@@ -32,7 +32,7 @@ class Background:
     Parameters
     ----------
     alerts
-        Is told of failures.
+        Receives failures.
     """
 
     def __init__(self, alerts: Alerts) -> None:

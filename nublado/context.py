@@ -181,7 +181,7 @@ class ProcessContext:
     # --- Start and stop --------------------------------------------------
 
     def start(self) -> None:
-        """Begin to start; `wait_ready` tells when that is done."""
+        """Begin to start; `wait_ready` waits for the end of it."""
         self._starter.start()
 
     def stop(self) -> None:
@@ -200,7 +200,7 @@ class ProcessContext:
         self._log.info("Stopped")
 
     def wait_ready(self, seconds: float) -> bool:
-        """Wait until requests can be answered; False if it takes longer."""
+        """Wait until requests can be served; False if it takes longer."""
         return not self._stopping.is_set() and self._ready.wait(seconds)
 
     def stops_within(self, seconds: float) -> bool:
@@ -215,7 +215,7 @@ class ProcessContext:
         return problems
 
     def unready(self) -> list[str]:
-        """Why requests cannot be answered now."""
+        """Why requests cannot be served now."""
         if self._stopping.is_set():
             return ["stopping"]
         return [] if self._ready.is_set() else [self._starting_problem]
@@ -268,7 +268,7 @@ class ProcessContext:
         self.cluster.wait_synced(_SYNC_SECONDS)
 
     def refresh_images(self) -> None:
-        """Ask again which images there are, and which nodes have them."""
+        """Refresh which images there are, and which nodes have them."""
         self.images.refresh(self._nodes.list())
         try:
             self.prepuller.start_missing()

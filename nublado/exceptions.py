@@ -1,6 +1,6 @@
 """All errors that the controller raises on purpose.
 
-Those below `ClientRequestError` become the answer to a request; everything
+Those below `ClientRequestError` become the response to a request; everything
 else is an internal failure, shown to the caller as a correlation id only.
 """
 
@@ -54,11 +54,11 @@ class NubladoError(Exception):
     """Base of all errors that the controller raises itself."""
 
 
-# --- Answers to requests -------------------------------------------------
+# --- Responses to requests -----------------------------------------------
 
 
 class ClientRequestError(NubladoError):
-    """An error that is the answer to a request.
+    """An error that is the response to a request.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class FileserverDeletionError(ClientRequestError):
 
 
 class ServiceUnavailableError(ClientRequestError):
-    """The service cannot answer now, but will after a while (seconds)."""
+    """The service cannot respond now, but will after a while (seconds)."""
 
     error = "unavailable"
     status = 503
@@ -299,7 +299,7 @@ class MissingSecretError(NubladoError):
 
 
 class MalformedLabError(NubladoError):
-    """The Kubernetes objects of a lab do not tell its state."""
+    """The Kubernetes objects of a lab are malformed."""
 
 
 # --- Outside systems -----------------------------------------------------
@@ -317,9 +317,9 @@ class KubernetesError(NubladoError):
     namespace, name
         Which object; either may be None.
     status
-        HTTP status; None if there was no answer.
+        HTTP status; None without a response.
     body
-        What Kubernetes answered, or why there was no answer. Must not hold
+        Body of the response, or why there was none. Must not hold
         anything secret.
     """
 
@@ -361,7 +361,7 @@ class KubernetesConflictError(KubernetesError):
     """The object exists already, or has changed meanwhile (409).
 
     ``repeated`` says that it may conflict with an earlier attempt of the same
-    request, the answer to which was lost.
+    request, the response to which was lost.
     """
 
     repeated = False

@@ -13,7 +13,7 @@ __all__ = ["Cancellation", "Timeout"]
 
 
 class Cancellation:
-    """Whether an operation should stop, and who has to be told.
+    """Whether an operation should stop, and who has to be woken.
 
     Whoever blocks on something else than this object registers a callback
     that wakes it up.

@@ -83,7 +83,7 @@ def get_fileserver(username: str) -> Response:
     ],
 )
 def delete_fileserver(username: str) -> Response:
-    """Delete a file server, and answer once it is gone."""
+    """Delete a file server, and respond once it is gone."""
     service = _service()
     check_username(username)
     try:

@@ -158,7 +158,7 @@ def create_lab(username: str) -> Response:
     errors=[UNKNOWN_USER, WRONG_USERNAME, LabDeletionError()],
 )
 def delete_lab(username: str) -> Response:
-    """Delete a lab, and answer once it is gone."""
+    """Delete a lab, and respond once it is gone."""
     check_username(username)
     try:
         process().labs.delete(username)

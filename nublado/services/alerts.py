@@ -1,4 +1,4 @@
-"""Tell operators what went wrong: in the log always, in Slack if configured.
+"""Report problems to operators: in the log always, in Slack if configured.
 
 Alerts of one kind go to Slack at once when they are the first, and as one
 summary per interval after that, so that an outage which hits 500 users is one
@@ -81,7 +81,7 @@ class Alerts:
     interval
         How often one kind of alert may be posted (seconds).
     clock
-        Tells the time that intervals are measured with (seconds).
+        Clock that intervals are measured with (seconds).
     """
 
     def __init__(
@@ -259,14 +259,14 @@ def _subject(problem: Problem) -> str:
 
 
 def _reason(problem: Problem) -> str:
-    """Tell in short what went wrong; what others raise may say anything."""
+    """Summarise a problem; what others raise may contain anything."""
     error = _error_of(problem)
     is_ours = error is None or isinstance(error, NubladoError)
     return _text(problem) if is_ours else _subject(problem)
 
 
 def _distinction(problem: Problem) -> str:
-    """Tell problems apart that may hide behind the same title."""
+    """Distinguish problems that have the same title."""
     error = _error_of(problem)
     if error is None:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nublado.config.model import LabConfig
 from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
+from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.node import Node
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.resource import NODE
@@ -13,7 +14,7 @@ __all__ = ["NodeService"]
 
 
 class NodeService:
-    """Tells which nodes there are and whether labs may run there.
+    """Lists nodes and says whether labs may run there.
 
     Parameters
     ----------
@@ -43,28 +44,28 @@ class NodeService:
         ]
 
     def obstacle(self, name: str, cancellation: Cancellation) -> str | None:
-        """Say what keeps labs off a node; None if nothing does.
+        """What keeps labs off a node; None if nothing does.
 
         Raises
         ------
         KubernetesError
             Raised if it cannot be read.
         """
-        found = self._cluster.read(NODE, None, name, _timeout(cancellation))
+        found = self._read(name, cancellation)
         if found is None:
             return "Node is gone"
         return Node.from_kubernetes(found, self._tolerations).comment
 
     def exists(self, name: str, cancellation: Cancellation) -> bool:
-        """Tell whether there is a node of this name.
+        """Whether there is a node of this name.
 
         Raises
         ------
         KubernetesError
             Raised if it cannot be read.
         """
-        return self._cluster.read(NODE, None, name, _timeout(cancellation)) is not None
+        return self._read(name, cancellation) is not None
 
-
-def _timeout(cancellation: Cancellation) -> Timeout:
-    return Timeout("Reading node", KUBERNETES_REQUEST_TIMEOUT, cancellation)
+    def _read(self, name: str, cancellation: Cancellation) -> JSON | None:
+        timeout = Timeout("Reading node", KUBERNETES_REQUEST_TIMEOUT, cancellation)
+        return self._cluster.read(NODE.at(None, name), timeout)

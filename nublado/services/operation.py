@@ -102,7 +102,7 @@ class Operation(ABC, Generic[T]):
 
     @abstractmethod
     def perform(self) -> T:
-        """Do it; whatever is raised is its failure."""
+        """Do the work; whatever is raised is its failure."""
 
     @abstractmethod
     def succeed(self, result: T) -> None:
@@ -110,7 +110,7 @@ class Operation(ABC, Generic[T]):
 
     @abstractmethod
     def fail(self, failure: Failure) -> None:
-        """Put on record that it has failed, before its listeners hear of it."""
+        """Record that it has failed, before its listeners are notified."""
 
     def give_up(self) -> None:
         """Clean up after a cancellation; by default nothing is done."""
@@ -120,7 +120,7 @@ class Operation(ABC, Generic[T]):
         return explain(error)
 
     def run(self) -> None:
-        """Do it to its end, in this thread; raises nothing."""
+        """Run it to its end in this thread; raises nothing."""
         try:
             self.succeed(self.perform())
             self._succeeded = True
@@ -177,7 +177,7 @@ class Operation(ABC, Generic[T]):
             raise ServiceUnavailableError("Service is stopping, try again")
 
     def cancel(self) -> None:
-        """Stop it at its next step, and tell its listeners now."""
+        """Stop it at its next step, and notify its listeners now."""
         self._cancelled = True
         self.events.failed("Operation cancelled")
         self.interrupt()
@@ -187,7 +187,7 @@ class Operation(ABC, Generic[T]):
         self._cancellation.cancel()
 
     def abandon(self) -> None:
-        """Leave it to the next process, as soon as that can go on with it.
+        """Leave it to the next process, as soon as that can resume it.
 
         Listeners will reconnect.
         """
@@ -199,7 +199,7 @@ class Operation(ABC, Generic[T]):
             self.interrupt()
 
     def mark_resumable(self) -> None:
-        """Note that another process could go on with it from now on."""
+        """Mark it as resumable by another process from now on."""
         with self._lock:
             self._resumable = True
             abandoned = self._abandoned
@@ -207,7 +207,7 @@ class Operation(ABC, Generic[T]):
             self.interrupt()
 
     def end(self) -> None:
-        """Note that it is over."""
+        """Mark it as over."""
         self._ended.set()
 
 
@@ -289,7 +289,9 @@ class OperationPool:
         deadline
             When to interrupt what is not over, by the monotonic clock.
         """
-        for operation in list(self._active):
+        with self._lock:
+            active = list(self._active)
+        for operation in active:
             if not operation.wait(max(0.0, deadline - time.monotonic())):
                 structlog.get_logger(__name__).warning(
                     "Operation did not stop in time", user=operation.username

@@ -27,7 +27,7 @@ from nublado.services.image import ImageService
 from nublado.services.nodes import NodeService
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.pod import PodChanged, PodGone
-from nublado.storage.kubernetes.resource import POD
+from nublado.storage.kubernetes.resource import POD, ObjectRef
 from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["Prepuller"]
@@ -196,16 +196,14 @@ class Prepuller:
         NubladoError
             Raised if it cannot be created or deleted, or takes too long.
         """
-        name = name_of(pod)
-        with self._cluster.follow(
-            self._namespace, name, timeout, events=False
-        ) as follower:
+        ref = ObjectRef.of(pod)
+        with self._cluster.follow(ref, timeout, events=False) as follower:
             created = self._create_pod(pod, timeout)
             try:
                 for news in follower.follow(created):
                     match news:
                         case PodGone():
-                            raise PrepullError(f"Pod {name} was deleted")
+                            raise PrepullError(f"Pod {ref.name} was deleted")
                         case PodChanged(state) if _phase(state) in _ENDED:
                             _check_pulled(state)
                             return
@@ -221,20 +219,12 @@ class Prepuller:
         try:
             return self._cluster.create(pod, timeout)
         except KubernetesConflictError:
-            self._cluster.remove(
-                POD, self._namespace, name_of(pod), timeout, grace_seconds=0
-            )
+            self._cluster.remove(ObjectRef.of(pod), timeout, grace_seconds=0)
             return self._cluster.create(pod, timeout)
 
     def _remove_pod(self, pod: JSON, timeout: Timeout) -> None:
-        self._cluster.remove(
-            POD,
-            self._namespace,
-            name_of(pod),
-            timeout,
-            uid=uid_of(pod),
-            grace_seconds=0,
-        )
+        ref = POD.at(self._namespace, name_of(pod))
+        self._cluster.remove(ref, timeout, uid=uid_of(pod), grace_seconds=0)
 
 
 def _phase(pod: JSON) -> str | None:

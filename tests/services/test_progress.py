@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nublado.exceptions import LabDeletionError
 from nublado.services.progress import Phase, Progress, describe_progress
 from tests.cluster import SPECIFICATION, Cluster, Service, user, wait_for
 
@@ -85,7 +86,7 @@ def test_a_deletion_that_failed(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
     cluster.control.faults({"method": "DELETE", "path": "/pods/", "status": 400})
-    with pytest.raises(Exception, match="Failed to delete lab"):
+    with pytest.raises(LabDeletionError):
         service.labs.delete("rachel")
     progress = page(service)
     assert progress.title == "Your lab could not be shut down"

@@ -1,4 +1,4 @@
-"""Why an operation failed: everything that people are told is made of this."""
+"""Why an operation failed: every text about it is made of this."""
 
 from __future__ import annotations
 

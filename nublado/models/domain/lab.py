@@ -1,4 +1,4 @@
-"""Labs: what is asked for, what is made, and in which state it is."""
+"""Labs: what is requested, what is created, and in which state it is."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LabState:
 
     ``internal_url`` is None where there is nothing to connect to; ``quota``
     is None where the namespace has none. ``path`` is where its user finds it on
-    the platform, and ``created`` when it was asked for; None where unknown.
+    the platform, and ``created`` when it was requested; None where unknown.
     """
 
     user: LabUser

@@ -30,7 +30,7 @@ from nublado.timeout import Timeout
 __all__ = ["WATCHED", "FileserverContext"]
 
 WATCHED = (JOB, INGRESS, POD)
-"""Kinds that tell whether a file server runs."""
+"""Kinds that show whether a file server runs."""
 
 _LEFTOVERS = (GAFAELFAWR_INGRESS, SERVICE, PERSISTENT_VOLUME_CLAIM)
 
@@ -83,8 +83,8 @@ class FileserverContext:
         """
         name = FileserverNames(username).fileserver
         namespace = self.config.namespace
-        job = self.cluster.read(JOB, namespace, name, timeout)
-        ingress = self.cluster.read(INGRESS, namespace, name, timeout)
+        job = self.cluster.read(JOB.at(namespace, name), timeout)
+        ingress = self.cluster.read(INGRESS.at(namespace, name), timeout)
         pods = tuple(self.list(POD, timeout, username))
         return ObservedFileserver(job, ingress, pods)
 
@@ -107,7 +107,7 @@ class FileserverContext:
             except KubernetesError as e:
                 if e.status != 403:
                     raise
-                # Not needed to tell what runs, only what was left.
+                # Only needed to find what was left.
                 log = structlog.get_logger(__name__)
                 log.warning("Not allowed to look for leftovers", error=str(e))
         found.pop("", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
-
 from nublado.exceptions import (
     KubernetesConflictError,
     NubladoError,
@@ -11,7 +9,7 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.gafaelfawr import UserInfo
-from nublado.models.domain.kubernetes import JSON, is_terminating, name_of, uid_of
+from nublado.models.domain.kubernetes import JSON, is_terminating, uid_of
 from nublado.services.fileserver.context import WATCHED, FileserverContext
 from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.fileserver.removal import FOREGROUND, remove_fileserver
@@ -24,7 +22,7 @@ from nublado.storage.kubernetes.resource import (
     GAFAELFAWR_INGRESS,
     JOB,
     PERSISTENT_VOLUME_CLAIM,
-    resource_of,
+    ObjectRef,
 )
 from nublado.timeout import Timeout
 
@@ -65,7 +63,7 @@ class Creation(Operation[str]):
         self._mailbox: Mailbox[Change] = Mailbox(self.timeout)
 
     def notice(self, change: Change) -> None:
-        """Take note of a change of one of its objects; never blocks."""
+        """Receive a change of one of its objects; never blocks."""
         self._mailbox.put(change)
 
     # --- Operation -------------------------------------------------------
@@ -80,7 +78,7 @@ class Creation(Operation[str]):
         return self._uids[JOB.kind]
 
     def succeed(self, result: str) -> None:
-        """Put on record that it runs."""
+        """Record that it runs."""
         self._record.end(self, job_uid=result)
         self.events.complete(f"File server for {self.username} is running", 100)
         self._log.info("File server is running")
@@ -117,30 +115,26 @@ class Creation(Operation[str]):
         Claims that are in order are kept: what is behind them may be all that a
         user has.
         """
-        cluster, namespace = self._files.cluster, self._files.config.namespace
-        resource, name = resource_of(obj["kind"]), name_of(obj)
+        cluster, ref = self._files.cluster, ObjectRef.of(obj)
         try:
             return cluster.create(obj, self.timeout)
         except KubernetesConflictError:
-            existing = cluster.read(resource, namespace, name, self.timeout)
+            existing = cluster.read(ref, self.timeout)
         if existing is not None:
-            if resource is PERSISTENT_VOLUME_CLAIM and not is_terminating(existing):
+            is_claim = ref.resource is PERSISTENT_VOLUME_CLAIM
+            if is_claim and not is_terminating(existing):
                 return existing
-            structlog.get_logger(__name__).info(
-                "Replacing leftover", object=f"{resource.kind} {namespace}/{name}"
-            )
+            self._log.info("Replacing leftover", object=str(ref))
             cluster.remove(
-                resource,
-                namespace,
-                name,
+                ref,
                 self.timeout,
                 uid=uid_of(existing),
-                propagation=FOREGROUND.get(resource),
+                propagation=FOREGROUND.get(ref.resource),
             )
         return cluster.create(obj, self.timeout)
 
     def _wait(self) -> None:
-        """Wait until it runs; where nothing is heard for a while, read."""
+        """Wait until it runs; after a quiet interval, read."""
         while not self._is_running(self._files.observe(self.username)):
             if self._mailbox.receive(_QUIET_SECONDS) is not None:
                 continue

@@ -40,7 +40,7 @@ class FileserverRecord:
 
     @property
     def changes(self) -> int:
-        """Grows with every change, to tell whether an observation is old."""
+        """Grows with every change; shows whether an observation is stale."""
         return self._changes
 
     def begin_creation(self, creation: AnyOperation) -> AnyOperation | None:

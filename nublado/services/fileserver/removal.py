@@ -85,7 +85,7 @@ class Removal(Operation[None]):
         self._log.info("File server deleted")
 
     def fail(self, failure: Failure) -> None:
-        """Keep in mind that something is left."""
+        """Record that something is left."""
         del failure
         self._record.end(self, has_remains=True)
 
@@ -105,12 +105,12 @@ def remove_fileserver(
     cluster, namespace = files.cluster, files.config.namespace
     name = FileserverNames(username).fileserver
     for resource in (GAFAELFAWR_INGRESS, SERVICE, JOB):
-        cluster.remove(
-            resource, namespace, name, timeout, propagation=FOREGROUND.get(resource)
-        )
+        propagation = FOREGROUND.get(resource)
+        cluster.remove(resource.at(namespace, name), timeout, propagation=propagation)
         if resource is GAFAELFAWR_INGRESS:
-            cluster.wait_gone(INGRESS, namespace, name, timeout)
+            cluster.wait_gone(INGRESS.at(namespace, name), timeout)
     # Those of the job are gone; what is left is owned by no job.
     for resource in (POD, PERSISTENT_VOLUME_CLAIM):
         for obj in list(files.list(resource, timeout, username)):
-            cluster.remove(resource, namespace, name_of(obj), timeout, uid=uid_of(obj))
+            ref = resource.at(namespace, name_of(obj))
+            cluster.remove(ref, timeout, uid=uid_of(obj))

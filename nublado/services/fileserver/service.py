@@ -78,7 +78,7 @@ class FileserverService:
     def create(self, user: UserInfo) -> None:
         """Create a user's file server unless it is running; wait until it is.
 
-        Whoever comes while it is being created waits for that.
+        Concurrent callers wait for the same creation.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class FileserverService:
     def delete(self, username: str) -> None:
         """Delete a user's file server and wait until it is gone.
 
-        One that is being created is given up.
+        A creation in progress is cancelled.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class FileserverService:
     # --- Following the cluster -------------------------------------------
 
     def observe(self, change: Change) -> None:
-        """Take note of a change of an object; called by the watches."""
+        """Record a change of an object; called by the watches."""
         username = self._files.user_of(change.object)
         record = self._records.get(username) if username else None
         if record is None:

@@ -132,11 +132,10 @@ def remove_lab(
     events, timeout = operation.events, operation.timeout
     events.info("Shutting down Kubernetes pod", at[0], step=Step.STOPPING)
     _remove_request(cluster, names, timeout)
-    cluster.remove(
-        POD, names.namespace, names.pod, timeout, grace_seconds=LAB_STOP_GRACE_SECONDS
-    )
+    pod = POD.at(names.namespace, names.pod)
+    cluster.remove(pod, timeout, grace_seconds=LAB_STOP_GRACE_SECONDS)
     events.info("Deleting user namespace", at[1], step=Step.REMOVING)
-    cluster.remove(NAMESPACE, None, names.namespace, timeout)
+    cluster.remove(NAMESPACE.at(None, names.namespace), timeout)
 
 
 def _remove_request(cluster: Cluster, names: LabObjectNames, timeout: Timeout) -> None:
@@ -146,7 +145,7 @@ def _remove_request(cluster: Cluster, names: LabObjectNames, timeout: Timeout) -
     lab for a spawn that was cut off, and complete it.
     """
     try:
-        cluster.remove(CONFIG_MAP, names.namespace, names.env_config_map, timeout)
+        cluster.remove(CONFIG_MAP.at(names.namespace, names.env_config_map), timeout)
     except KubernetesError as e:
         if e.status != 403:
             raise

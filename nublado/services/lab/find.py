@@ -1,4 +1,4 @@
-"""Find the labs in the cluster, with what tells their state."""
+"""Find the labs in the cluster, with what their state is read from."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _read_each(
         names = LabObjectNames.of(username, name_of(namespace))
 
         def part(resource: Resource, name: str) -> JSON | None:
-            return cluster.read(resource, names.namespace, name, timeout)
+            return cluster.read(resource.at(names.namespace, name), timeout)
 
         return FoundLab(
             username=username,

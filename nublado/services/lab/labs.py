@@ -1,7 +1,7 @@
-"""Labs of all users: accept requests, run operations, tell the state.
+"""Labs of all users: accept requests, run operations, report the state.
 
-The state is kept true by the operations and by the watch of pods, so telling
-it costs no request to Kubernetes.
+Operations and the watch of pods keep the state current, so reading it costs
+no request to Kubernetes.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class LabService:
     # --- Pods ------------------------------------------------------------
 
     def observe(self, change: Change) -> None:
-        """Take note of a change of a lab's pod; called by the watch of pods."""
+        """Record a change of a lab's pod; called by the watch of pods."""
         pod = change.object
         username = label_of(pod, LABEL_USER)
         record = self.table.get(username) if username else None
@@ -200,7 +200,9 @@ class LabService:
             names = self._labs.builder.names(record.username)
             timeout = Timeout("Reading pod", KUBERNETES_REQUEST_TIMEOUT)
             try:
-                pod = self._labs.cluster.read(POD, names.namespace, names.pod, timeout)
+                pod = self._labs.cluster.read(
+                    POD.at(names.namespace, names.pod), timeout
+                )
             except (KubernetesError, OperationTimeoutError) as e:
                 self._log.warning(
                     "Cannot tell whether lab still runs",

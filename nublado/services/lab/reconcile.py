@@ -239,7 +239,7 @@ class LabReconciler:
             self._service.run(deletion)
 
     def _finished(self, record: LabRecord, state: LabState, pod: JSON) -> Spawn:
-        """Make the spawn that tells a listener who reconnects that all is well."""
+        """Make the concluded spawn for listeners who reconnect."""
         spawn = Spawn.from_pod(self._labs, record, state, pod)
         spawn.conclude()
         return spawn

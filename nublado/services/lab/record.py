@@ -40,7 +40,7 @@ class LabRecord:
     pending, a spawn          it is being created
     terminating, a deletion   it is being deleted
     none, a deletion          remains that nobody knew are being deleted
-    running, none             it runs, as far as the watch of pods tells
+    running, none             it runs, as far as the watch of pods shows
     terminating, none         somebody else deletes its pod
     terminated, none          its pod has ended
     failed, none              an operation failed, or its pod is gone
@@ -83,7 +83,7 @@ class LabRecord:
 
     @property
     def changes(self) -> int:
-        """Grows with every change, to tell whether an observation is old."""
+        """Grows with every change; shows whether an observation is stale."""
         return self._changes
 
     # --- Operations ------------------------------------------------------

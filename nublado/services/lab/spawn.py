@@ -22,8 +22,6 @@ from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.kubernetes import (
     JSON,
     created_at,
-    name_of,
-    namespace_of,
     seconds_since,
     uid_of,
 )
@@ -58,6 +56,7 @@ from nublado.storage.kubernetes.resource import (
     POD,
     SECRET,
     SERVICE_ACCOUNT,
+    ObjectRef,
 )
 from nublado.timeout import Timeout
 
@@ -138,14 +137,15 @@ class Spawn(Operation[LabState]):
         self._labs = labs
         self._cluster = labs.cluster
         self._names = labs.builder.names(record.username)
+        self._pod_ref = POD.at(self._names.namespace, self._names.pod)
         self._record = record
         self._state = state
         self._url = url
         self._has_remains = False
-        self._object: str | None = None
+        self._object: ObjectRef | None = None
         self._node: str | None = None
         self._last: PodNotice | None = None
-        self._told: set[PodNotice] = set()
+        self._reported: set[PodNotice] = set()
         self._progress = _PROGRESS_FIRST_EVENT
 
     @classmethod
@@ -254,8 +254,7 @@ class Spawn(Operation[LabState]):
 
     def perform(self) -> LabState:
         """Take all steps, then follow the pod."""
-        namespace, pod = self._names.namespace, self._names.pod
-        with self._cluster.follow(namespace, pod, self.timeout) as self._follower:
+        with self._cluster.follow(self._pod_ref, self.timeout) as self._follower:
             for step in self._steps:
                 step()
             return self._follow()
@@ -277,7 +276,7 @@ class Spawn(Operation[LabState]):
         return explain(
             error,
             last=self._last,
-            object=self._object,
+            object=str(self._object) if self._object else None,
             image=self._state.options.image,
             node=self._node,
         )
@@ -287,7 +286,7 @@ class Spawn(Operation[LabState]):
     def _remove_remains(self) -> None:
         if not self._has_remains:
             return
-        self._object = f"Namespace {self._names.namespace}"
+        self._object = NAMESPACE.at(None, self._names.namespace)
         self.events.info(
             f"Deleting existing failed lab for {self.username}", 2, step=Step.CLEARING
         )
@@ -319,28 +318,25 @@ class Spawn(Operation[LabState]):
         if self.cancelled:
             patience = Timeout("Lab deletion", KUBERNETES_REQUEST_TIMEOUT)
             self._cluster.remove(
-                NAMESPACE, None, name_of(created), patience, uid=uid_of(created)
+                ObjectRef.of(self._objects.namespace), patience, uid=uid_of(created)
             )
             raise OperationCancelledError("Lab spawn cancelled")
 
     def _create_namespace(self) -> JSON:
         """Create the namespace in place of one that a crash has left."""
         namespace = self._objects.namespace
-        name = name_of(namespace)
-        self._object = f"Namespace {name}"
+        self._object = ref = ObjectRef.of(namespace)
         while True:
             try:
                 return self._cluster.create(namespace, self.timeout)
             except KubernetesConflictError:
-                existing = self._cluster.read(NAMESPACE, None, name, self.timeout)
+                existing = self._cluster.read(ref, self.timeout)
                 if existing is None:
                     continue
                 if not is_lab(existing):
                     raise
-            self._log.warning("Replacing leftover namespace", namespace=name)
-            self._cluster.remove(
-                NAMESPACE, None, name, self.timeout, uid=uid_of(existing)
-            )
+            self._log.warning("Replacing leftover namespace", namespace=ref.name)
+            self._cluster.remove(ref, self.timeout, uid=uid_of(existing))
 
     def _ensure_secret(self) -> None:
         self._ensure(self._objects.secret)
@@ -367,9 +363,7 @@ class Spawn(Operation[LabState]):
 
     def _find_pod(self) -> None:
         """Read the pod that is there now; it has to be the one that was found."""
-        found = self._cluster.read(
-            POD, self._names.namespace, self._names.pod, self.timeout
-        )
+        found = self._cluster.read(self._pod_ref, self.timeout)
         if found is None or uid_of(found) != uid_of(self._pod):
             raise self._vanished()
         self._pod = found
@@ -398,11 +392,11 @@ class Spawn(Operation[LabState]):
     # --- Parts of steps --------------------------------------------------
 
     def _ensure(self, obj: JSON) -> JSON:
-        self._object = f"{obj['kind']} {namespace_of(obj)}/{name_of(obj)}"
+        self._object = ObjectRef.of(obj)
         return self._cluster.ensure(obj, self.timeout)
 
     def _note_pod(self) -> None:
-        self._object = f"Pod {self._names.namespace}/{self._names.pod}"
+        self._object = self._pod_ref
         self._state = replace(self._state, internal_url=self._url)
         self._record.update(self, self._state, uid_of(self._pod))
 
@@ -424,8 +418,8 @@ class Spawn(Operation[LabState]):
 
     def _read_secret(self, name: str) -> JSON:
         namespace = self._labs.namespace
-        self._object = f"Secret {namespace}/{name}"
-        secret = self._cluster.read(SECRET, namespace, name, self.timeout)
+        self._object = SECRET.at(namespace, name)
+        secret = self._cluster.read(self._object, self.timeout)
         if secret is None:
             raise MissingSecretError(f"Secret {namespace}/{name} does not exist")
         return secret
@@ -437,18 +431,16 @@ class Spawn(Operation[LabState]):
         ----------
         https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
         """
-        namespace, pause = self._names.namespace, _ACCOUNT_PAUSE
-        self._object = f"ServiceAccount {namespace}/default"
+        self._object = SERVICE_ACCOUNT.at(self._names.namespace, "default")
+        pause = _ACCOUNT_PAUSE
         while True:
             try:
-                if self._cluster.read(
-                    SERVICE_ACCOUNT, namespace, "default", self.timeout
-                ):
+                if self._cluster.read(self._object, self.timeout):
                     return
             except KubernetesError as e:
                 if e.status != 403:
                     raise
-                # Not allowed to look: creating the pod will tell.
+                # Not allowed to look: creating the pod will show it.
                 return
             self.timeout.sleep(pause)
             pause = min(pause * 2, _ACCOUNT_LONGEST_PAUSE)
@@ -456,7 +448,7 @@ class Spawn(Operation[LabState]):
     def _report_waiting(self, notice: PodNotice) -> None:
         """Report why the pod waits, unless an event has said so."""
         said = str(notice)
-        if any(told.message and told.message in said for told in self._told):
+        if any(n.message and n.message in said for n in self._reported):
             self._note(notice)
         elif notice.container is None:
             self._report(notice, said)
@@ -466,9 +458,9 @@ class Spawn(Operation[LabState]):
     def _report(self, notice: PodNotice, text: str | None = None) -> None:
         """Report what Kubernetes says of the pod, each thing once."""
         self._note(notice)
-        if notice in self._told:
+        if notice in self._reported:
             return
-        self._told.add(notice)
+        self._reported.add(notice)
         self.events.info(
             text or notice.message,
             self._progress,
@@ -487,14 +479,13 @@ class Spawn(Operation[LabState]):
 
     def _report_last_events(self, pod: JSON) -> None:
         """Report events that come later than the state of the pod."""
-        if not any(map(is_start_of_lab, self._told)):
+        if not any(map(is_start_of_lab, self._reported)):
             for notice in self._follower.drain_events(pod, _DRAIN_SECONDS):
                 self._report(notice)
                 if is_start_of_lab(notice):
                     return
 
     def _vanished(self) -> LabPodVanishedError:
-        names = self._names
         return LabPodVanishedError(
-            f"Pod {names.namespace}/{names.pod} was deleted before the lab had started"
+            f"{self._pod_ref} was deleted before the lab had started"
         )

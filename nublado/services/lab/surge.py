@@ -18,7 +18,7 @@ class Surge:
     """Notices that many requests are being accepted, and lets work wait.
 
     Spawns compete for the processor with the requests of users who have not
-    been answered yet. In a surge they begin once no more requests come.
+    had a response yet. In a surge they begin once no more requests come.
     """
 
     def __init__(self) -> None:

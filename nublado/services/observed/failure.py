@@ -40,7 +40,7 @@ def explain(
     last
         The reason that Kubernetes gave last, of what it said of a pod.
     waited_for
-        What was waited for, where no pod tells; by default ``object``.
+        What was waited for, where no pod says; by default ``object``.
     object, image, node
         What the operation was about at that moment.
     """

@@ -1,4 +1,4 @@
-"""What the objects of a file server tell about it."""
+"""The state of a file server, read from its objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Kubernetes objects of a lab tell about its state.
+"""The state of a lab, read from its Kubernetes objects.
 
 Other versions of the controller may have made the objects: only what cannot be
 done without is required of them.
@@ -47,7 +47,7 @@ def internal_url(names: LabObjectNames, env: Mapping[str, str]) -> str | None:
         Names of the lab's objects.
     env
         Environment of the lab; where it lacks the path at which the lab
-        serves, the answer is None.
+        serves, the result is None.
     """
     prefix = env.get(SERVICE_PREFIX)
     if prefix is None:
@@ -62,7 +62,7 @@ def rebuild_state(
     pod: JSON | None,
     quota: JSON | None,
 ) -> LabState:
-    """Tell the state of a lab from its objects.
+    """Read the state of a lab off its objects.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def rebuild_state(
     Raises
     ------
     MalformedLabError
-        If they do not tell it; says which object lacks what.
+        If they are malformed; says which object lacks what.
     """
     names = LabObjectNames.of(username, config.namespace_of(username))
     with _part_of("ConfigMap", names.namespace, names.env_config_map):

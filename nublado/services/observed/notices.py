@@ -33,7 +33,7 @@ _CAUSES = {
 }
 _AMBIGUOUS = frozenset({"BackOff", "Failed"})
 _PULL = re.compile("pull", re.IGNORECASE)
-"""Tells failed pulls from failed starts, which have the same reasons."""
+"""Distinguishes failed pulls from failed starts, which have the same reasons."""
 
 
 def step_of(notice: PodNotice) -> Step | None:

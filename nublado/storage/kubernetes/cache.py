@@ -1,4 +1,4 @@
-"""What a watch knows of some objects, and who is told of their changes."""
+"""The last known state of watched objects, and listeners for its changes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WatchSpec:
     key
         Under which key listeners wait for an object.
     reduce
-        Makes of an object what is kept of it.
+        Reduces an object to what is kept of it.
     remembered
         Whether the state of the objects is kept. Kubernetes' events are only
         passed on.
@@ -144,7 +144,7 @@ class ObjectCache:
     # --- Writing, by the watcher alone -----------------------------------
 
     def rest(self) -> bool:
-        """Stop wanting objects that nobody listens for; True if so."""
+        """Stop following objects that nobody listens for; True if so."""
         with self._lock:
             if not self._spec.on_demand or self._keyed:
                 return False

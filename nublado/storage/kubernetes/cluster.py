@@ -23,8 +23,6 @@ from nublado.exceptions import (
 from nublado.models.domain.kubernetes import (
     JSON,
     is_terminating,
-    name_of,
-    namespace_of,
     uid_of,
 )
 from nublado.storage.kubernetes.cache import Change, ChangeType, WatchSpec
@@ -33,10 +31,11 @@ from nublado.storage.kubernetes.mailbox import Mailbox
 from nublado.storage.kubernetes.pod import PodFollower
 from nublado.storage.kubernetes.resource import (
     EVENT,
+    NAMESPACE,
     POD,
     SECRET,
+    ObjectRef,
     Resource,
-    resource_of,
 )
 from nublado.storage.kubernetes.retry import Retry, backoff, wait_to_retry
 from nublado.storage.kubernetes.watcher import Watcher
@@ -126,9 +125,8 @@ class Cluster:
         KubernetesError
             Raised if it cannot be created.
         """
-        resource = resource_of(obj["kind"])
-        target = _target("creating", resource, namespace_of(obj), name_of(obj))
-        path = resource.path(namespace_of(obj))
+        ref = ObjectRef.of(obj)
+        target, path = _target("creating", ref), ref.resource.path(ref.namespace)
         try:
             return self._client.request("POST", path, target, timeout, body=obj)
         except KubernetesConflictError as e:
@@ -165,16 +163,12 @@ class Cluster:
 
         A secret may be created but not read; nobody else uses its name.
         """
-        resource = resource_of(obj["kind"])
-        if resource is SECRET:
-            return obj
-        return self.read(resource, namespace_of(obj), name_of(obj), timeout)
+        ref = ObjectRef.of(obj)
+        return obj if ref.resource is SECRET else self.read(ref, timeout)
 
     # --- Read ------------------------------------------------------------
 
-    def read(
-        self, resource: Resource, namespace: str | None, name: str, timeout: Timeout
-    ) -> JSON | None:
+    def read(self, ref: ObjectRef, timeout: Timeout) -> JSON | None:
         """Read an object; None if it does not exist.
 
         Raises
@@ -182,10 +176,9 @@ class Cluster:
         KubernetesError
             Raised if it cannot be read.
         """
-        target = _target("reading", resource, namespace, name)
-        path = resource.path(namespace, name)
+        target = _target("reading", ref)
         try:
-            return self._client.request("GET", path, target, timeout)
+            return self._client.request("GET", ref.path, target, timeout)
         except KubernetesNotFoundError:
             return None
 
@@ -205,7 +198,8 @@ class Cluster:
         KubernetesError
             Raised if they cannot be listed.
         """
-        target = _target("listing", resource, namespace, None)
+        noun = "namespaces" if resource is NAMESPACE else "objects"
+        target = Target(f"Error listing {noun}", resource.kind, namespace)
         spec = WatchSpec(
             resource=resource, namespace=namespace, labels=labels, fields=fields
         )
@@ -217,9 +211,7 @@ class Cluster:
 
     def remove(
         self,
-        resource: Resource,
-        namespace: str | None,
-        name: str,
+        ref: ObjectRef,
         timeout: Timeout,
         *,
         uid: str | None = None,
@@ -233,7 +225,7 @@ class Cluster:
 
         Parameters
         ----------
-        resource, namespace, name
+        ref
             Which object.
         timeout
             Deadline.
@@ -258,14 +250,12 @@ class Cluster:
             options["gracePeriodSeconds"] = grace_seconds
         if propagation is not None:
             options["propagationPolicy"] = propagation
-        with self._changes(resource, namespace, name, timeout) as mailbox:
-            doomed = self._delete(resource, namespace, name, timeout, options)
+        with self._changes(ref, timeout) as mailbox:
+            doomed = self._delete(ref, timeout, options)
             if doomed is not None:
-                self._await_end(resource, namespace, name, timeout, doomed, mailbox)
+                self._await_end(ref, doomed, timeout, mailbox)
 
-    def wait_gone(
-        self, resource: Resource, namespace: str | None, name: str, timeout: Timeout
-    ) -> None:
+    def wait_gone(self, ref: ObjectRef, timeout: Timeout) -> None:
         """Wait until an object, which somebody else deletes, is gone.
 
         Raises
@@ -275,49 +265,37 @@ class Cluster:
         OperationCancelledError, OperationTimeoutError
             Raised if the wait was cancelled or took too long.
         """
-        with self._changes(resource, namespace, name, timeout) as mailbox:
-            found = self.read(resource, namespace, name, timeout)
+        with self._changes(ref, timeout) as mailbox:
+            found = self.read(ref, timeout)
             if found is not None:
-                uid = uid_of(found)
-                self._await_end(resource, namespace, name, timeout, uid, mailbox)
+                self._await_end(ref, uid_of(found), timeout, mailbox)
 
     @contextmanager
-    def _changes(
-        self, resource: Resource, namespace: str | None, name: str, timeout: Timeout
-    ) -> Iterator[Mailbox[Change]]:
+    def _changes(self, ref: ObjectRef, timeout: Timeout) -> Iterator[Mailbox[Change]]:
         """Collect changes of an object; of kinds that are not watched, none."""
         mailbox: Mailbox[Change] = Mailbox(timeout)
-        watcher = self._watchers.get(resource)
+        watcher = self._watchers.get(ref.resource)
         with ExitStack() as stack:
             stack.enter_context(mailbox.open())
             if watcher is not None:
-                key = (namespace, name)
-                stack.enter_context(watcher.cache.listening(key, mailbox.put))
+                stack.enter_context(watcher.cache.listening(ref.key, mailbox.put))
             yield mailbox
 
-    def _delete(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        name: str,
-        timeout: Timeout,
-        options: JSON,
-    ) -> str | None:
+    def _delete(self, ref: ObjectRef, timeout: Timeout, options: JSON) -> str | None:
         """Request a deletion; return the uid of what is being deleted."""
-        target = _target("deleting", resource, namespace, name)
-        path = resource.path(namespace, name)
+        target = _target("deleting", ref)
         uid = options.get("preconditions", {}).get("uid")
         attempt = 0
         while True:
             attempt += 1
             try:
                 response = self._client.request(
-                    "DELETE", path, target, timeout, body=options
+                    "DELETE", ref.path, target, timeout, body=options
                 )
             except KubernetesNotFoundError:
                 return None
             except KubernetesConflictError as e:
-                found = self.read(resource, namespace, name, timeout)
+                found = self.read(ref, timeout)
                 if found is None or (uid is not None and uid_of(found) != uid):
                     return None
                 if is_terminating(found):
@@ -330,26 +308,20 @@ class Cluster:
                 return _deleted_uid(response)
 
     def _await_end(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        name: str,
-        timeout: Timeout,
-        uid: str,
-        mailbox: Mailbox[Change],
+        self, ref: ObjectRef, uid: str, timeout: Timeout, mailbox: Mailbox[Change]
     ) -> None:
         """Wait for the end of one object.
 
-        If a watch knows it, its end will be heard of; else it is polled.
+        An object that a watch knows is waited for; any other is polled.
         """
-        watcher = self._watchers.get(resource)
-        known = watcher.cache.get((namespace, name)) if watcher else None
+        watcher = self._watchers.get(ref.resource)
+        known = watcher.cache.get(ref.key) if watcher else None
         is_watched = known is not None and uid_of(known) == uid
         pause = _QUIET_SECONDS if is_watched else 0.0
         while True:
             change = mailbox.receive(pause)
             if change is None:
-                if self._is_gone(resource, namespace, name, timeout, uid):
+                if self._is_gone(ref, uid, timeout):
                     if watcher is not None and is_watched:
                         watcher.reconnect()
                     return
@@ -358,16 +330,9 @@ class Cluster:
             elif change.type is ChangeType.DELETED and uid_of(change.object) == uid:
                 return
 
-    def _is_gone(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        name: str,
-        timeout: Timeout,
-        uid: str,
-    ) -> bool:
+    def _is_gone(self, ref: ObjectRef, uid: str, timeout: Timeout) -> bool:
         try:
-            found = self.read(resource, namespace, name, timeout.part(_READ_SECONDS))
+            found = self.read(ref, timeout.part(_READ_SECONDS))
         except (KubernetesError, OperationTimeoutError) as e:
             self._log.warning("Cannot tell whether object is gone", error=str(e))
             return False
@@ -377,42 +342,39 @@ class Cluster:
 
     @contextmanager
     def follow(
-        self, namespace: str, name: str, timeout: Timeout, *, events: bool = True
+        self, pod: ObjectRef, timeout: Timeout, *, events: bool = True
     ) -> Iterator[PodFollower]:
         """Follow a pod of a name, from before it is created.
 
         Parameters
         ----------
-        namespace, name
+        pod
             Which pod.
         timeout
             Deadline.
         events
             Whether to follow events about it as well.
         """
-        key = (namespace, name)
         mailbox: Mailbox[Change] = Mailbox(timeout)
         kinds = (POD, EVENT) if events else (POD,)
         watchers = tuple(self._watchers[kind] for kind in kinds)
         with ExitStack() as stack:
             stack.enter_context(mailbox.open())
             for watcher in reversed(watchers):
-                stack.enter_context(watcher.cache.listening(key, mailbox.put))
+                stack.enter_context(watcher.cache.listening(pod.key, mailbox.put))
             yield PodFollower(
-                key=key,
+                key=pod.key,
                 mailbox=mailbox,
                 timeout=timeout,
-                read=lambda limit: self.read(POD, namespace, name, limit),
+                read=lambda limit: self.read(pod, limit),
                 watchers=watchers,
             )
 
 
-def _target(
-    verb: str, resource: Resource, namespace: str | None, name: str | None
-) -> Target:
-    noun = "namespace" if resource.kind == "Namespace" else "object"
-    plural = "s" if verb == "listing" else ""
-    return Target(f"Error {verb} {noun}{plural}", resource.kind, namespace, name)
+def _target(verb: str, ref: ObjectRef) -> Target:
+    noun = "namespace" if ref.resource is NAMESPACE else "object"
+    kind = ref.resource.kind
+    return Target(f"Error {verb} {noun}", kind, ref.namespace, ref.name)
 
 
 def _deleted_uid(response: JSON) -> str | None:

@@ -47,7 +47,7 @@ PodNews = PodChanged | PodGone | PodNotice
 
 
 def reduce_pod(pod: JSON) -> JSON:
-    """Keep of a pod what tells its state; hundreds are held in memory."""
+    """Keep only what the state is read from; hundreds are held in memory."""
     metadata = {k: v for k, v in pod["metadata"].items() if k != "managedFields"}
     node = (pod.get("spec") or {}).get("nodeName")
     spec = {"nodeName": node} if node else {}

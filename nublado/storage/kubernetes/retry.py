@@ -1,6 +1,6 @@
 """Whether a request to Kubernetes is sent again, when, and as what.
 
-All that is known of Kubernetes' weather is one table here; the client obeys it.
+All transient failures are in one table.
 
 References
 ----------
@@ -46,7 +46,7 @@ class Attempt:
     reason, message
         What Kubernetes' ``Status`` says, as far as it is one.
     retry_after
-        How long the server asks to wait (seconds).
+        How long the server wants the client to wait (seconds).
     error
         Why there was no response.
     allowed_before
@@ -194,7 +194,7 @@ _RULES = (
         most=_FEW_ATTEMPTS,
     ),
 )
-"""What passes; the first match counts, and nothing else is sent again."""
+"""Transient failures; the first match counts, nothing else is sent again."""
 
 
 def decide(attempt: Attempt) -> Retry | None:
