@@ -130,12 +130,12 @@ class Operation(ABC, Generic[T]):
                 self.give_up()
         except Exception as e:  # noqa: BLE001
             self._failure = failure = self.explain(e)
-            self._alerts.report(
-                failure, event=f"{self.title} failed", user=self.username
-            )
+            event = f"{self.title} failed"
+            self._alerts.report(failure, event=event, user=self.username)
             self.fail(failure)
             self.events.error(failure.text)
             self.events.failed(self.epitaph)
+            _release_frames(e)
         finally:
             self.end()
 
@@ -212,6 +212,13 @@ class Operation(ABC, Generic[T]):
 
 
 AnyOperation = Operation[Any]
+
+
+def _release_frames(error: BaseException | None) -> None:
+    """Let go of the frames of an exception that is kept: they hold secrets."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class Gate(Protocol):

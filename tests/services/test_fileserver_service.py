@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nublado.exceptions import FileserverCreationError, UnknownUserError
+from nublado.exceptions import (
+    FileserverCreationError,
+    FileserverDeletionError,
+    UnknownUserError,
+)
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
@@ -154,3 +159,47 @@ def test_overloaded_server_is_asked_again(
 def test_unknown_server_cannot_be_deleted(service: FileserverService) -> None:
     with pytest.raises(UnknownUserError):
         service.delete("rachel")
+
+
+def test_deletion_that_failed_half_way_can_be_repeated(
+    cluster: Cluster, service: FileserverService
+) -> None:
+    service.create(RACHEL)
+    cluster.control.faults({"method": "DELETE", "path": "/services/", "status": 400})
+    with pytest.raises(FileserverDeletionError, match="Error deleting object"):
+        service.delete("rachel")
+    assert "Job" in objects(cluster)
+    assert service.running() == []
+    cluster.control("DELETE", "/faults")
+    service.delete("rachel")
+    assert objects(cluster) == {}
+
+
+def test_deletion_waits_for_what_a_creation_is_just_creating(
+    cluster: Cluster, service: FileserverService
+) -> None:
+    cluster.control.faults({"method": "POST", "path": "/jobs$", "delay": 1.0})
+    with ThreadPoolExecutor(1) as pool:
+        creation = pool.submit(service.create, RACHEL)
+        wait_for(lambda: cluster.control("GET", "/faults")["rules"][0]["hits"] > 0)
+        service.delete("rachel")
+        with pytest.raises(FileserverCreationError, match="Operation cancelled"):
+            creation.result(60)
+    assert objects(cluster) == {}
+    assert service.running() == []
+
+
+def test_old_objects_are_not_taken_for_new_ones(
+    cluster: Cluster, service: FileserverService
+) -> None:
+    service.create(RACHEL)
+    (old,) = objects(cluster)["Job"]
+    service.delete("rachel")
+    cluster.control.settings(gives_addresses=False)
+    with pytest.raises(FileserverCreationError, match="ingress has no address"):
+        service.create(RACHEL)
+    cluster.control.settings(gives_addresses=True)
+    service.create(RACHEL)
+    (new,) = objects(cluster)["Job"]
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    assert service.running() == ["rachel"]

@@ -62,6 +62,16 @@ from nublado.timeout import Timeout
 
 __all__ = ["Spawn", "SpawnRequest"]
 
+_WORK = (
+    "_steps",
+    "_request",
+    "_recorded",
+    "_env",
+    "_objects",
+    "_remaining",
+    "_pod",
+    "_follower",
+)
 _PROGRESS_CREATED = 30
 _PROGRESS_FIRST_EVENT = 35
 _PROGRESS_STARTED = 75
@@ -182,7 +192,7 @@ class Spawn(Operation[LabState]):
         Raises
         ------
         MalformedLabError
-            Raised if the environment does not tell the lab's resources.
+            Raised if the environment lacks the lab's resources.
         """
         state = LabState(
             user=request.user,
@@ -280,6 +290,12 @@ class Spawn(Operation[LabState]):
             image=self._state.options.image,
             node=self._node,
         )
+
+    def end(self) -> None:
+        """Mark it as over, and let go of the objects: some hold secrets."""
+        for name in _WORK:
+            self.__dict__.pop(name, None)
+        super().end()
 
     # --- Steps -----------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from types import ModuleType
+
 import pytest
 
 from nublado.exceptions import LabExistsError, OperationInProgressError
@@ -90,6 +93,29 @@ def test_a_spawn_that_takes_too_long_says_so() -> None:
         messages = service.spawn("rachel")
         assert "Deleting existing failed lab for rachel" in messages
         assert messages[-1] == "Lab Kubernetes pod started for rachel"
+
+
+@pytest.mark.parametrize("status", [None, 422])
+def test_a_spawn_that_is_over_holds_no_secrets(
+    cluster: Cluster, status: int | None
+) -> None:
+    if status is not None:
+        rule = {"method": "POST", "path": "/pods$", "status": status}
+        cluster.control.faults(rule)
+    service = cluster.service()
+    service.spawn("rachel")
+    spawn = service.labs.operation("rachel")
+    assert spawn.wait(60)
+    # Whatever can be reached from it.
+    seen: dict[int, object] = {}
+    reachable: list[object] = [vars(spawn)]
+    while reachable:
+        found = reachable.pop()
+        if id(found) in seen or isinstance(found, type | ModuleType | Cluster):
+            continue
+        seen[id(found)] = found
+        assert not (isinstance(found, str) and "gt-rachel" in found)
+        reachable.extend(gc.get_referents(found))
 
 
 def test_a_namespace_that_came_after_the_deletion_is_taken_back(
