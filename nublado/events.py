@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Event", "EventLog", "EventType"]
+__all__ = ["Event", "EventLog", "EventType", "Step"]
 
 
 class EventType(StrEnum):
@@ -19,6 +19,24 @@ class EventType(StrEnum):
     ERROR = "error"
     COMPLETE = "complete"
     FAILED = "failed"
+
+
+class Step(StrEnum):
+    """What an event means to the user of a lab."""
+
+    ACCEPTED = "accepted"
+    RESUMED = "resumed"
+    CLEARING = "clearing"
+    STOPPING = "stopping"
+    REMOVING = "removing"
+    CREATED = "created"
+    WAITING_FOR_ROOM = "waiting-for-room"
+    SCHEDULED = "scheduled"
+    PULLING = "pulling"
+    PULL_FAILING = "pull-failing"
+    PULLED = "pulled"
+    PREPARING = "preparing"
+    STARTING = "starting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,11 @@ class Event:
         Estimated share that is done, in percent; None if unknown.
     timestamp
         When it happened, seconds since the epoch.
+    step
+        What it means to the user; None if nothing in particular.
+    reason, container
+        Kubernetes' word for it and the container that it is about; None for
+        what is not of Kubernetes.
     """
 
     number: int
@@ -44,6 +67,9 @@ class Event:
     message: str
     progress: int | None
     timestamp: float
+    step: Step | None = None
+    reason: str | None = None
+    container: str | None = None
 
 
 class EventLog:
@@ -60,9 +86,17 @@ class EventLog:
         self._listeners: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
-    def info(self, message: str, progress: int | None = None) -> None:
-        """Report a step."""
-        self._append(EventType.INFO, message, progress)
+    def info(
+        self,
+        message: str,
+        progress: int | None = None,
+        *,
+        step: Step | None = None,
+        reason: str | None = None,
+        container: str | None = None,
+    ) -> None:
+        """Report a step; parameters as of `Event`."""
+        self._append(EventType.INFO, message, progress, step, reason, container)
 
     def error(self, message: str) -> None:
         """Report why the operation is failing; `failed` has to follow."""
@@ -123,12 +157,22 @@ class EventLog:
         with self._lock:
             self._listeners.remove(listener)
 
-    def _append(self, type_: EventType, message: str, progress: int | None) -> None:
+    def _append(
+        self,
+        type_: EventType,
+        message: str,
+        progress: int | None,
+        step: Step | None = None,
+        reason: str | None = None,
+        container: str | None = None,
+    ) -> None:
         with self._lock:
             if self._closed:
                 return
-            number = len(self._events) + 1
-            self._events.append(Event(number, type_, message, progress, time.time()))
+            number, now = len(self._events) + 1, time.time()
+            self._events.append(
+                Event(number, type_, message, progress, now, step, reason, container)
+            )
             self._closed = type_ in (EventType.COMPLETE, EventType.FAILED)
         self._tell()
 

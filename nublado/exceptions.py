@@ -320,7 +320,14 @@ class OperationTimeoutError(NubladoError):
 
 
 class LabPodEndedError(NubladoError):
-    """The pod of a lab ended before or instead of starting."""
+    """The pod of a lab ended before or instead of starting.
+
+    ``reason`` is Kubernetes' word for it, such as ``OOMKilled``, if it gave one.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LabPodVanishedError(NubladoError):
@@ -336,7 +343,7 @@ class MissingSecretError(NubladoError):
 
 
 class MalformedLabError(NubladoError):
-    """The Kubernetes objects of a lab do not tell its state."""
+    """The Kubernetes objects of a lab are malformed."""
 
 
 # --- Outside systems -----------------------------------------------------

@@ -13,7 +13,7 @@ __all__ = ["Cancellation", "Timeout"]
 
 
 class Cancellation:
-    """Whether an operation should stop, and who has to be told.
+    """Whether an operation should stop, and who has to be woken.
 
     Whoever blocks on something else than this object registers a callback
     that wakes it up.
@@ -104,6 +104,10 @@ class Timeout:
     def at_most(self, seconds: float) -> float:
         """Seconds left, but not more than so many; raises as `left` does."""
         return min(self.left(), seconds)
+
+    def part(self, seconds: float) -> Timeout:
+        """Make a deadline for one step, which ends with this one at the latest."""
+        return Timeout(self.operation, self.at_most(seconds), self.cancellation)
 
     def expired(self) -> OperationTimeoutError:
         """Make the error that says that the time is up."""

@@ -12,7 +12,6 @@ from kubernetes import client as kubernetes
 
 from nublado.config import load
 from nublado.config.model import DockerSourceConfig
-from nublado.constants import CATEGORY_LAB, LABEL_CATEGORY
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, parse_user_info
 from nublado.models.domain.image import ImageSelection
 from nublado.models.domain.lab import LabSpecification
@@ -23,18 +22,10 @@ from nublado.sandbox.launch import Control, SandboxThread
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.image import ImageService
-from nublado.services.lab.manager import LabManager
-from nublado.services.lab.reconcile import LabReconciler
-from nublado.services.lab.spawn import Spawner
 from nublado.services.source.docker import DockerImageSource
 from nublado.storage.kubernetes.client import KubernetesClient
-from nublado.storage.kubernetes.deletion import Deleter
-from nublado.storage.kubernetes.lab import LabStorage
-from nublado.storage.kubernetes.objects import ObjectStore
-from nublado.storage.kubernetes.pod import POD_EVENTS, PodStorage, reduce_pod
-from nublado.storage.kubernetes.resource import NAMESPACE, POD
-from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.timeout import Timeout
+from nublado.wiring import make_cluster, make_labs
 from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent / "data" / "configs" / "e2e.yaml"
@@ -132,49 +123,26 @@ class Service:
     """What the process context makes for labs."""
 
     def __init__(self, cluster: Cluster) -> None:
-        config = cluster.config.lab
-        self.client = cluster.client()
-        self.objects = ObjectStore(self.client)
-        self.pods = Watcher(
-            self.client, Selection(POD, labels=LABEL_CATEGORY, reduce=reduce_pod)
-        )
-        self.namespaces = Watcher(
-            self.client,
-            Selection(NAMESPACE, labels=f"{LABEL_CATEGORY}={CATEGORY_LAB}"),
-        )
-        self.events = Watcher(self.client, POD_EVENTS, on_demand=True)
-        self.deleter = Deleter(
-            self.objects, {POD: self.pods, NAMESPACE: self.namespaces}
-        )
-        self.pod_storage = PodStorage(self.objects, self.pods, self.events)
-        self.storage = LabStorage(self.objects, self.pod_storage, self.deleter)
+        config = cluster.config
+        self.cluster = make_cluster(cluster.client(), config)
         self.alerts = Alerts("test", None)
         self.images = cluster.images()
-        self.builder = LabBuilder(config, "https://example.org")
-        spawner = Spawner(config, CONTROLLER_NAMESPACE, self.builder, self.storage)
-        self.labs = LabManager(
-            config,
-            self.images,
-            self.builder,
-            self.storage,
-            spawner,
-            self.alerts,
+        self.builder = LabBuilder(config.lab, "https://example.org")
+        self.labs, self.reconciler = make_labs(
+            config=config.lab,
+            namespace=CONTROLLER_NAMESPACE,
+            builder=self.builder,
+            cluster=self.cluster,
+            images=self.images,
+            alerts=self.alerts,
         )
-        self.reconciler = LabReconciler(
-            config, self.builder, self.storage, spawner, self.labs, self.alerts
-        )
-        self.pods.listen(self.labs.observe)
-        for watcher in (self.pods, self.namespaces, self.events):
-            watcher.start()
-        assert self.pods.wait_synced(60)
-        assert self.namespaces.wait_synced(60)
+        self.cluster.start()
+        self.cluster.wait_synced(60)
 
     def stop(self) -> None:
         self.labs.stop()
         self.images.close()
-        for watcher in (self.pods, self.namespaces, self.events):
-            watcher.stop()
-        self.client.close()
+        self.cluster.stop()
 
     def spawn(self, username: str) -> list[str]:
         """Spawn a lab and return all messages of its events."""
@@ -183,7 +151,7 @@ class Service:
 
     def messages(self, username: str) -> list[str]:
         """Wait for the end of the current operation; return its messages."""
-        log = self.labs.events(username)
+        log = self.labs.operation(username).events
         wait_for(lambda: log.closed)
         return [event.message for event in log.all()]
 

@@ -33,7 +33,7 @@ from nublado.handlers.describe import (
 )
 from nublado.handlers.page import render_page
 from nublado.models.v1.common import FileserverStatusSchema
-from nublado.services.fileserver import FileserverManager
+from nublado.services.fileserver.service import FileserverService
 from nublado.units import seconds_to_text
 
 __all__ = ["files", "fileservers"]
@@ -56,7 +56,7 @@ _RUNNING = ResponseSpec(
 )
 def list_fileservers() -> Response:
     """Usernames of those whose file server is running."""
-    return jsonify(_manager().running())
+    return jsonify(_service().running())
 
 
 @fileservers.get("/users/<username>")
@@ -68,9 +68,9 @@ def list_fileservers() -> Response:
 )
 def get_fileserver(username: str) -> Response:
     """Whether a user's file server is running."""
-    manager = _manager()
+    service = _service()
     check_username(username)
-    if not manager.is_running(username):
+    if not service.is_running(username):
         raise UnknownUserError(username)
     return jsonify(FileserverStatusSchema().dump({"running": True}))
 
@@ -88,9 +88,9 @@ def get_fileserver(username: str) -> Response:
 )
 def delete_fileserver(username: str) -> Response:
     """Delete a file server, and respond once it is gone."""
-    manager = _manager()
+    service = _service()
     check_username(username)
-    manager.delete(username)
+    service.delete(username)
     return Response(status=204)
 
 
@@ -104,9 +104,9 @@ def delete_fileserver(username: str) -> Response:
 )
 def fileserver_user_status() -> Response:
     """Whether the caller's own file server is running."""
-    manager = _manager()
+    service = _service()
     username = authenticated_username()
-    if not manager.is_running(username):
+    if not service.is_running(username):
         raise UnknownUserError(username)
     return jsonify(FileserverStatusSchema().dump({"running": True}))
 
@@ -131,22 +131,22 @@ def fileserver_user_status() -> Response:
 def landing(_path: str = "") -> Response:
     """Start the caller's file server, and explain how to use it."""
     refuse_cross_site(unless_navigation=True)
-    manager = _manager()
+    service = _service()
     user = authenticated_user()
-    manager.create(user.info)
+    service.create(user.info)
     config = process().config.fileserver
     assert config is not None  # noqa: S101
     return render_page(
         "files.html",
         username=user.username,
-        url=manager.url(user.username),
+        url=service.url(user.username),
         tokens_url=f"{process().environment.external_url}/auth/tokens",
         idle=seconds_to_text(config.idle_timeout),
     )
 
 
-def _manager() -> FileserverManager:
-    manager = process().fileservers
-    if manager is None:
+def _service() -> FileserverService:
+    service = process().fileservers
+    if service is None:
         raise NotSupportedError
-    return manager
+    return service

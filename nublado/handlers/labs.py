@@ -190,7 +190,8 @@ def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
     if authenticated_username() != username:
         raise PermissionDeniedError
-    return event_stream(process().labs.events(username), process().streams, username)
+    log = process().labs.operation(username).events
+    return event_stream(log, process().streams, username)
 
 
 @labs.get("/user-status")

@@ -19,7 +19,7 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.page import render_page
-from nublado.services.progress import STEPS, describe_progress
+from nublado.services.progress import describe_progress
 
 __all__ = ["progress"]
 
@@ -44,21 +44,21 @@ def lab_progress(username: str) -> Response:
         raise PermissionDeniedError
     labs = process().labs
     try:
-        operation = labs.newest_operation(username)
+        operation = labs.operation(username)
     except UnknownUserError:
         if "text/html" in request.headers.get("Accept", ""):
             return render_page(
                 "no-lab.html", code=HTTPStatus.NOT_FOUND, username=username
             )
         raise
-    described = describe_progress(operation, labs.table.state(username))
+    record = labs.table.get_or_add(username)
+    described = describe_progress(operation, record.state, record.lab_path)
     base_url = process().environment.external_url
     return render_page(
         "progress.html",
         progress=described,
         username=username,
         now=time.time(),
-        steps=STEPS,
         events_url=url_for("labs.lab_events", username=username),
         lab_url=described.lab_path and f"{base_url}{described.lab_path}",
         hub_url=described.hub_path and f"{base_url}{described.hub_path}",

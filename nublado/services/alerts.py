@@ -1,4 +1,4 @@
-"""Tell operators what went wrong: in the log always, in Slack if configured.
+"""Report problems to operators: in the log always, in Slack if configured.
 
 Alerts of one kind go to Slack at once when they are the first, and as one
 summary per interval after that, so that an outage which hits 500 users is one
@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 import structlog
 
 from nublado.exceptions import KubernetesError, NubladoError
-from nublado.models.domain.status import Failure
+from nublado.models.domain.failure import Failure
+from nublado.models.domain.status import FailureLine
 from nublado.redaction import redact, redact_text
 from nublado.storage.slack import SlackError, SlackMessage, SlackWebhook
 
@@ -30,6 +31,9 @@ _MAX_USERS_NAMED = 5
 _OTHER_KINDS = "other"
 _MOST_RECENT = 50
 _MAX_RECENT_TEXT = 500
+
+
+Problem = BaseException | Failure | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class _Window:
             self.users[alert.user] = None
 
     def put_back(self, earlier: _Window) -> None:
-        """Take over what was not delivered, to tell it with the next message."""
+        """Take over what was not delivered, for the next message."""
         self.count += earlier.count
         self.latest = self.latest or earlier.latest
         self.users = earlier.users | self.users
@@ -77,7 +81,7 @@ class Alerts:
     interval
         How often one kind of alert may be posted (seconds).
     clock
-        Tells the time that intervals are measured with (seconds).
+        Clock that intervals are measured with (seconds).
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class Alerts:
         self._clock = clock
         self._changed = threading.Condition()
         self._windows: dict[str, _Window] = {}
-        self._recent: deque[Failure] = deque(maxlen=_MOST_RECENT)
+        self._recent: deque[FailureLine] = deque(maxlen=_MOST_RECENT)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._log = structlog.get_logger(__name__)
@@ -118,20 +122,20 @@ class Alerts:
         if self._webhook is not None:
             self._webhook.close()
 
-    def recent(self) -> tuple[Failure, ...]:
+    def recent(self) -> tuple[FailureLine, ...]:
         """What was reported lately, the newest first."""
         return tuple(reversed(list(self._recent)))
 
     def report(
         self,
-        problem: BaseException | str,
+        problem: Problem,
         *,
         event: str | None = None,
         user: str | None = None,
         kind: str | None = None,
         **facts: object,
     ) -> None:
-        """Log a problem, and see to it that operators hear of it.
+        """Log a problem, and have operators notified.
 
         Parameters
         ----------
@@ -150,9 +154,11 @@ class Alerts:
             More to log and to show, such as ``pod``.
         """
         title = event or _subject(problem)
+        if isinstance(problem, Failure):
+            facts = {**problem.facts, **facts}
         self._write(title, problem, user, facts)
         text = redact_text(_reason(problem))[:_MAX_RECENT_TEXT]
-        self._recent.append(Failure(datetime.now(UTC), title, text, user))
+        self._recent.append(FailureLine(datetime.now(UTC), title, text, user))
         if self._webhook is None:
             return
         alert = _make_alert(title, problem, user, facts)
@@ -168,20 +174,18 @@ class Alerts:
     def _write(
         self,
         title: str,
-        problem: BaseException | str,
+        problem: Problem,
         user: str | None,
         facts: dict[str, object],
     ) -> None:
         values = dict(facts)
         if user is not None:
             values["user"] = user
-        match problem:
-            case NubladoError():
-                values["error"] = str(problem)
-            case BaseException():
-                values["exc_info"] = problem
-            case _ if problem != title:
-                values["error"] = problem
+        error = _error_of(problem)
+        if error is not None and not isinstance(error, NubladoError):
+            values["exc_info"] = error
+        elif _text(problem) != title:
+            values["error"] = _text(problem)
         self._log.error(title, **values)
 
     # --- Posting, in a thread of its own ---------------------------------
@@ -239,44 +243,58 @@ class Alerts:
         self._webhook.post(SlackMessage(title, alert.text, fields, alert.code))
 
 
-def _subject(problem: BaseException | str) -> str:
-    return problem if isinstance(problem, str) else type(problem).__name__
+def _error_of(problem: Problem) -> BaseException | None:
+    if isinstance(problem, Failure):
+        return problem.error
+    return problem if isinstance(problem, BaseException) else None
 
 
-def _reason(problem: BaseException | str) -> str:
-    """Tell in short what went wrong; what others raise may say anything."""
-    if isinstance(problem, NubladoError):
-        return str(problem)
-    return _subject(problem)
+def _text(problem: Problem) -> str:
+    return problem.text if isinstance(problem, Failure) else str(problem)
 
 
-def _distinction(problem: BaseException | str) -> str:
-    """Tell problems apart that may hide behind the same title."""
-    if isinstance(problem, str):
+def _subject(problem: Problem) -> str:
+    error = _error_of(problem)
+    return str(problem) if error is None else type(error).__name__
+
+
+def _reason(problem: Problem) -> str:
+    """Summarise a problem; what others raise may contain anything."""
+    error = _error_of(problem)
+    is_ours = error is None or isinstance(error, NubladoError)
+    return _text(problem) if is_ours else _subject(problem)
+
+
+def _distinction(problem: Problem) -> str:
+    """Distinguish problems that have the same title."""
+    error = _error_of(problem)
+    if error is None:
         return ""
-    if isinstance(problem, KubernetesError):
-        return f"{problem.message} {problem.kind} {problem.status}"
-    return type(problem).__name__
+    if isinstance(error, KubernetesError):
+        return f"{error.message} {error.kind} {error.status}"
+    cause = problem.cause if isinstance(problem, Failure) else ""
+    return f"{type(error).__name__} {cause}"
 
 
 def _make_alert(
     title: str,
-    problem: BaseException | str,
+    problem: Problem,
     user: str | None,
     facts: dict[str, object],
 ) -> _Alert:
     now = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     values: dict[str, object] = {"Time": now, "User": user}
-    text, code = str(problem), None
-    if isinstance(problem, BaseException):
-        values["Exception type"] = type(problem).__name__
-        kubernetes = _kubernetes_error(problem)
+    text, code = _text(problem), None
+    error = _error_of(problem)
+    if error is not None:
+        values["Exception type"] = type(error).__name__
+        kubernetes = _kubernetes_error(error)
         if kubernetes is not None:
             values["Kubernetes status"] = kubernetes.status
             values["Object"] = kubernetes.object_name
             code = kubernetes.body
-        if isinstance(problem, KubernetesError):
-            text = problem.message
+        if isinstance(error, KubernetesError):
+            text = error.message
     values["Request"] = structlog.contextvars.get_contextvars().get("request_id")
     for name, value in facts.items():
         values[name.replace("_", " ").capitalize()] = redact(value, name)

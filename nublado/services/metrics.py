@@ -13,7 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from nublado.models.domain.lab import LabStatus
-from nublado.services.lab.operation import OperationKind
+from nublado.services.operation import OperationKind
 from nublado.services.status import StatusService
 
 __all__ = ["make_registry"]

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from nublado.config.model import LabConfig
 from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
+from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.node import Node
-from nublado.storage.kubernetes.node import NodeStorage
+from nublado.storage.kubernetes.cluster import Cluster
+from nublado.storage.kubernetes.resource import NODE
 from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["NodeService"]
 
 
 class NodeService:
-    """Tells which nodes there are and whether labs may run there.
+    """Lists nodes and says whether labs may run there.
 
     Parameters
     ----------
     config
         Configuration of labs: which nodes they select, what they tolerate.
-    storage
-        Reads nodes.
+    cluster
+        Where they are.
     """
 
-    def __init__(self, config: LabConfig, storage: NodeStorage) -> None:
-        self._selector = config.node_selector
+    def __init__(self, *, config: LabConfig, cluster: Cluster) -> None:
+        self._labels = ",".join(f"{k}={v}" for k, v in config.node_selector.items())
         self._tolerations = [t.to_kubernetes() for t in config.tolerations]
-        self._storage = storage
+        self._cluster = cluster
 
     def list(self) -> list[Node]:
         """List the nodes that labs select.
@@ -38,32 +40,32 @@ class NodeService:
         timeout = Timeout("Listing nodes", KUBERNETES_REQUEST_TIMEOUT)
         return [
             Node.from_kubernetes(node, self._tolerations)
-            for node in self._storage.list(self._selector, timeout)
+            for node in self._cluster.list(NODE, timeout, labels=self._labels)
         ]
 
     def obstacle(self, name: str, cancellation: Cancellation) -> str | None:
-        """Say what keeps labs off a node; None if nothing does.
+        """What keeps labs off a node; None if nothing does.
 
         Raises
         ------
         KubernetesError
             Raised if it cannot be read.
         """
-        found = self._storage.read(name, _timeout(cancellation))
+        found = self._read(name, cancellation)
         if found is None:
             return "Node is gone"
         return Node.from_kubernetes(found, self._tolerations).comment
 
     def exists(self, name: str, cancellation: Cancellation) -> bool:
-        """Tell whether there is a node of this name.
+        """Whether there is a node of this name.
 
         Raises
         ------
         KubernetesError
             Raised if it cannot be read.
         """
-        return self._storage.read(name, _timeout(cancellation)) is not None
+        return self._read(name, cancellation) is not None
 
-
-def _timeout(cancellation: Cancellation) -> Timeout:
-    return Timeout("Reading node", KUBERNETES_REQUEST_TIMEOUT, cancellation)
+    def _read(self, name: str, cancellation: Cancellation) -> JSON | None:
+        timeout = Timeout("Reading node", KUBERNETES_REQUEST_TIMEOUT, cancellation)
+        return self._cluster.read(NODE.at(None, name), timeout)

@@ -7,20 +7,33 @@ import time
 
 import structlog
 
-from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, PREPULL_POD_TIMEOUT
-from nublado.exceptions import NubladoError, OperationCancelledError
-from nublado.models.domain.kubernetes import JSON
+from nublado.constants import (
+    CATEGORY_PREPULLER,
+    KUBERNETES_REQUEST_TIMEOUT,
+    LABEL_CATEGORY,
+    PREPULL_POD_TIMEOUT,
+)
+from nublado.exceptions import (
+    KubernetesConflictError,
+    NubladoError,
+    OperationCancelledError,
+    PrepullError,
+)
+from nublado.models.domain.kubernetes import JSON, PodPhase, name_of, uid_of
 from nublado.models.domain.rspimage import RSPImage
 from nublado.services.alerts import Alerts
 from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.image import ImageService
 from nublado.services.nodes import NodeService
-from nublado.storage.kubernetes.prepull import PrepullStorage
+from nublado.storage.kubernetes.cluster import Cluster
+from nublado.storage.kubernetes.pod import PodChanged, PodGone
+from nublado.storage.kubernetes.resource import POD, ObjectRef
 from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["Prepuller"]
 
 _LEFTOVERS_SECONDS = 60.0
+_ENDED = (PodPhase.SUCCEEDED, PodPhase.FAILED)
 
 
 class Prepuller:
@@ -37,24 +50,29 @@ class Prepuller:
         Knows the nodes.
     builder
         Builds the pods.
-    storage
-        Runs them.
+    cluster
+        Where they run.
+    namespace
+        Namespace of the controller.
     alerts
-        Is told of failures.
+        Receives failures.
     """
 
     def __init__(
         self,
+        *,
         images: ImageService,
         nodes: NodeService,
         builder: PrepullPodBuilder,
-        storage: PrepullStorage,
+        cluster: Cluster,
+        namespace: str,
         alerts: Alerts,
     ) -> None:
         self._images = images
         self._nodes = nodes
         self._builder = builder
-        self._storage = storage
+        self._cluster = cluster
+        self._namespace = namespace
         self._alerts = alerts
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
@@ -88,7 +106,10 @@ class Prepuller:
         busy = self.busy
         timeout = Timeout("Prepull", KUBERNETES_REQUEST_TIMEOUT, self._cancellation)
         found: dict[str, list[JSON]] = {}
-        for pod in self._storage.leftovers(timeout):
+        labels = f"{LABEL_CATEGORY}={CATEGORY_PREPULLER}"
+        for pod in self._cluster.list(
+            POD, timeout, namespace=self._namespace, labels=labels
+        ):
             node = pod["spec"].get("nodeName", "")
             if node not in busy:
                 found.setdefault(node, []).append(pod)
@@ -110,7 +131,7 @@ class Prepuller:
 
     def _run(self, node: str, leftovers: list[JSON]) -> None:
         try:
-            self._remove(leftovers)
+            self._remove_leftovers(leftovers)
             self._pull_missing(node)
         except OperationCancelledError:
             self._log.info("Stopped prepulling", node=node)
@@ -120,10 +141,10 @@ class Prepuller:
             with self._lock:
                 self._busy.discard(node)
 
-    def _remove(self, leftovers: list[JSON]) -> None:
+    def _remove_leftovers(self, leftovers: list[JSON]) -> None:
         timeout = Timeout("Prepull clean-up", _LEFTOVERS_SECONDS, self._cancellation)
         for pod in leftovers:
-            self._storage.remove(pod, timeout)
+            self._remove_pod(pod, timeout)
 
     def _pull_missing(self, node: str) -> None:
         """Pull one image after the other, and what becomes missing meanwhile."""
@@ -147,7 +168,7 @@ class Prepuller:
             f"Prepull of {image.tag} on {node}", PREPULL_POD_TIMEOUT, self._cancellation
         )
         try:
-            self._storage.run(self._builder.build(image, node), timeout)
+            self._run_pod(self._builder.build(image, node), timeout)
         except OperationCancelledError:
             raise
         except NubladoError as e:
@@ -160,3 +181,65 @@ class Prepuller:
         else:
             self._images.mark_prepulled(image, node)
             log.info("Prepulled", seconds=round(time.monotonic() - began, 3))
+
+    # --- Pods ------------------------------------------------------------
+
+    def _run_pod(self, pod: JSON, timeout: Timeout) -> None:
+        """Create a pod, in place of one of its name, and wait until it ended.
+
+        It is deleted afterwards, however that ends.
+
+        Raises
+        ------
+        PrepullError
+            Raised if the pod ended or vanished before the image was pulled.
+        NubladoError
+            Raised if it cannot be created or deleted, or takes too long.
+        """
+        ref = ObjectRef.of(pod)
+        with self._cluster.follow(ref, timeout, events=False) as follower:
+            created = self._create_pod(pod, timeout)
+            try:
+                for news in follower.follow(created):
+                    match news:
+                        case PodGone():
+                            raise PrepullError(f"Pod {ref.name} was deleted")
+                        case PodChanged(state) if _phase(state) in _ENDED:
+                            _check_pulled(state)
+                            return
+            finally:
+                # Though the time may be up, unless the process stops.
+                if not self._cancellation.cancelled:
+                    limit = Timeout(
+                        "Prepull clean-up", _LEFTOVERS_SECONDS, self._cancellation
+                    )
+                    self._remove_pod(created, limit)
+
+    def _create_pod(self, pod: JSON, timeout: Timeout) -> JSON:
+        try:
+            return self._cluster.create(pod, timeout)
+        except KubernetesConflictError:
+            self._cluster.remove(ObjectRef.of(pod), timeout, grace_seconds=0)
+            return self._cluster.create(pod, timeout)
+
+    def _remove_pod(self, pod: JSON, timeout: Timeout) -> None:
+        ref = POD.at(self._namespace, name_of(pod))
+        self._cluster.remove(ref, timeout, uid=uid_of(pod), grace_seconds=0)
+
+
+def _phase(pod: JSON) -> str | None:
+    return (pod.get("status") or {}).get("phase")
+
+
+def _check_pulled(pod: JSON) -> None:
+    """Check that a pod ended after its image was there.
+
+    An image without ``/bin/true`` fails, but has been pulled.
+    """
+    status = pod["status"]
+    if status["phase"] == PodPhase.SUCCEEDED:
+        return
+    containers = status.get("containerStatuses") or ()
+    if not any(container.get("imageID") for container in containers):
+        reason = status.get("message") or status.get("reason") or "no reason given"
+        raise PrepullError(f"Pod {name_of(pod)} failed: {reason}")

@@ -1,53 +1,37 @@
 """What a user is told of the start of their lab, in words that people use.
 
-Kubernetes' messages are for those who know Kubernetes. Here they are turned
-into steps, and failures into what has happened and what can be done.
+Events and failures come with their meaning; here are the words for it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nublado.events import Event, EventType
+from nublado.events import Event, EventType, Step
+from nublado.models.domain.failure import Cause
 from nublado.models.domain.lab import LabState, LabStatus
-from nublado.services.lab.operation import Operation, OperationKind
+from nublado.services.lab.deletion import Deletion
+from nublado.services.operation import AnyOperation
 
-__all__ = [
-    "STEPS",
-    "Advice",
-    "Phase",
-    "Progress",
-    "describe_progress",
-    "step_of",
-]
+__all__ = ["Advice", "Phase", "Progress", "describe_progress"]
 
-STEPS = (
-    (r"^Starting lab creation", "Preparing your lab"),
-    (r"^Monitoring in-progress", "Your lab is still being started"),
-    (r"^Deleting existing failed lab", "Clearing away what is left of your last lab"),
-    (r"^Shutting down Kubernetes pod", "Shutting down your lab"),
-    (r"^Deleting user namespace", "Clearing away what belonged to your lab"),
-    (r"^Created Kubernetes objects", "Looking for a machine with enough room"),
-    (r"FailedScheduling|nodes are available", "Waiting for room on a machine"),
-    (r"^Successfully assigned", "Found a machine for your lab"),
-    (
-        r"ImagePullBackOff|ErrImagePull|Back-off pulling|Failed to pull",
-        "The image cannot be fetched yet, trying again",
-    ),
-    (r"^Pulling image", "Fetching the image, which may take a few minutes"),
-    (r"already present on machine", "The image is on the machine already"),
-    (r"^Successfully pulled", "The image has been fetched"),
-    (r"^(Created|Started) container:? notebook", "Starting JupyterLab"),
-    (r"^(Created|Started) container", "Getting your home directory ready"),
-)
-"""Patterns of messages and what they mean to a user; the first match counts.
-
-The page uses them too, so they are patterns for JavaScript as well.
-"""
-
+_STEPS = {
+    Step.ACCEPTED: "Preparing your lab",
+    Step.RESUMED: "Your lab is still being started",
+    Step.CLEARING: "Clearing away what is left of your last lab",
+    Step.STOPPING: "Shutting down your lab",
+    Step.REMOVING: "Clearing away what belonged to your lab",
+    Step.CREATED: "Looking for a machine with enough room",
+    Step.WAITING_FOR_ROOM: "Waiting for room on a machine",
+    Step.SCHEDULED: "Found a machine for your lab",
+    Step.PULLING: "Fetching the image, which may take a few minutes",
+    Step.PULL_FAILING: "The image cannot be fetched yet, trying again",
+    Step.PULLED: "The image is on the machine",
+    Step.PREPARING: "Getting your home directory ready",
+    Step.STARTING: "Starting JupyterLab",
+}
 _DEFAULT_STEP = "Your lab is being started"
 
 
@@ -71,87 +55,59 @@ class Advice:
 
 
 _ASK_OPERATORS = "tell the operators of this platform, with the messages below"
-_FAILURES = (
-    (
-        r"ImagePullBackOff|ErrImagePull|Back-off pulling|Failed to pull",
-        Advice(
-            "The image that you chose could not be fetched.",
-            "Choose another image, such as the recommended one. If that fails as"
-            f" well, {_ASK_OPERATORS}.",
-        ),
+_ADVICE = {
+    Cause.IMAGE: Advice(
+        "The image that you chose could not be fetched.",
+        "Choose another image, such as the recommended one. If that fails as"
+        f" well, {_ASK_OPERATORS}.",
     ),
-    (
-        r"FailedScheduling|nodes are available",
-        Advice(
-            "No machine had room for a lab of this size.",
-            "Try again in a few minutes, or choose a smaller size.",
-        ),
+    Cause.NO_ROOM: Advice(
+        "No machine had room for a lab of this size.",
+        "Try again in a few minutes, or choose a smaller size.",
     ),
-    (
-        r"exceeded quota|Insufficient quota",
-        Advice(
-            "A lab of this size is more than you may use.",
-            f"Choose a smaller size. If you need this one, {_ASK_OPERATORS}.",
-        ),
+    Cause.QUOTA: Advice(
+        "A lab of this size is more than you may use.",
+        f"Choose a smaller size. If you need this one, {_ASK_OPERATORS}.",
     ),
-    (
-        r"OOMKilled",
-        Advice(
-            "Your lab ran out of memory while it was starting.",
-            "Choose a larger size, and try again.",
-        ),
+    Cause.OUT_OF_MEMORY: Advice(
+        "Your lab ran out of memory while it was starting.",
+        "Choose a larger size, and try again.",
     ),
-    (
-        r"Evicted|low on resource",
-        Advice(
-            "The machine of your lab ran short of something and ended it.",
-            "Try again: another machine will be found.",
-        ),
+    Cause.EVICTED: Advice(
+        "The machine of your lab ran short of something and ended it.",
+        "Try again: another machine will be found.",
     ),
-    (
-        r"was deleted before the lab had started",
-        Advice(
-            "Your lab was removed while it was starting, by an operator or because"
-            " its machine was lost.",
-            "Try again.",
-        ),
+    Cause.POD_DELETED: Advice(
+        "Your lab was removed while it was starting, by an operator or because"
+        " its machine was lost.",
+        "Try again.",
     ),
-    (
-        r"exited with code|Lab pod (ended|failed)",
-        Advice(
-            "A program in your lab ended while the lab was starting.",
-            "Try again with “Reset user environment” checked, which moves your own"
-            f" settings and packages aside. If that does not help, {_ASK_OPERATORS}.",
-        ),
+    Cause.PROGRAM_ENDED: Advice(
+        "A program in your lab ended while the lab was starting.",
+        "Try again with “Reset user environment” checked, which moves your own"
+        f" settings and packages aside. If that does not help, {_ASK_OPERATORS}.",
     ),
-    (
-        r"[Ss]ecret .* does not exist|No key .* in secret",
-        Advice(
-            "This platform is not set up completely.",
-            f"You can do nothing about that: {_ASK_OPERATORS}.",
-        ),
+    Cause.NOT_SET_UP: Advice(
+        "This platform is not set up completely.",
+        f"You can do nothing about that: {_ASK_OPERATORS}.",
     ),
-    (
-        r"timed out",
-        Advice(
-            "Your lab took too long to start.",
-            "Try again: much of the work is done by now. A smaller size may find"
-            " room sooner.",
-        ),
+    Cause.TIMED_OUT: Advice(
+        "Your lab took too long to start.",
+        "Try again: much of the work is done by now. A smaller size may find"
+        " room sooner.",
     ),
-    (
-        r"^Error (creating|reading|listing|deleting|watching)",
-        Advice(
-            "The cluster that runs the labs has refused something.",
-            f"Try again in a few minutes. If it fails again, {_ASK_OPERATORS}.",
-        ),
+    Cause.REFUSED: Advice(
+        "The cluster that runs the labs has refused something.",
+        f"Try again in a few minutes. If it fails again, {_ASK_OPERATORS}.",
     ),
-)
-"""Patterns of reasons, what they mean, and what helps; the first match counts."""
-
-_UNKNOWN_FAILURE = Advice(
-    "Something went wrong that should not.",
-    f"Try again. If it fails again, {_ASK_OPERATORS}.",
+    Cause.INTERNAL: Advice(
+        "Something went wrong that should not.",
+        f"Try again. If it fails again, {_ASK_OPERATORS}.",
+    ),
+}
+_DELETION_ADVICE = Advice(
+    "Something keeps your lab from being removed.",
+    f"Try again in a few minutes. If it fails again, {_ASK_OPERATORS}.",
 )
 _TITLES = {
     Phase.STARTING: "Your lab is starting",
@@ -210,7 +166,9 @@ class Progress:
         return self.ended is None
 
 
-def describe_progress(operation: Operation, state: LabState | None) -> Progress:
+def describe_progress(
+    operation: AnyOperation, state: LabState | None, lab_path: str | None
+) -> Progress:
     """Describe the newest operation of a user.
 
     Parameters
@@ -219,38 +177,36 @@ def describe_progress(operation: Operation, state: LabState | None) -> Progress:
         The operation.
     state
         State of the lab; None if there is none.
+    lab_path
+        Where the lab is on the platform, or was; None where unknown.
     """
     events = operation.events.all()
     last = events[-1] if events else None
     ended = last is not None and last.type in (EventType.COMPLETE, EventType.FAILED)
     phase = _phase(operation, last if ended else None, state)
-    path = state.path if state else operation.lab_path
     return Progress(
         phase=phase,
         title=_title(operation, phase),
-        step=step_of(last.message) if last else _DEFAULT_STEP,
+        step=_step(events),
         percent=_percent(events, phase),
         events=events,
         started=operation.started,
         ended=last.timestamp if last and ended else None,
         operation=operation.events.id,
-        advice=_advice(events) if phase is Phase.FAILED else None,
-        lab_path=path if phase is Phase.RUNNING else None,
-        hub_path=_hub_path(path),
+        advice=_advice(operation) if phase is Phase.FAILED else None,
+        lab_path=lab_path if phase is Phase.RUNNING else None,
+        hub_path=_hub_path(lab_path),
     )
 
 
-def step_of(message: str) -> str:
-    """Say what a message means to a user."""
-    for pattern, words in STEPS:
-        if re.search(pattern, message):
-            return words
-    return _DEFAULT_STEP
+def _step(events: Sequence[Event]) -> str:
+    steps = [event.step for event in events if event.step is not None]
+    return _STEPS[steps[-1]] if steps else _DEFAULT_STEP
 
 
-def _phase(operation: Operation, end: Event | None, state: LabState | None) -> Phase:
-    if operation.kind is OperationKind.DELETE:
-        if operation.cancels:
+def _phase(operation: AnyOperation, end: Event | None, state: LabState | None) -> Phase:
+    if isinstance(operation, Deletion):
+        if operation.cancels_spawn:
             return Phase.CANCELLED
         if end is None:
             return Phase.STOPPING
@@ -263,8 +219,8 @@ def _phase(operation: Operation, end: Event | None, state: LabState | None) -> P
     return Phase.RUNNING if is_running else Phase.STOPPED
 
 
-def _title(operation: Operation, phase: Phase) -> str:
-    if phase is Phase.FAILED and operation.kind is OperationKind.DELETE:
+def _title(operation: AnyOperation, phase: Phase) -> str:
+    if phase is Phase.FAILED and isinstance(operation, Deletion):
         return "Your lab could not be shut down"
     return _TITLES[phase]
 
@@ -276,19 +232,11 @@ def _percent(events: Sequence[Event], phase: Phase) -> int:
     return known[-1] if known else 0
 
 
-def _advice(events: Sequence[Event]) -> Advice:
-    """Find out what has gone wrong: what is said last weighs most.
-
-    Only what the failure is called may be no more than that it took too long;
-    the reason for that was told before.
-    """
-    reasons = [event.message for event in events if event.type is EventType.ERROR]
-    if all("timed out" in reason for reason in reasons):
-        reasons = [*(event.message for event in events[-5:]), *reasons]
-    for pattern, advice in _FAILURES:
-        if any(re.search(pattern, reason) for reason in reasons):
-            return advice
-    return _UNKNOWN_FAILURE
+def _advice(operation: AnyOperation) -> Advice:
+    if isinstance(operation, Deletion):
+        return _DELETION_ADVICE
+    failure = operation.failure
+    return _ADVICE[failure.cause if failure else Cause.INTERNAL]
 
 
 def _hub_path(lab_path: str | None) -> str | None:

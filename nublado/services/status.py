@@ -18,10 +18,10 @@ from nublado.models.domain.status import (
     WatcherLine,
 )
 from nublado.services.alerts import Alerts
-from nublado.services.fileserver import FileserverManager
+from nublado.services.fileserver.service import FileserverService
 from nublado.services.image import ImageService
-from nublado.services.lab.operation import Operation
 from nublado.services.lab.record import LabTable
+from nublado.services.operation import AnyOperation
 from nublado.services.streams import StreamWriter
 from nublado.storage.kubernetes.watcher import Watcher
 
@@ -72,7 +72,7 @@ class StatusService:
         *,
         labs: LabTable,
         images: ImageService,
-        fileservers: FileserverManager | None,
+        fileservers: FileserverService | None,
         alerts: Alerts,
         streams: StreamWriter,
         watchers: Sequence[Watcher],
@@ -108,10 +108,10 @@ class StatusService:
             jobs=self._jobs(),
             watchers=tuple(
                 WatcherLine(
-                    name=watcher.selection.resource.plural,
+                    name=watcher.spec.resource.plural,
                     synced=watcher.synced,
-                    last_activity=_at(self._epoch + watcher.heard),
-                    idle=watcher.silence,
+                    last_activity=_at(self._epoch + watcher.last_activity),
+                    idle=watcher.idle,
                     connections=watcher.connections,
                 )
                 for watcher in self._watchers
@@ -142,7 +142,7 @@ class StatusService:
         return sorted(lines, key=lambda line: line.started)
 
 
-def _operation_line(operation: Operation) -> OperationLine:
+def _operation_line(operation: AnyOperation) -> OperationLine:
     event = operation.events.last
     return OperationLine(
         username=operation.username,

@@ -1,12 +1,13 @@
 "use strict";
-// The server has rendered what has happened so far. This adds what happens next,
-// and asks the server for the page again where an operation ends or another begins.
-const steps = JSON.parse(document.getElementById("steps").textContent)
-  .map(([pattern, words]) => [new RegExp(pattern), words]);
+// The server renders the page. Whenever something has happened, this fetches it again
+// and shows what has changed.
 const byId = (id) => document.getElementById(id);
 const pause = 2000;
+const throttle = 200;
+const lost = "The connection is lost; trying to reconnect. Your lab goes on starting.";
 let source = null;
 let retry = null;
+let update = null;
 let loaded = performance.now();
 
 function tick() {
@@ -21,24 +22,14 @@ function say(text) {
   if (connection && connection.textContent !== text) connection.textContent = text;
 }
 
-function show(kind, data) {
-  const item = document.createElement("li");
-  item.className = kind;
-  item.textContent = data.message;
-  byId("events").append(item);
-  const match = steps.find(([pattern]) => pattern.test(data.message));
-  if (match && byId("step")) byId("step").textContent = match[1];
-  if (data.progress && byId("bar")) byId("bar").value = data.progress;
-}
-
 function take(message) {
   const page = byId("progress");
   const [operation, number] = message.lastEventId.split(":");
   if (operation !== page.dataset.operation) { reload(); return; }
   if (Number(number) <= Number(page.dataset.last)) return;
   page.dataset.last = number;
-  show(message.type, JSON.parse(message.data));
   if (message.type === "complete" || message.type === "failed") reload();
+  else update ??= setTimeout(refresh, throttle);
 }
 
 function listen() {
@@ -50,7 +41,7 @@ function listen() {
   source.onopen = () => say("");
   source.onerror = (event) => {
     if (event.data) return; // An event of the lab that is called so.
-    say("The connection is lost; trying to reconnect. Your lab goes on starting.");
+    say(lost);
     if (source.readyState === EventSource.CLOSED) later();
   };
 }
@@ -60,22 +51,51 @@ function later() {
   retry = setTimeout(reload, pause);
 }
 
+async function fetchPage() {
+  const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (response.status >= 500) throw new Error(response.statusText);
+  // Only what is shown: the style of the page has a nonce of its own.
+  const [shown] = (await response.text()).match(/<main>[^]*<\/main>/);
+  return new DOMParser().parseFromString(shown, "text/html");
+}
+
+// Change only what differs, so that nobody loses the focus or hears a step twice.
+async function refresh() {
+  update = null;
+  try {
+    const page = await fetchPage();
+    const next = page.getElementById("progress")?.dataset;
+    const mine = byId("progress").dataset;
+    if (next?.operation !== mine.operation || next.live !== "1") { replace(page); return; }
+    mine.last = next.last;
+    byId("bar").value = page.getElementById("bar").getAttribute("value");
+    for (const id of ["step", "events"]) {
+      const shown = page.getElementById(id);
+      if (byId(id).textContent !== shown.textContent) byId(id).replaceChildren(...shown.childNodes);
+    }
+  } catch {
+    // The stream will say what is wrong.
+  }
+}
+
+function replace(page) {
+  source?.close();
+  clearTimeout(update);
+  update = null;
+  const wasOpen = byId("log")?.open;
+  document.querySelector("main").replaceWith(page.querySelector("main"));
+  document.title = document.querySelector("h1").textContent;
+  if (wasOpen && byId("log")) byId("log").open = true;
+  loaded = performance.now();
+  follow();
+}
+
 async function reload() {
   source?.close();
   try {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (response.status >= 500) throw new Error(response.statusText);
-    // Only what is shown: the style of the page has a nonce of its own.
-    const [shown] = (await response.text()).match(/<main>[^]*<\/main>/);
-    const page = new DOMParser().parseFromString(shown, "text/html");
-    const wasOpen = byId("log")?.open;
-    document.querySelector("main").replaceWith(page.querySelector("main"));
-    document.title = document.querySelector("h1").textContent;
-    if (wasOpen && byId("log")) byId("log").open = true;
-    loaded = performance.now();
-    follow();
+    replace(await fetchPage());
   } catch {
-    say("The connection is lost; trying to reconnect. Your lab goes on starting.");
+    say(lost);
     later();
   }
 }

@@ -7,11 +7,23 @@ builder returns is byte for byte what is sent.
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["JSON", "PodPhase", "created_at", "name_of", "namespace_of", "uid_of"]
+__all__ = [
+    "JSON",
+    "PodPhase",
+    "created_at",
+    "is_terminating",
+    "label_of",
+    "name_of",
+    "namespace_of",
+    "seconds_since",
+    "uid_of",
+    "version_of",
+]
 
 JSON = dict[str, Any]
 """A JSON object in Kubernetes' spelling."""
@@ -49,3 +61,24 @@ def created_at(obj: JSON) -> datetime | None:
 def uid_of(obj: JSON) -> str:
     """Unique identifier of an object; empty before Kubernetes has seen it."""
     return str(obj["metadata"].get("uid", ""))
+
+
+def version_of(obj: JSON) -> str:
+    """Resource version of an object."""
+    return str(obj["metadata"]["resourceVersion"])
+
+
+def label_of(obj: JSON, label: str) -> str | None:
+    """Value of a label of an object; None if it has none of that name."""
+    value = (obj["metadata"].get("labels") or {}).get(label)
+    return None if value is None else str(value)
+
+
+def is_terminating(obj: JSON) -> bool:
+    """Whether an object is being deleted."""
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def seconds_since(timestamp: str) -> float:
+    """Seconds since one of Kubernetes' timestamps, at least 0."""
+    return max(0.0, time.time() - datetime.fromisoformat(timestamp).timestamp())

@@ -1,4 +1,4 @@
-"""Labs: the request, the objects, and their state."""
+"""Labs: what is requested, what is created, and in which state it is."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
 
 __all__ = [
-    "Failure",
+    "FailureLine",
     "LabLine",
     "LastEvent",
     "OperationLine",
@@ -77,7 +77,7 @@ class WatcherLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureLine:
     """Something that went wrong; the log says more."""
 
     timestamp: datetime
@@ -126,4 +126,4 @@ class ServiceStatus:
     fileservers: tuple[str, ...] | None
     jobs: Mapping[str, JobState]
     watchers: tuple[WatcherLine, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailureLine, ...]

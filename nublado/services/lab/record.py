@@ -15,7 +15,7 @@ from nublado.exceptions import (
     UnknownUserError,
 )
 from nublado.models.domain.lab import LabState, LabStatus
-from nublado.services.lab.operation import Operation, OperationKind
+from nublado.services.operation import AnyOperation, OperationKind
 
 __all__ = ["LabRecord", "LabTable", "Observation"]
 
@@ -31,16 +31,31 @@ class Observation:
 
 
 class LabRecord:
-    """The lab of one user, and the operation that changes it."""
+    """The lab of one user, and the operation that changes it.
+
+    ========================  ========================================
+    state, operation          means
+    ========================  ========================================
+    none, none                there is no lab
+    pending, a spawn          it is being created
+    terminating, a deletion   it is being deleted
+    none, a deletion          remains that nobody knew are being deleted
+    running, none             it runs, as far as the watch of pods shows
+    terminating, none         somebody else deletes its pod
+    terminated, none          its pod has ended
+    failed, none              an operation failed, or its pod is gone
+    ========================  ========================================
+    """
 
     def __init__(self, username: str) -> None:
         self.username = username
         self._lock = threading.Lock()
         self._state: LabState | None = None
-        self._operation: Operation | None = None
-        self._newest: Operation | None = None
+        self._operation: AnyOperation | None = None
+        self._newest: AnyOperation | None = None
         self._pod_uid: str | None = None
         self._observed: Observation | None = None
+        self._path: str | None = None
         self._changes = 0
 
     # --- Reading ---------------------------------------------------------
@@ -51,18 +66,24 @@ class LabRecord:
         return self._state
 
     @property
-    def operation(self) -> Operation | None:
+    def operation(self) -> AnyOperation | None:
         """What is being done to the lab now."""
         return self._operation
 
     @property
-    def newest(self) -> Operation | None:
+    def newest(self) -> AnyOperation | None:
         """The newest operation, which may be over; None if none ever began."""
         return self._newest
 
     @property
+    def lab_path(self) -> str | None:
+        """Where the lab is on the platform, or was; None where unknown."""
+        state = self._state
+        return state.path if state else self._path
+
+    @property
     def changes(self) -> int:
-        """Grows with every change, to tell whether an observation is old."""
+        """Grows with every change; shows whether an observation is stale."""
         return self._changes
 
     # --- Operations ------------------------------------------------------
@@ -80,7 +101,7 @@ class LabRecord:
         with self._lock:
             self._check_free()
 
-    def begin_spawn(self, operation: Operation, state: LabState) -> LabState | None:
+    def begin_spawn(self, operation: AnyOperation, state: LabState) -> LabState | None:
         """Begin to create a lab; return the remains of an earlier one.
 
         Raises
@@ -96,7 +117,9 @@ class LabRecord:
             self._pod_uid = None
             return remains
 
-    def begin_monitor(self, operation: Operation, state: LabState, seen: int) -> bool:
+    def begin_monitor(
+        self, operation: AnyOperation, state: LabState, seen: int
+    ) -> bool:
         """Begin to go on with a spawn that an earlier process began.
 
         Returns
@@ -111,7 +134,9 @@ class LabRecord:
             self._state = state
             return True
 
-    def begin_delete(self, operation: Operation) -> tuple[Operation, Operation | None]:
+    def begin_delete(
+        self, operation: AnyOperation
+    ) -> tuple[AnyOperation, AnyOperation | None]:
         """Begin to delete the lab, or join the deletion that is in progress.
 
         Returns
@@ -131,14 +156,13 @@ class LabRecord:
                 return current, None
             if self._state is None:
                 raise UnknownUserError(self.username)
-            operation.cancels = current is not None
             self._begin(operation, self._state)
             self._state = replace(
                 self._state, status=LabStatus.TERMINATING, internal_url=None
             )
             return operation, current
 
-    def begin_removal(self, operation: Operation, seen: int) -> bool:
+    def begin_removal(self, operation: AnyOperation, seen: int) -> bool:
         """Begin to delete what is left of a lab, found by a reconciliation.
 
         Returns
@@ -156,7 +180,7 @@ class LabRecord:
                 )
             return True
 
-    def end(self, operation: Operation, state: LabState | None) -> None:
+    def end(self, operation: AnyOperation, state: LabState | None) -> None:
         """End an operation, unless another has taken over meanwhile."""
         with self._lock:
             if self._operation is not operation:
@@ -165,14 +189,14 @@ class LabRecord:
             self._change(state)
             self._apply_observation()
 
-    def end_failed(self, operation: Operation, status: LabStatus) -> None:
+    def end_failed(self, operation: AnyOperation, status: LabStatus) -> None:
         """End an operation that has failed, unless another has taken over."""
         with self._lock:
             if self._operation is operation and self._state is not None:
                 self._state = replace(self._state, status=status)
         self.end(operation, self._state)
 
-    def update(self, operation: Operation, state: LabState, pod_uid: str) -> None:
+    def update(self, operation: AnyOperation, state: LabState, pod_uid: str) -> None:
         """Note how far an operation has come, unless another has taken over."""
         with self._lock:
             if self._operation is operation:
@@ -211,7 +235,7 @@ class LabRecord:
                 self._change(state)
             return True
 
-    def recall(self, operation: Operation) -> None:
+    def recall(self, operation: AnyOperation) -> None:
         """Give listeners the events of an operation of an earlier process."""
         with self._lock:
             if self._newest is None:
@@ -225,8 +249,8 @@ class LabRecord:
         if self._state is not None and self._state.status in _ACTIVE:
             raise LabExistsError(self.username)
 
-    def _begin(self, operation: Operation, state: LabState | None) -> None:
-        operation.lab_path = state.path if state else None
+    def _begin(self, operation: AnyOperation, state: LabState | None) -> None:
+        self._path = state.path if state else self._path
         self._operation = operation
         self._newest = operation
         self._changes += 1
@@ -252,8 +276,7 @@ class LabRecord:
 class LabTable:
     """Records of all users; they are added, but never removed.
 
-    Single operations of a dictionary are atomic, so no lock is needed, for
-    which hundreds of threads would queue.
+    Single operations of a dictionary are atomic, so no lock is needed.
     """
 
     def __init__(self) -> None:
@@ -269,7 +292,7 @@ class LabTable:
         return record.state if record is not None else None
 
     def get_or_add(self, username: str) -> LabRecord:
-        """Record of a user, made if there is none."""
+        """Record of a user, added if there is none."""
         record = self._records.get(username)
         if record is None:
             record = self._records.setdefault(username, LabRecord(username))

@@ -1,306 +1,507 @@
-"""The sequence of steps that makes a lab, or completes one."""
+"""Create a lab, or complete one: a sequence of steps with several beginnings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
-from nublado.config.model import LabConfig
-from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
-from nublado.events import EventLog
+from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, SERVICE_PREFIX
+from nublado.events import Step
 from nublado.exceptions import (
+    KubernetesConflictError,
+    KubernetesError,
     LabPodEndedError,
     LabPodVanishedError,
+    MissingSecretError,
     OperationCancelledError,
 )
+from nublado.models.domain.failure import Failure
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
 from nublado.models.domain.image import ResolvedImage
-from nublado.models.domain.kubernetes import JSON, name_of, uid_of
+from nublado.models.domain.kubernetes import (
+    JSON,
+    created_at,
+    seconds_since,
+    uid_of,
+)
 from nublado.models.domain.lab import (
-    LabObjectNames,
+    LabObjects,
     LabSpecification,
     LabState,
     LabStatus,
     RemainingLabObjects,
 )
+from nublado.models.domain.pod import PodNotice
 from nublado.models.domain.spawn_record import SpawnRecord
-from nublado.services.builder.lab import LabBuilder
-from nublado.services.builder.lab_pod import NOTEBOOK
-from nublado.services.builder.pod_status import (
-    describe_pod_end,
-    status_of_pod,
-    waiting_reasons,
-)
-from nublado.services.lab.operation import Operation
+from nublado.services.builder.lab import quota_of
+from nublado.services.builder.lab_environment import resources_of_environment
+from nublado.services.lab.context import LabContext
+from nublado.services.lab.deletion import remove_lab
+from nublado.services.lab.find import is_lab
 from nublado.services.lab.record import LabRecord
-from nublado.storage.kubernetes.lab import LabStorage
-from nublado.storage.kubernetes.pod import PodChanged, PodFollower, PodGone, PodSaid
+from nublado.services.observed.failure import explain
+from nublado.services.observed.lab_state import internal_url
+from nublado.services.observed.notices import cause_of, is_start_of_lab, step_of
+from nublado.services.observed.pod_status import (
+    describe_pod_end,
+    end_reason,
+    status_of_pod,
+    waiting_notices,
+)
+from nublado.services.operation import Operation, OperationKind
+from nublado.storage.kubernetes.pod import PodChanged, PodFollower, PodGone
+from nublado.storage.kubernetes.resource import (
+    NAMESPACE,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+    ObjectRef,
+)
 from nublado.timeout import Timeout
 
-__all__ = ["SpawnRequest", "Spawner"]
+__all__ = ["Spawn", "SpawnRequest"]
 
+_WORK = (
+    "_steps",
+    "_request",
+    "_recorded",
+    "_env",
+    "_objects",
+    "_remaining",
+    "_pod",
+    "_follower",
+)
 _PROGRESS_CREATED = 30
 _PROGRESS_FIRST_EVENT = 35
 _PROGRESS_STARTED = 75
-_LAST_EVENT = f"Started container {NOTEBOOK}"
-_HEAR_OUT_SECONDS = 1.0
+_ATTEMPTS = (Step.PULLING, Step.PREPARING, Step.STARTING)
+_DRAIN_SECONDS = 1.0
+_SYNC_SECONDS = 5.0
+_ACCOUNT_PAUSE = 0.05
+_ACCOUNT_LONGEST_PAUSE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpawnRequest:
-    """A request for a lab that has been accepted.
-
-    ``internal_url`` is where the lab will be reached.
-    """
+    """A request for a lab that can be granted."""
 
     user: GafaelfawrUser
     specification: LabSpecification
     image: ResolvedImage
-    internal_url: str | None
 
 
-class Spawner:
-    """Makes labs; each method runs in the thread of one operation.
+class Spawn(Operation[LabState]):
+    """Creates the lab of one user and follows its pod until that has started.
+
+    Made by one of `from_request`, `from_record` and `from_pod`, which differ in
+    the step that they begin with.
 
     Parameters
     ----------
-    config
-        Configuration of labs.
-    namespace
-        Namespace of the controller, where the secrets are.
-    builder
-        Builds the objects.
-    storage
-        Makes them.
+    labs
+        What labs are made with.
+    record
+        Record of the lab.
+    state
+        The lab as it is before the first step.
+    url
+        Where it will be reached inside the cluster.
+    elapsed
+        Seconds of its time that an earlier process has used up.
+    resumable
+        Whether another process could go on with it as it is.
     """
+
+    kind = OperationKind.SPAWN
+    title = "Lab creation"
+    timed_as = "Lab spawn"
+    epitaph = "Lab spawn failed"
+
+    _steps: tuple[Callable[[], None], ...]
+    _request: SpawnRequest
+    _recorded: SpawnRecord
+    _env: Mapping[str, str]
+    _objects: LabObjects
+    _remaining: RemainingLabObjects
+    _pod: JSON
+    _follower: PodFollower
 
     def __init__(
         self,
-        config: LabConfig,
-        namespace: str,
-        builder: LabBuilder,
-        storage: LabStorage,
-    ) -> None:
-        self._config = config
-        self._namespace = namespace
-        self._builder = builder
-        self._storage = storage
-
-    def spawn(
-        self,
-        operation: Operation,
+        labs: LabContext,
         record: LabRecord,
-        request: SpawnRequest,
-        timeout: Timeout,
+        state: LabState,
         *,
-        remains: bool,
-    ) -> LabState:
-        """Make a lab from a request.
-
-        Parameters
-        ----------
-        operation
-            The operation that this is.
-        record
-            Record of the user's lab.
-        request
-            What was asked for.
-        timeout
-            Deadline of the spawn.
-        remains
-            Whether an earlier lab has to be removed first.
-
-        Returns
-        -------
-        LabState
-            State of the running lab.
-
-        Raises
-        ------
-        NubladoError
-            Raised if the lab cannot be made; its text is meant for the user.
-        """
-        names = self._builder.names(operation.username)
-        if remains:
-            self._delete_remains(operation, names, timeout)
-        secrets = self._read_secrets(timeout)
-        pull_secret = self._read_pull_secret(timeout)
-        objects = self._builder.build(
-            request.user, request.specification, request.image, secrets, pull_secret
+        url: str | None,
+        elapsed: float = 0.0,
+        resumable: bool = True,
+    ) -> None:
+        super().__init__(
+            record.username,
+            alerts=labs.alerts,
+            seconds=labs.config.spawn_timeout,
+            elapsed=elapsed,
+            resumable=resumable,
         )
-        with self._storage.following(names, timeout) as follower:
-            self._create_namespace(operation, objects.namespace, timeout)
-            self._storage.create(objects.secret, timeout)
-            self._storage.create(objects.env_config_map, timeout)
-            operation.mark_resumable()
-            return self._create_remaining(
-                operation,
-                record,
-                objects.remaining,
-                request.internal_url,
-                follower,
-                timeout,
-            )
+        self._labs = labs
+        self._cluster = labs.cluster
+        self._names = labs.builder.names(record.username)
+        self._pod_ref = POD.at(self._names.namespace, self._names.pod)
+        self._record = record
+        self._state = state
+        self._url = url
+        self._has_remains = False
+        self._object: ObjectRef | None = None
+        self._node: str | None = None
+        self._last: PodNotice | None = None
+        self._reported: set[PodNotice] = set()
+        self._progress = _PROGRESS_FIRST_EVENT
 
-    def complete(
-        self,
-        operation: Operation,
+    @classmethod
+    def from_request(
+        cls, labs: LabContext, record: LabRecord, request: SpawnRequest, state: LabState
+    ) -> Self:
+        """Create a lab from the beginning."""
+        names = labs.builder.names(record.username)
+        url = internal_url(names, request.specification.env)
+        spawn = cls(labs, record, state, url=url, resumable=False)
+        spawn._request = request
+        spawn._steps = (
+            spawn._remove_remains,
+            spawn._build,
+            spawn._ensure_namespace,
+            spawn._ensure_secret,
+            spawn._ensure_environment,
+            spawn._ensure_others,
+            spawn._ensure_pod,
+        )
+        return spawn
+
+    @classmethod
+    def from_record(
+        cls,
+        labs: LabContext,
         record: LabRecord,
-        spawn: SpawnRecord,
+        request: SpawnRecord,
         env: Mapping[str, str],
-        internal_url: str | None,
-        timeout: Timeout,
-    ) -> LabState:
-        """Go on with a spawn that was cut off before its pod existed.
-
-        Its namespace, secret and environment exist. What else exists already
-        is kept.
+        namespace: JSON,
+    ) -> Self:
+        """Complete a lab of which namespace, secret and environment exist.
 
         Raises
         ------
-        NubladoError
-            Raised if the lab cannot be made.
+        MalformedLabError
+            Raised if the environment lacks the lab's resources.
         """
-        names = self._builder.names(operation.username)
-        pull_secret = self._read_pull_secret(timeout)
-        remaining = self._builder.complete(spawn, env, pull_secret)
-        with self._storage.following(names, timeout) as follower:
-            return self._create_remaining(
-                operation, record, remaining, internal_url, follower, timeout
-            )
+        state = LabState(
+            user=request.user,
+            options=request.options,
+            status=LabStatus.PENDING,
+            internal_url=None,
+            resources=resources_of_environment(env),
+            quota=quota_of(request.user),
+            path=env.get(SERVICE_PREFIX),
+            created=created_at(namespace),
+        )
+        url = internal_url(labs.builder.names(record.username), env)
+        elapsed = seconds_since(namespace["metadata"]["creationTimestamp"])
+        spawn = cls(labs, record, state, url=url, elapsed=elapsed)
+        spawn._recorded, spawn._env = request, env
+        spawn._steps = (
+            spawn._build_remaining,
+            spawn._ensure_others,
+            spawn._ensure_pod,
+        )
+        return spawn
 
-    def monitor(
-        self, operation: Operation, record: LabRecord, pod: JSON, timeout: Timeout
-    ) -> LabState:
-        """Wait for a pod that an earlier process has created.
+    @classmethod
+    def from_pod(
+        cls, labs: LabContext, record: LabRecord, state: LabState, pod: JSON
+    ) -> Self:
+        """Follow a pod that an earlier process has created."""
+        elapsed = seconds_since(pod["metadata"]["creationTimestamp"])
+        spawn = cls(labs, record, state, url=state.internal_url, elapsed=elapsed)
+        spawn._pod = pod
+        spawn._steps = (spawn._find_pod,)
+        return spawn
+
+    # --- Begin -----------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin on the record.
 
         Raises
         ------
-        NubladoError
-            Raised if the pod does not start.
+        OperationInProgressError, LabExistsError
+            Raised if there cannot be another lab now.
         """
-        names = self._builder.names(operation.username)
-        with self._storage.following(names, timeout) as follower:
-            current = self._storage.read_pod(names, timeout)
-            if current is None or uid_of(current) != uid_of(pod):
-                raise LabPodVanishedError(_vanished(names))
-            return self._follow(operation, record, current, follower)
+        self._has_remains = self._record.begin_spawn(self, self._state) is not None
+        self.events.info(
+            f"Starting lab creation for {self.username}", 1, step=Step.ACCEPTED
+        )
+        options = self._state.options
+        self._log.info("Creating lab", image=options.image, size=options.size)
+
+    def resume(self, seen: int) -> bool:
+        """Go on on the record; False if that has changed since ``seen``."""
+        if not self._record.begin_monitor(self, self._state, seen):
+            return False
+        self.events.info(
+            f"Monitoring in-progress lab creation for {self.username}",
+            1,
+            step=Step.RESUMED,
+        )
+        self._log.info("Resuming lab creation")
+        return True
+
+    def conclude(self) -> None:
+        """Come to the good end of an earlier process, for whoever reconnects."""
+        self.events.complete(f"Lab Kubernetes pod started for {self.username}")
+        self.end()
+
+    # --- Operation -------------------------------------------------------
+
+    def perform(self) -> LabState:
+        """Take all steps, then follow the pod."""
+        with self._cluster.follow(self._pod_ref, self.timeout) as self._follower:
+            for step in self._steps:
+                step()
+            return self._follow()
+
+    def succeed(self, result: LabState) -> None:
+        """Report the running lab."""
+        self._record.end(self, result)
+        self.events.complete(f"Lab Kubernetes pod started for {self.username}")
+        self._log.info("Lab started", node=self._node)
+
+    def fail(self, failure: Failure) -> None:
+        """Keep what there is of the lab, for the next operation to remove."""
+        ended = isinstance(failure.error, LabPodEndedError)
+        status = LabStatus.TERMINATED if ended else LabStatus.FAILED
+        self._record.end_failed(self, status)
+
+    def explain(self, error: Exception) -> Failure:
+        """Explain the error by what was being done, and what Kubernetes said."""
+        return explain(
+            error,
+            last=self._last,
+            object=str(self._object) if self._object else None,
+            image=self._state.options.image,
+            node=self._node,
+        )
+
+    def end(self) -> None:
+        """Mark it as over, and let go of the objects: some hold secrets."""
+        for name in _WORK:
+            self.__dict__.pop(name, None)
+        super().end()
 
     # --- Steps -----------------------------------------------------------
 
-    def _delete_remains(
-        self, operation: Operation, names: LabObjectNames, timeout: Timeout
-    ) -> None:
-        events, username = operation.events, operation.username
-        events.info(f"Deleting existing failed lab for {username}", 2)
-        self._storage.delete(
-            names,
-            timeout,
-            stopping=lambda: events.info("Shutting down Kubernetes pod", 5),
-            removing=lambda: events.info("Deleting user namespace", 12),
+    def _remove_remains(self) -> None:
+        if not self._has_remains:
+            return
+        self._object = NAMESPACE.at(None, self._names.namespace)
+        self.events.info(
+            f"Deleting existing failed lab for {self.username}", 2, step=Step.CLEARING
         )
-        events.info(f"Lab for {username} deleted", 20)
+        remove_lab(self._cluster, self._names, self, at=(5, 12))
+        self.events.info(f"Lab for {self.username} deleted", 20)
 
-    def _read_secrets(self, timeout: Timeout) -> dict[str, dict[str, str]]:
-        wanted = [(s.secret_name, s.secret_key) for s in self._config.secrets]
-        return self._storage.read_secrets(self._namespace, wanted, timeout)
+    def _build(self) -> None:
+        self._objects = self._labs.builder.build(
+            self._request.user,
+            self._request.specification,
+            self._request.image,
+            self._read_secrets(),
+            self._read_pull_secret(),
+        )
+        self._remaining = self._objects.remaining
 
-    def _read_pull_secret(self, timeout: Timeout) -> JSON | None:
-        name = self._config.pull_secret
-        if name is None:
-            return None
-        return self._storage.read_secret(self._namespace, name, timeout)
+    def _build_remaining(self) -> None:
+        self._remaining = self._labs.builder.complete(
+            self._recorded, self._env, self._read_pull_secret()
+        )
 
-    def _create_namespace(
-        self, operation: Operation, namespace: JSON, timeout: Timeout
-    ) -> None:
+    def _ensure_namespace(self) -> None:
         """Create the namespace, and take it back if that came too late.
 
         A deletion that has cancelled the spawn meanwhile may have found no
         namespace to delete.
         """
-        created = self._storage.create_namespace(namespace, timeout)
-        if operation.cancelled:
+        created = self._create_namespace()
+        if self.cancelled:
             patience = Timeout("Lab deletion", KUBERNETES_REQUEST_TIMEOUT)
-            self._storage.delete_namespace(name_of(created), uid_of(created), patience)
+            self._cluster.remove(
+                ObjectRef.of(self._objects.namespace), patience, uid=uid_of(created)
+            )
             raise OperationCancelledError("Lab spawn cancelled")
 
-    def _create_remaining(
-        self,
-        operation: Operation,
-        record: LabRecord,
-        remaining: RemainingLabObjects,
-        internal_url: str | None,
-        follower: PodFollower,
-        timeout: Timeout,
-    ) -> LabState:
-        for obj in remaining.others:
-            self._storage.create(obj, timeout)
-        pod = self._storage.create_pod(remaining.pod, timeout)
-        if record.state is not None:
-            state = replace(record.state, internal_url=internal_url)
-            record.update(operation, state, uid_of(pod))
-        operation.events.info(
-            "Created Kubernetes objects for user lab", _PROGRESS_CREATED
-        )
-        return self._follow(operation, record, pod, follower)
+    def _create_namespace(self) -> JSON:
+        """Create the namespace in place of one that a crash has left."""
+        namespace = self._objects.namespace
+        self._object = ref = ObjectRef.of(namespace)
+        while True:
+            try:
+                return self._cluster.create(namespace, self.timeout)
+            except KubernetesConflictError:
+                existing = self._cluster.read(ref, self.timeout)
+                if existing is None:
+                    continue
+                if not is_lab(existing):
+                    raise
+            self._log.warning("Replacing leftover namespace", namespace=ref.name)
+            self._cluster.remove(ref, self.timeout, uid=uid_of(existing))
 
-    def _follow(
-        self,
-        operation: Operation,
-        record: LabRecord,
-        pod: JSON,
-        follower: PodFollower,
-    ) -> LabState:
-        """Wait until the pod has started, telling what happens to it."""
-        reporter = _Reporter(operation.events)
-        for news in follower.follow(pod):
+    def _ensure_secret(self) -> None:
+        self._ensure(self._objects.secret)
+
+    def _ensure_environment(self) -> None:
+        self._ensure(self._objects.env_config_map)
+        self.mark_resumable()
+
+    def _ensure_others(self) -> None:
+        for obj in self._remaining.others:
+            self._ensure(obj)
+
+    def _ensure_pod(self) -> None:
+        if not self._follower.wait_synced(_SYNC_SECONDS):
+            self._labs.alerts.report("Cannot watch events about pods")
+        self._wait_for_account()
+        self._pod = self._ensure(self._remaining.pod)
+        self._note_pod()
+        self.events.info(
+            "Created Kubernetes objects for user lab",
+            _PROGRESS_CREATED,
+            step=Step.CREATED,
+        )
+
+    def _find_pod(self) -> None:
+        """Read the pod that is there now; it has to be the one that was found."""
+        found = self._cluster.read(self._pod_ref, self.timeout)
+        if found is None or uid_of(found) != uid_of(self._pod):
+            raise self._vanished()
+        self._pod = found
+        self._note_pod()
+
+    def _follow(self) -> LabState:
+        """Wait until the pod has started, reporting what happens to it."""
+        for news in self._follower.follow(self._pod):
             match news:
                 case PodGone():
                     break
-                case PodSaid(message):
-                    reporter.say(message)
-                case PodChanged(changed):
-                    status = status_of_pod(changed)
+                case PodNotice():
+                    self._report(news)
+                case PodChanged(pod):
+                    self._node = (pod.get("spec") or {}).get("nodeName")
+                    status = status_of_pod(pod)
                     if status is LabStatus.TERMINATED:
-                        raise LabPodEndedError(describe_pod_end(changed))
-                    if status is LabStatus.RUNNING and record.state is not None:
-                        self._hear_out(changed, follower, reporter)
-                        return replace(record.state, status=status)
-                    for reason in waiting_reasons(changed):
-                        reporter.say_unless_told(reason)
-        names = self._builder.names(operation.username)
-        raise LabPodVanishedError(_vanished(names))
+                        raise LabPodEndedError(describe_pod_end(pod), end_reason(pod))
+                    if status is LabStatus.RUNNING:
+                        self._report_last_events(pod)
+                        return replace(self._state, status=status)
+                    for notice in waiting_notices(pod):
+                        self._report_waiting(notice)
+        raise self._vanished()
 
-    def _hear_out(self, pod: JSON, follower: PodFollower, reporter: _Reporter) -> None:
-        """Tell the last events too, which may come later than the pod's state."""
-        if _LAST_EVENT not in reporter.said:
-            for news in follower.hear_out(pod, _HEAR_OUT_SECONDS):
-                reporter.say(news.message)
-                if news.message == _LAST_EVENT:
+    # --- Parts of steps --------------------------------------------------
+
+    def _ensure(self, obj: JSON) -> JSON:
+        self._object = ObjectRef.of(obj)
+        return self._cluster.ensure(obj, self.timeout)
+
+    def _note_pod(self) -> None:
+        self._object = self._pod_ref
+        self._state = replace(self._state, internal_url=self._url)
+        self._record.update(self, self._state, uid_of(self._pod))
+
+    def _read_secrets(self) -> dict[str, dict[str, str]]:
+        """Read the keys of secrets that the configuration names."""
+        found: dict[str, dict[str, str]] = {}
+        for secret in self._labs.config.secrets:
+            name, key = secret.secret_name, secret.secret_key
+            if name not in found:
+                found[name] = self._read_secret(name).get("data") or {}
+            if key not in found[name]:
+                namespace = self._labs.namespace
+                raise MissingSecretError(f"No key {key} in secret {namespace}/{name}")
+        return found
+
+    def _read_pull_secret(self) -> JSON | None:
+        name = self._labs.config.pull_secret
+        return None if name is None else self._read_secret(name)
+
+    def _read_secret(self, name: str) -> JSON:
+        namespace = self._labs.namespace
+        self._object = SECRET.at(namespace, name)
+        secret = self._cluster.read(self._object, self.timeout)
+        if secret is None:
+            raise MissingSecretError(f"Secret {namespace}/{name} does not exist")
+        return secret
+
+    def _wait_for_account(self) -> None:
+        """Wait for the service account without which pods are refused.
+
+        References
+        ----------
+        https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
+        """
+        self._object = SERVICE_ACCOUNT.at(self._names.namespace, "default")
+        pause = _ACCOUNT_PAUSE
+        while True:
+            try:
+                if self._cluster.read(self._object, self.timeout):
+                    return
+            except KubernetesError as e:
+                if e.status != 403:
+                    raise
+                # Not allowed to look: creating the pod will show it.
+                return
+            self.timeout.sleep(pause)
+            pause = min(pause * 2, _ACCOUNT_LONGEST_PAUSE)
+
+    def _report_waiting(self, notice: PodNotice) -> None:
+        """Report why the pod waits, unless an event has said so."""
+        said = str(notice)
+        if any(n.message and n.message in said for n in self._reported):
+            self._note(notice)
+        elif notice.container is None:
+            self._report(notice, said)
+        else:
+            self._report(notice, f"Container {notice.container}: {said}")
+
+    def _report(self, notice: PodNotice, text: str | None = None) -> None:
+        """Report what Kubernetes says of the pod, each thing once."""
+        self._note(notice)
+        if notice in self._reported:
+            return
+        self._reported.add(notice)
+        self.events.info(
+            text or notice.message,
+            self._progress,
+            step=step_of(notice),
+            reason=notice.reason,
+            container=notice.container,
+        )
+        self._progress += (_PROGRESS_STARTED - self._progress) // 3
+
+    def _note(self, notice: PodNotice) -> None:
+        """Remember a notice as the last reason, unless it only tries again."""
+        last, is_attempt = self._last, step_of(notice) in _ATTEMPTS
+        is_same = last is not None and last.container == notice.container
+        if not (last and is_same and is_attempt and cause_of(last)):
+            self._last = notice
+
+    def _report_last_events(self, pod: JSON) -> None:
+        """Report events that come later than the state of the pod."""
+        if not any(map(is_start_of_lab, self._reported)):
+            for notice in self._follower.drain_events(pod, _DRAIN_SECONDS):
+                self._report(notice)
+                if is_start_of_lab(notice):
                     return
 
-
-class _Reporter:
-    """Tells each thing once, with the progress that it means."""
-
-    def __init__(self, events: EventLog) -> None:
-        self.said: set[str] = set()
-        self._events = events
-        self._progress = _PROGRESS_FIRST_EVENT
-
-    def say_unless_told(self, reason: str) -> None:
-        """Tell why the pod waits, unless an event of Kubernetes has said so."""
-        if not any(message in reason for message in self.said):
-            self.say(reason)
-
-    def say(self, message: str) -> None:
-        """Tell something, if it has not been told."""
-        if message not in self.said:
-            self.said.add(message)
-            self._events.info(message, self._progress)
-            self._progress += (_PROGRESS_STARTED - self._progress) // 3
-
-
-def _vanished(names: LabObjectNames) -> str:
-    return f"Pod {names.namespace}/{names.pod} was deleted before the lab had started"
+    def _vanished(self) -> LabPodVanishedError:
+        return LabPodVanishedError(
+            f"{self._pod_ref} was deleted before the lab had started"
+        )

@@ -1,4 +1,4 @@
-"""When many users want labs at once, all are answered before work begins."""
+"""When many users want labs at once, all get a response before work begins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Surge:
     """Notices that many requests are being accepted, and lets work wait.
 
     Spawns compete for the processor with the requests of users who have not
-    been answered yet. In a surge they begin once no more requests come.
+    had a response yet. In a surge they begin once no more requests come.
     """
 
     def __init__(self) -> None:

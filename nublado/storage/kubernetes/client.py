@@ -8,13 +8,11 @@ into them costs more than the request, and they change from release to release.
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import structlog
 import urllib3
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject
@@ -28,18 +26,21 @@ from nublado.exceptions import (
     KubernetesNotFoundError,
 )
 from nublado.models.domain.kubernetes import JSON
+from nublado.storage.kubernetes.retry import Attempt, decide, wait_to_retry
 from nublado.timeout import Timeout
 
-__all__ = ["KubernetesClient", "Target"]
+__all__ = ["KubernetesClient", "Query", "Target"]
+
+Query = Mapping[str, str | int]
+"""Parameters of a URL."""
 
 _CONNECT_SECONDS = 5.0
 _MAX_ERROR_BODY = 4096
-_MAX_RETRY_SECONDS = 10.0
-_MOST_ATTEMPTS = 8
-_TRANSIENT = frozenset({429, 503, 504})
+_PAGE = 500
 _USER_AGENT = f"nublado/{__version__}"
 _TOKEN_KEYS = ("BearerToken", "authorization")
 """What releases of the client call the token, the newest first."""
+
 _ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
 
 
@@ -88,6 +89,7 @@ class KubernetesClient:
         self._configuration = configuration
         self._requests = _connections(configuration, pool_size, block=True)
         self._watches = _connections(configuration, 8, block=False)
+        self._granted: set[tuple[str, str, bool]] = set()
 
     @classmethod
     def connect(
@@ -132,10 +134,10 @@ class KubernetesClient:
         target: Target,
         timeout: Timeout,
         *,
-        query: Mapping[str, str | int] | None = None,
+        query: Query | None = None,
         body: JSON | None = None,
     ) -> JSON:
-        """Send a request, again where the server is only overloaded.
+        """Send a request, again where `decide` says so.
 
         Parameters
         ----------
@@ -154,40 +156,57 @@ class KubernetesClient:
             `KubernetesConflictError` for 404 and 409.
         OperationCancelledError, OperationTimeoutError
             Raised if the sequence was cancelled or ran out of time.
-
-        References
-        ----------
-        https://kubernetes.io/docs/concepts/cluster-administration/flow-control/
         """
-        attempt = 0
-        repeated = False
+        right = (method, target.kind, target.name is None)
+        number, fate_unknown = 0, False
         while True:
-            attempt += 1
+            number += 1
             try:
                 status, headers, data = self._send(method, path, timeout, query, body)
             except urllib3.exceptions.HTTPError as e:
-                error = target.failed(None, _reason(e))
-                repeated = repeated or not _never_arrived(e)
-                if attempt >= _MOST_ATTEMPTS and not _never_arrived(e):
-                    raise error from e
-                delay = _backoff(attempt)
+                attempt = Attempt(method, number, error=e)
+                failure = target.failed(None, _describe(e))
             else:
-                if status < 400:
+                if _is_success(status):
+                    self._granted.add(right)
                     return _parse(data, target)
-                error = target.failed(status, data.decode(errors="replace"))
-                if status not in _TRANSIENT and not _collided(method, status, data):
-                    if isinstance(error, KubernetesConflictError):
-                        error.repeated = repeated
-                    raise error
-                repeated = repeated or status == 504
-                delay = max(_retry_after(headers), _backoff(attempt))
-            if delay >= timeout.left():
-                raise error
-            _logger().warning("Retrying Kubernetes request", error=str(error))
-            timeout.sleep(delay)
+                attempt = Attempt.of_response(
+                    method,
+                    number,
+                    status,
+                    headers,
+                    data,
+                    allowed_before=right in self._granted,
+                )
+                failure = target.failed(status, data.decode(errors="replace"))
+            retry = decide(attempt)
+            if retry is None:
+                if isinstance(failure, KubernetesConflictError):
+                    failure.repeated = fate_unknown
+                raise failure from attempt.error
+            fate_unknown = fate_unknown or retry.fate_unknown
+            wait_to_retry(retry, number, failure, timeout)
+
+    def pages(
+        self, path: str, target: Target, timeout: Timeout, query: Query
+    ) -> Iterator[JSON]:
+        """List a collection, page by page; raises as `request` does.
+
+        References
+        ----------
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+        """
+        query = {**query, "limit": _PAGE}
+        while True:
+            page = self.request("GET", path, target, timeout, query=query)
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
 
     def watch(
-        self, path: str, target: Target, query: Mapping[str, str | int], silence: float
+        self, path: str, target: Target, query: Query, patience: float
     ) -> urllib3.BaseHTTPResponse:
         """Open a watch; its events are then read off the response.
 
@@ -195,7 +214,7 @@ class KubernetesClient:
         ----------
         path, target, query
             The request.
-        silence
+        patience
             Reading fails when nothing comes for so long (seconds).
 
         Raises
@@ -208,13 +227,14 @@ class KubernetesClient:
                 "GET",
                 self._url(path, query),
                 headers=self._headers(),
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=silence),
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=patience),
                 preload_content=False,
                 retries=False,
+                redirect=False,
             )
         except urllib3.exceptions.HTTPError as e:
-            raise target.failed(None, _reason(e)) from e
-        if response.status >= 400:
+            raise target.failed(None, _describe(e)) from e
+        if not _is_success(response.status):
             text = response.read(_MAX_ERROR_BODY).decode(errors="replace")
             response.close()
             raise target.failed(response.status, text)
@@ -225,7 +245,7 @@ class KubernetesClient:
         method: str,
         path: str,
         timeout: Timeout,
-        query: Mapping[str, str | int] | None,
+        query: Query | None,
         body: JSON | None,
     ) -> tuple[int, Mapping[str, str], bytes]:
         headers = self._headers()
@@ -244,10 +264,11 @@ class KubernetesClient:
             ),
             pool_timeout=timeout.left(),
             retries=False,
+            redirect=False,
         )
         return response.status, response.headers, response.data
 
-    def _url(self, path: str, query: Mapping[str, str | int] | None) -> str:
+    def _url(self, path: str, query: Query | None) -> str:
         url = f"{self._configuration.host}{path}"
         return f"{url}?{urlencode(query)}" if query else url
 
@@ -273,51 +294,15 @@ def _parse(data: bytes, target: Target) -> JSON:
     try:
         parsed: Any = json.loads(data)
     except ValueError as e:
-        raise target.failed(None, "answer is not JSON") from e
+        raise target.failed(None, "response is not JSON") from e
     if not isinstance(parsed, dict):
-        raise target.failed(None, "answer is not a JSON object")
+        raise target.failed(None, "response is not a JSON object")
     return parsed
 
 
-def _never_arrived(error: urllib3.exceptions.HTTPError) -> bool:
-    return isinstance(
-        error,
-        urllib3.exceptions.NewConnectionError
-        | urllib3.exceptions.ConnectTimeoutError
-        | urllib3.exceptions.EmptyPoolError,
-    )
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
 
 
-def _collided(method: str, status: int, data: bytes) -> bool:
-    """Whether a create lost a race for a quota, rather than for its name.
-
-    References
-    ----------
-    https://github.com/kubernetes/kubernetes/issues/67761
-    """
-    if method != "POST" or status != 409:
-        return False
-    try:
-        return bool(json.loads(data)["reason"] == "Conflict")
-    except (ValueError, TypeError, LookupError):
-        return False
-
-
-def _reason(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    try:
-        return min(float(headers.get("Retry-After", 0)), _MAX_RETRY_SECONDS)
-    except ValueError:
-        return 0.0
-
-
-def _backoff(attempt: int) -> float:
-    longest = min(_MAX_RETRY_SECONDS, 0.1 * 2.0 ** min(attempt, 10))
-    return random.uniform(longest / 2, longest)  # noqa: S311
-
-
-def _logger() -> structlog.stdlib.BoundLogger:
-    return structlog.get_logger(__name__)  # type: ignore[no-any-return]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from nublado.models.domain.kubernetes import JSON, name_of, namespace_of
+
 __all__ = [
     "CONFIG_MAP",
     "EVENT",
@@ -20,8 +22,8 @@ __all__ = [
     "SECRET",
     "SERVICE",
     "SERVICE_ACCOUNT",
+    "ObjectRef",
     "Resource",
-    "resource_of",
 ]
 
 
@@ -50,15 +52,43 @@ class Resource:
     plural: str
     namespaced: bool = True
 
-    def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """URL path of a collection, or of one object of it."""
-        parts = [self.root]
-        if namespace is not None and self.namespaced:
-            parts += ["namespaces", quote(namespace, safe="")]
-        parts.append(self.plural)
-        if name is not None:
-            parts.append(quote(name, safe=""))
-        return "/".join(parts)
+    def path(self, namespace: str | None = None) -> str:
+        """URL path of a collection."""
+        if namespace is None or not self.namespaced:
+            return f"{self.root}/{self.plural}"
+        return f"{self.root}/namespaces/{quote(namespace, safe='')}/{self.plural}"
+
+    def at(self, namespace: str | None, name: str) -> ObjectRef:
+        """Refer to an object of this kind."""
+        return ObjectRef(self, namespace, name)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Which object; ``namespace`` is None for those of the cluster."""
+
+    resource: Resource
+    namespace: str | None
+    name: str
+
+    @classmethod
+    def of(cls, obj: JSON) -> ObjectRef:
+        """Refer to an object; `KeyError` for a kind that is never handled."""
+        return cls(_BY_KIND[obj["kind"]], namespace_of(obj), name_of(obj))
+
+    @property
+    def path(self) -> str:
+        """URL path of the object."""
+        return f"{self.resource.path(self.namespace)}/{quote(self.name, safe='')}"
+
+    @property
+    def key(self) -> tuple[str | None, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    def __str__(self) -> str:
+        path = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.resource.kind} {path}"
 
 
 _CORE = "/api/v1"
@@ -103,8 +133,3 @@ _BY_KIND = {
         SERVICE_ACCOUNT,
     )
 }
-
-
-def resource_of(kind: str) -> Resource:
-    """Resource of a kind; `KeyError` for one that the controller never handles."""
-    return _BY_KIND[kind]

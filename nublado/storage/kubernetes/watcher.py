@@ -1,7 +1,7 @@
 """One watch per kind, shared by everyone who waits for objects of that kind.
 
 A watcher lists, then watches from the version of the list on. It survives
-lost connections, expired versions, and servers that fall silent; whoever
+lost connections, expired versions, and servers that send nothing more; who
 waits for an object is woken for that object only.
 
 References
@@ -16,10 +16,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 
 import structlog
 import urllib3
@@ -29,88 +26,21 @@ from nublado.exceptions import (
     OperationCancelledError,
     OperationTimeoutError,
 )
-from nublado.models.domain.kubernetes import JSON, name_of, namespace_of, uid_of
+from nublado.models.domain.kubernetes import JSON, version_of
+from nublado.storage.kubernetes.cache import ChangeType, ObjectCache, WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient, Target
-from nublado.storage.kubernetes.resource import Resource
 from nublado.timeout import Cancellation, Timeout
 
-__all__ = ["Change", "ChangeType", "Key", "Selection", "Watcher", "key_of"]
+__all__ = ["Watcher"]
 
-Key = tuple[str | None, str]
-"""Namespace and name of an object."""
-
-_PAGE = 500
 _LIST_SECONDS = 60.0
 _WATCH_SECONDS = (240, 300)
 _ON_DEMAND_SECONDS = (50, 60)
-_SILENCE_SECONDS = 90.0
+_IDLE_SECONDS = 90.0
 _HEALTHY_SECONDS = 0.75
 _TRUSTED_SECONDS = 5.0
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
-
-
-class ChangeType(StrEnum):
-    """What happened to an object."""
-
-    ADDED = "ADDED"
-    MODIFIED = "MODIFIED"
-    DELETED = "DELETED"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change of an object; ``object`` is its state after it."""
-
-    type: ChangeType
-    object: JSON
-
-
-Listener = Callable[[Change], None]
-
-
-def key_of(obj: JSON) -> Key:
-    """Namespace and name of an object."""
-    return namespace_of(obj), name_of(obj)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which objects are watched, and what of them is kept.
-
-    Parameters
-    ----------
-    resource
-        Their kind.
-    namespace
-        Their namespace; None for the whole cluster.
-    labels, fields
-        Selectors.
-    key
-        Under which key listeners wait for an object.
-    reduce
-        Makes of an object what is kept of it.
-    remembered
-        Whether the state of the objects is kept. Kubernetes' events are only
-        passed on.
-    """
-
-    resource: Resource
-    namespace: str | None = None
-    labels: str | None = None
-    fields: str | None = None
-    key: Callable[[JSON], Key] = key_of
-    reduce: Callable[[JSON], JSON] = lambda obj: obj
-    remembered: bool = True
-
-    def query(self) -> dict[str, str | int]:
-        """Query parameters that select these objects."""
-        query: dict[str, str | int] = {}
-        if self.labels:
-            query["labelSelector"] = self.labels
-        if self.fields:
-            query["fieldSelector"] = self.fields
-        return query
 
 
 class _ExpiredError(Exception):
@@ -118,36 +48,33 @@ class _ExpiredError(Exception):
 
 
 class Watcher:
-    """Keeps a picture of some objects and tells listeners of their changes.
+    """Keeps a cache in line with the cluster.
 
     Parameters
     ----------
     client
         Connection to Kubernetes.
-    selection
+    spec
         What is watched.
-    on_demand
-        Watch only while somebody listens, and for up to a minute after.
+
+    Attributes
+    ----------
+    cache
+        What is known of the objects.
     """
 
-    def __init__(
-        self, client: KubernetesClient, selection: Selection, *, on_demand: bool = False
-    ) -> None:
-        self.selection = selection
-        self.name = f"watch-{selection.resource.plural}"
+    def __init__(self, client: KubernetesClient, spec: WatchSpec) -> None:
+        self.spec = spec
+        self.cache = ObjectCache(spec)
+        self.name = f"watch-{spec.resource.plural}"
         self._client = client
-        self._on_demand = on_demand
-        self._lifetime = _ON_DEMAND_SECONDS if on_demand else _WATCH_SECONDS
+        self._lifetime = _ON_DEMAND_SECONDS if spec.on_demand else _WATCH_SECONDS
         self._lock = threading.Lock()
-        self._objects: dict[Key, JSON] = {}
-        self._keyed: dict[Key, list[Listener]] = {}
-        self._general: list[Listener] = []
         self._version: str | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
         self._synced = threading.Event()
-        self._wanted = threading.Event()
         self._cancellation = Cancellation()
-        self._heard = time.monotonic()
+        self._last_activity = time.monotonic()
         self._connected = -math.inf
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._log = structlog.get_logger(__name__).bind(watcher=self.name)
@@ -157,14 +84,12 @@ class Watcher:
 
     def start(self) -> None:
         """Begin to watch, in a thread of its own."""
-        if not self._on_demand:
-            self._wanted.set()
         self._thread.start()
 
     def stop(self) -> None:
         """End the watch; returns once its thread has ended or after 5 s."""
         self._cancellation.cancel()
-        self._wanted.set()
+        self.cache.wanted.set()
         self._disconnect()
         if self._thread.is_alive():
             self._thread.join(5.0)
@@ -182,72 +107,36 @@ class Watcher:
         return self._synced.is_set()
 
     @property
-    def heard(self) -> float:
+    def last_activity(self) -> float:
         """When the server last sent anything, by the monotonic clock (seconds)."""
-        return self._heard
+        return self._last_activity
 
     @property
-    def silence(self) -> float:
+    def idle(self) -> float:
         """Seconds since the server last sent anything."""
-        return time.monotonic() - self._heard
+        return time.monotonic() - self._last_activity
 
     def wait_synced(self, seconds: float) -> bool:
         """Wait until the watch follows the cluster; False if it takes longer."""
         return self._synced.wait(seconds)
 
-    def suspect(self) -> None:
+    def reconnect(self) -> None:
         """Connect again, because a change has gone unnoticed.
 
-        Hundreds may notice at the same time; a connection that is new is given
-        a chance.
+        Hundreds may notice at the same time; a connection that is new is left
+        alone.
         """
         if time.monotonic() - self._connected < _TRUSTED_SECONDS:
             return
-        self._log.warning("Watch has missed a change, connecting again")
+        self._log.warning("Reconnecting watch that missed a change")
         self._disconnect()
-
-    # --- Reading ---------------------------------------------------------
-
-    def get(self, key: Key) -> JSON | None:
-        """Last known state of an object."""
-        with self._lock:
-            return self._objects.get(key)
-
-    def objects(self) -> list[JSON]:
-        """Last known state of all objects."""
-        with self._lock:
-            return list(self._objects.values())
-
-    @contextmanager
-    def listening(self, key: Key, listener: Listener) -> Iterator[JSON | None]:
-        """Pass changes of one object to a listener, which must not block.
-
-        Yields the last known state; all changes after it reach the listener.
-        """
-        with self._lock:
-            self._keyed.setdefault(key, []).append(listener)
-            known = self._objects.get(key)
-        self._wanted.set()
-        try:
-            yield known
-        finally:
-            with self._lock:
-                listeners = self._keyed[key]
-                listeners.remove(listener)
-                if not listeners:
-                    del self._keyed[key]
-
-    def listen(self, listener: Listener) -> None:
-        """Pass all changes to a listener, which must not block."""
-        with self._lock:
-            self._general.append(listener)
 
     # --- Following the cluster -------------------------------------------
 
     def _run(self) -> None:
         pause = _SHORTEST_PAUSE
         while not self._cancellation.cancelled:
-            self._wanted.wait()
+            self.cache.wanted.wait()
             began = math.inf
             try:
                 if self._version is None:
@@ -256,14 +145,14 @@ class Watcher:
                 began = time.monotonic()
                 self._watch()
             except _ExpiredError:
-                self._log.info("Version expired, listing again")
+                self._log.info("Watched version expired, listing again")
                 self._version = None
             except OperationCancelledError:
                 return
             except (KubernetesError, OperationTimeoutError) as e:
                 if isinstance(e, KubernetesError) and e.status == 410:
                     self._version = None
-                self._log.warning("Cannot follow Kubernetes", error=str(e))
+                self._log.warning("Cannot watch objects", error=str(e))
             except Exception:  # noqa: BLE001
                 # Whatever the server sends, the watch must not end.
                 self._log.exception("Watch failed, listing again")
@@ -275,60 +164,26 @@ class Watcher:
             self._cancellation.wait(random.uniform(pause / 2, pause))  # noqa: S311
 
     def _rest_if_unwanted(self) -> None:
-        if not self._on_demand or self._cancellation.cancelled:
-            return
-        with self._lock:
-            if self._keyed:
-                return
-            self._wanted.clear()
+        if not self._cancellation.cancelled and self.cache.rest():
             self._synced.clear()
             self._version = None
 
     def _list(self) -> None:
-        resource, namespace = self.selection.resource, self.selection.namespace
+        resource, namespace = self.spec.resource, self.spec.namespace
         target = Target("Error listing objects", resource.kind, namespace)
         timeout = Timeout("Listing", _LIST_SECONDS, self._cancellation)
-        query = {**self.selection.query(), "limit": _PAGE}
+        path = resource.path(namespace)
         items: list[JSON] = []
-        while True:
-            page = self._client.request(
-                "GET", resource.path(namespace), target, timeout, query=query
-            )
-            self._heard = time.monotonic()
+        for page in self._client.pages(path, target, timeout, self.spec.query()):
+            self._last_activity = time.monotonic()
             items.extend(page.get("items") or ())
-            token = page["metadata"].get("continue")
-            if not token:
-                break
-            query["continue"] = token
-        self._take_list(map(self.selection.reduce, items))
-        self._version = str(page["metadata"]["resourceVersion"])
-
-    def _take_list(self, items: Iterable[JSON]) -> None:
-        """Work out what has changed since the last known state."""
-        if not self.selection.remembered:
-            for obj in items:
-                self._take(Change(ChangeType.ADDED, obj))
-            return
-        listed = {self.selection.key(obj): obj for obj in items}
-        for key, old in self._snapshot().items():
-            new = listed.get(key)
-            if new is None or uid_of(new) != uid_of(old):
-                self._take(Change(ChangeType.DELETED, old))
-        for key, new in listed.items():
-            known = self.get(key)
-            if known is None:
-                self._take(Change(ChangeType.ADDED, new))
-            elif _version_of(known) != _version_of(new):
-                self._take(Change(ChangeType.MODIFIED, new))
-
-    def _snapshot(self) -> dict[Key, JSON]:
-        with self._lock:
-            return dict(self._objects)
+        self.cache.replace(items)
+        self._version = version_of(page)
 
     def _watch(self) -> None:
-        resource, namespace = self.selection.resource, self.selection.namespace
+        resource, namespace = self.spec.resource, self.spec.namespace
         query = {
-            **self.selection.query(),
+            **self.spec.query(),
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version or "0",
@@ -336,7 +191,7 @@ class Watcher:
         }
         target = Target("Error watching objects", resource.kind, namespace)
         response = self._client.watch(
-            resource.path(namespace), target, query, _SILENCE_SECONDS
+            resource.path(namespace), target, query, _IDLE_SECONDS
         )
         self.connections += 1
         self._connected = time.monotonic()
@@ -346,7 +201,7 @@ class Watcher:
             self._disconnect()
         try:
             for line in _lines(response):
-                self._heard = time.monotonic()
+                self._last_activity = time.monotonic()
                 self._take_line(line)
         except (urllib3.exceptions.HTTPError, OSError) as e:
             self._log.info("Watch was cut off", error=f"{type(e).__name__}: {e}")
@@ -371,30 +226,13 @@ class Watcher:
             case "ERROR":
                 if obj.get("code") == 410:
                     raise _ExpiredError
-                target = Target("Error watching objects", self.selection.resource.kind)
+                target = Target("Error watching objects", self.spec.resource.kind)
                 raise target.failed(obj.get("code"), obj.get("message"))
             case "BOOKMARK":
-                self._version = _version_of(obj)
+                self._version = version_of(obj)
             case type_:
-                self._version = _version_of(obj)
-                change = Change(ChangeType(type_), self.selection.reduce(obj))
-                self._take(change)
-
-    def _take(self, change: Change) -> None:
-        key = self.selection.key(change.object)
-        with self._lock:
-            if self.selection.remembered:
-                if change.type is ChangeType.DELETED:
-                    self._objects.pop(key, None)
-                else:
-                    self._objects[key] = change.object
-            listeners = [*self._general, *self._keyed.get(key, ())]
-        for listener in listeners:
-            listener(change)
-
-
-def _version_of(obj: JSON) -> str:
-    return str(obj["metadata"]["resourceVersion"])
+                self._version = version_of(obj)
+                self.cache.apply(ChangeType(type_), obj)
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ from nublado.models.domain.lab import LabObjects, LabSpecification, LabStatus
 from nublado.models.domain.resources import Resources
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.builder.lab_environment import SET_BY_CONTROLLER
-from nublado.services.builder.lab_state import internal_url
+from nublado.services.observed.lab_state import internal_url
 
 if TYPE_CHECKING:
     from tests.services.builder.conftest import LabCase

@@ -31,7 +31,7 @@ def half_made(service: Service, username: str, count: int) -> list[JSON]:
         },
     ).in_creation_order()
     for obj in objects[:count]:
-        service.storage.create(obj, timeout())
+        service.cluster.ensure(obj, timeout())
     return objects
 
 
@@ -100,7 +100,7 @@ def test_pending_pods_are_followed_to_their_start(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     earlier = cluster.service()
     earlier.labs.create(user("rachel"), SPECIFICATION)
-    log = earlier.labs.events("rachel")
+    log = earlier.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     earlier.stop()
     assert log.closed
@@ -110,6 +110,9 @@ def test_pending_pods_are_followed_to_their_start(cluster: Cluster) -> None:
     assert service.status("rachel") == "pending"
     cluster.control.settings(failing_pulls=[])
     assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+    # What becomes of the pod later is seen as well.
+    cluster.control("POST", f"/pods/{PREFIX}-rachel/rachel-nb/finish", {})
+    wait_for(lambda: service.status("rachel") == "terminated")
 
 
 def test_other_peoples_namespaces_are_left_alone(cluster: Cluster) -> None:
@@ -219,11 +222,11 @@ def test_an_operation_in_progress_is_left_alone(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     service.reconciler.reconcile()
     assert not log.closed
-    assert service.labs.events("rachel") is log
+    assert service.labs.operation("rachel").events is log
     cluster.control.settings(failing_pulls=[])
     assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
 

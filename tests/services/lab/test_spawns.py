@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from types import FunctionType, ModuleType
+
 import pytest
 
 from nublado.exceptions import LabExistsError, OperationInProgressError
@@ -15,7 +18,7 @@ def test_a_reason_to_wait_is_not_repeated(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     cluster.control.settings(failing_pulls=[])
     messages = service.messages("rachel")
@@ -29,7 +32,7 @@ def test_a_pod_that_cannot_be_scheduled_says_why(cluster: Cluster) -> None:
         cluster.control("DELETE", f"/nodes/{node}")
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("nodes are available" in e.message for e in log.all()))
     with pytest.raises(OperationInProgressError):
         service.labs.create(user("rachel"), SPECIFICATION)
@@ -43,7 +46,7 @@ def test_a_pod_that_ends_instead_of_starting(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     cluster.control("POST", f"/pods/{POD}/finish", {"exit_code": 137})
     messages = service.messages("rachel")
@@ -56,7 +59,7 @@ def test_a_pod_that_vanishes_while_it_starts(cluster: Cluster) -> None:
     cluster.control.settings(failing_pulls=["sciplat/lab"])
     service = cluster.service()
     service.labs.create(user("rachel"), SPECIFICATION)
-    log = service.labs.events("rachel")
+    log = service.labs.operation("rachel").events
     wait_for(lambda: any("Back-off" in event.message for event in log.all()))
     namespace, name = POD.split("/")
     cluster.call(lambda s: s.store.delete("Pod", namespace, name, grace_seconds=0))
@@ -84,12 +87,40 @@ def test_a_spawn_that_takes_too_long_says_so() -> None:
         cluster.control.settings(failing_pulls=["sciplat/lab"])
         service = cluster.service()
         messages = service.spawn("rachel")
-        assert messages[-2] == "Lab spawn timed out after 2.0"
+        assert messages[-2].startswith("Lab spawn timed out after 2.0: ")
+        assert messages[-2].endswith(f"(Pod {POD}, node node-1)")
         assert service.status("rachel") == "failed"
         cluster.control.settings(failing_pulls=[])
         messages = service.spawn("rachel")
         assert "Deleting existing failed lab for rachel" in messages
         assert messages[-1] == "Lab Kubernetes pod started for rachel"
+
+
+@pytest.mark.parametrize("status", [None, 422])
+def test_a_spawn_that_is_over_holds_no_secrets(
+    cluster: Cluster, status: int | None
+) -> None:
+    if status is not None:
+        rule = {"method": "POST", "path": "/pods$", "status": status}
+        cluster.control.faults(rule)
+    service = cluster.service()
+    service.spawn("rachel")
+    spawn = service.labs.operation("rachel")
+    assert spawn.wait(60)
+    # Whatever can be reached from it.
+    seen: dict[int, object] = {}
+    reachable: list[object] = [vars(spawn)]
+    while reachable:
+        found = reachable.pop()
+        if id(found) in seen or isinstance(found, type | ModuleType | Cluster):
+            continue
+        seen[id(found)] = found
+        assert not (isinstance(found, str) and "gt-rachel" in found)
+        if isinstance(found, FunctionType):
+            # Its module is that of everybody.
+            reachable.append(found.__closure__)
+        else:
+            reachable.extend(gc.get_referents(found))
 
 
 def test_a_namespace_that_came_after_the_deletion_is_taken_back(

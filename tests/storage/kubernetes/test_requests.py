@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from nublado.exceptions import (
     KubernetesConflictError,
     KubernetesError,
     LabDeletionError,
-    MissingSecretError,
     OperationCancelledError,
     OperationTimeoutError,
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
 from nublado.storage.kubernetes.client import KubernetesClient, Target
-from nublado.storage.kubernetes.objects import ObjectStore
+from nublado.storage.kubernetes.cluster import Cluster as Objects
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
 from tests.cluster import Cluster, timeout
@@ -39,8 +39,8 @@ def config_map(name: str = "colours", **data: str) -> JSON:
 
 
 @pytest.fixture
-def objects(cluster: Cluster) -> ObjectStore:
-    return ObjectStore(cluster.client())
+def objects(cluster: Cluster) -> Objects:
+    return Objects(cluster.client())
 
 
 def test_requests_carry_the_credentials_of_the_kubeconfig(
@@ -75,25 +75,26 @@ def test_requests_carry_the_credentials_of_the_kubeconfig(
         assert request.headers["accept"] == "application/json"
 
 
-def test_create_read_list_delete(objects: ObjectStore) -> None:
+def test_create_read_list_delete(objects: Objects) -> None:
     for number in range(3):
         objects.create(config_map(f"map{number}"), timeout())
-    found = objects.read(CONFIG_MAP, "default", "map1", timeout())
+    found = objects.read(CONFIG_MAP.at("default", "map1"), timeout())
     assert found is not None
     assert found["data"] == {"sky": "blue"}
-    assert objects.read(CONFIG_MAP, "default", "none", timeout()) is None
+    assert objects.read(CONFIG_MAP.at("default", "none"), timeout()) is None
     listed = objects.list(
         CONFIG_MAP, timeout(), namespace="default", fields="metadata.name=map2"
     )
     assert [obj["metadata"]["name"] for obj in listed] == ["map2"]
     uid = found["metadata"]["uid"]
-    with pytest.raises(KubernetesConflictError):
-        objects.delete(CONFIG_MAP, "default", "map1", timeout(), uid="another")
-    assert objects.delete(CONFIG_MAP, "default", "map1", timeout(), uid=uid)
-    assert objects.delete(CONFIG_MAP, "default", "map1", timeout()) is None
+    objects.remove(CONFIG_MAP.at("default", "map1"), timeout(), uid="another")
+    assert objects.read(CONFIG_MAP.at("default", "map1"), timeout())
+    objects.remove(CONFIG_MAP.at("default", "map1"), timeout(), uid=uid)
+    assert objects.read(CONFIG_MAP.at("default", "map1"), timeout()) is None
+    objects.remove(CONFIG_MAP.at("default", "map1"), timeout())
 
 
-def test_errors_say_what_was_attempted(cluster: Cluster, objects: ObjectStore) -> None:
+def test_errors_say_what_was_attempted(cluster: Cluster, objects: Objects) -> None:
     objects.create(config_map(), timeout())
     with pytest.raises(KubernetesConflictError) as conflict:
         objects.create(config_map(), timeout())
@@ -101,7 +102,7 @@ def test_errors_say_what_was_attempted(cluster: Cluster, objects: ObjectStore) -
     assert str(conflict.value).startswith(start)
     cluster.control.faults({"method": "GET", "status": 400, "body": "nonsense"})
     with pytest.raises(KubernetesError) as failure:
-        objects.read(POD, "default", "x", timeout())
+        objects.read(POD.at("default", "x"), timeout())
     expected = "Error reading object (Pod default/x, status 400): nonsense"
     assert str(failure.value) == expected
     with pytest.raises(KubernetesError) as failure:
@@ -111,7 +112,7 @@ def test_errors_say_what_was_attempted(cluster: Cluster, objects: ObjectStore) -
 
 
 def test_errors_about_secrets_do_not_quote_them(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"status": 422, "body": "invalid value: hunter2"})
     secret = {**config_map(), "kind": "Secret"}
@@ -123,7 +124,7 @@ def test_errors_about_secrets_do_not_quote_them(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_overload_is_waited_for(
-    cluster: Cluster, objects: ObjectStore, status: int
+    cluster: Cluster, objects: Objects, status: int
 ) -> None:
     rule = {"method": "POST", "status": status, "retry_after": 1, "count": 1}
     cluster.control.faults(rule)
@@ -133,20 +134,20 @@ def test_overload_is_waited_for(
 
 
 def test_creates_that_collide_over_a_quota_are_repeated(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     # Nothing was created then; "AlreadyExists" is the other 409.
     cluster.control.faults({"method": "POST", "status": 409, "count": 3})
     objects.ensure(config_map(), timeout())
-    assert objects.read(CONFIG_MAP, "default", "colours", timeout())
+    assert objects.read(CONFIG_MAP.at("default", "colours"), timeout())
 
 
 def test_connections_that_break_several_times(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"method": "POST", "drop": "before", "count": 4})
     objects.create(config_map(), timeout())
-    assert objects.read(CONFIG_MAP, "default", "colours", timeout())
+    assert objects.read(CONFIG_MAP.at("default", "colours"), timeout())
 
 
 def test_deletions_that_collide_are_repeated(cluster: Cluster) -> None:
@@ -158,14 +159,14 @@ def test_deletions_that_collide_are_repeated(cluster: Cluster) -> None:
 
 
 def test_overload_beyond_the_deadline_is_an_error(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"status": 503, "retry_after": 10})
     with pytest.raises(KubernetesError, match="status 503"):
         objects.create(config_map(), timeout(2.0))
 
 
-def test_other_errors_are_not_repeated(cluster: Cluster, objects: ObjectStore) -> None:
+def test_other_errors_are_not_repeated(cluster: Cluster, objects: Objects) -> None:
     cluster.control.faults({"method": "POST", "status": 500})
     before = cluster.requests()
     with pytest.raises(KubernetesError, match="status 500"):
@@ -174,7 +175,7 @@ def test_other_errors_are_not_repeated(cluster: Cluster, objects: ObjectStore) -
 
 
 def test_a_lost_answer_to_a_create_is_no_failure(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"method": "POST", "drop": "after", "count": 1})
     created = objects.create(config_map(), timeout())
@@ -182,11 +183,11 @@ def test_a_lost_answer_to_a_create_is_no_failure(
     cluster.control.faults({"method": "POST", "drop": "after", "count": 1})
     secret = {**config_map("secret"), "kind": "Secret", "data": {}}
     objects.create(secret, timeout())
-    assert objects.read(SECRET, "default", "secret", timeout()) is not None
+    assert objects.read(SECRET.at("default", "secret"), timeout()) is not None
 
 
 def test_an_object_of_other_content_is_a_conflict(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     objects.create(config_map(sky="grey"), timeout())
     cluster.control.faults({"method": "POST", "drop": "before", "count": 1})
@@ -195,7 +196,7 @@ def test_an_object_of_other_content_is_a_conflict(
 
 
 def test_cancellation_ends_a_wait_between_attempts(
-    cluster: Cluster, objects: ObjectStore
+    cluster: Cluster, objects: Objects
 ) -> None:
     cluster.control.faults({"status": 503, "retry_after": 8})
     limit = timeout(60)
@@ -206,44 +207,32 @@ def test_cancellation_ends_a_wait_between_attempts(
     assert time.monotonic() - began < 5
 
 
-def test_no_request_is_made_after_the_deadline(objects: ObjectStore) -> None:
+def test_no_request_is_made_after_the_deadline(objects: Objects) -> None:
     expired = Timeout("Lab spawn", 600.0, elapsed=600.0)
     with pytest.raises(OperationTimeoutError) as failure:
         objects.create(config_map(), expired)
     assert str(failure.value) == "Lab spawn timed out after 600.0"
 
 
-def test_connections_are_bounded(cluster: Cluster, objects: ObjectStore) -> None:
+def test_connections_are_bounded(cluster: Cluster, objects: Objects) -> None:
     cluster.control.faults({"path": "configmaps", "delay": 0.05})
 
     def read(_: int) -> None:
-        objects.read(CONFIG_MAP, "default", "none", timeout())
+        objects.read(CONFIG_MAP.at("default", "none"), timeout())
 
     with ThreadPoolExecutor(100) as pool:
         list(pool.map(read, range(200)))
     assert cluster.control.stats()["connections"]["kubernetes"]["peak"] <= 16
 
 
-def test_missing_secrets_are_named(cluster: Cluster) -> None:
-    storage = cluster.service().storage
-    with pytest.raises(MissingSecretError) as missing:
-        storage.read_secrets("nublado", [("nothing", "key")], timeout())
-    assert str(missing.value) == "Secret nublado/nothing does not exist"
-    with pytest.raises(MissingSecretError) as missing:
-        storage.read_secrets("nublado", [("nublado-lab-secret", "key")], timeout())
-    assert str(missing.value) == "No key key in secret nublado/nublado-lab-secret"
-
-
 def test_deletion_waits_for_this_very_object(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
     cluster.control.faults(silent=True)
-    service.deleter.delete(
-        POD, "userlabs-rachel", "rachel-nb", timeout(), grace_seconds=1
-    )
-    service.deleter.delete(POD, "userlabs-rachel", "rachel-nb", timeout())
-    found = service.storage.read_pod(service.builder.names("rachel"), timeout())
-    assert found is None
+    pod = POD.at("userlabs-rachel", "rachel-nb")
+    service.cluster.remove(pod, timeout(), grace_seconds=1)
+    service.cluster.remove(pod, timeout())
+    assert service.cluster.read(pod, timeout()) is None
 
 
 def test_deletion_of_a_namespace_that_is_going_already(cluster: Cluster) -> None:
@@ -255,7 +244,7 @@ def test_deletion_of_a_namespace_that_is_going_already(cluster: Cluster) -> None
         sandbox.store.delete("Namespace", None, "userlabs-rachel")
 
     cluster.call(remove)
-    service.deleter.delete(NAMESPACE, None, "userlabs-rachel", timeout())
+    service.cluster.remove(NAMESPACE.at(None, "userlabs-rachel"), timeout())
     assert cluster.namespaces() == set()
 
 
@@ -288,15 +277,93 @@ def test_watcher_notices_what_happened_while_it_was_cut_off(cluster: Cluster) ->
     cluster.control("POST", "/compact")
     cluster.control("DELETE", "/faults")
     wait_for(lambda: service.status("rachel") == "failed")
-    wait_for(lambda: not service.namespaces.objects())
+    namespaces = service.cluster.watcher(NAMESPACE)
+    wait_for(lambda: not namespaces.cache.objects())
 
 
 def test_watcher_that_is_refused_does_not_hammer_the_server(cluster: Cluster) -> None:
     service = cluster.service()
     cluster.control.faults({"path": "watch=true", "status": 500})
     cluster.control("POST", "/watches/drop")
-    cluster.control("POST", "/stats/reset")
-    deadline = time.monotonic() + 2.0
-    wait_for(lambda: time.monotonic() > deadline)
-    assert cluster.requests() < 20
-    assert not service.pods.dead
+    began = time.monotonic()
+    wait_for(lambda: cluster.control("GET", "/faults")["rules"][0]["hits"] >= 8)
+    # One of the two watches has tried four times, with pauses of 0.2, 0.4 and 0.8 s.
+    assert time.monotonic() - began >= 1.4
+    assert service.cluster.problems() == []
+
+
+def test_a_redirect_is_never_taken_for_success(
+    cluster: Cluster, objects: Objects
+) -> None:
+    objects.create(config_map(), timeout())
+    cluster.control.faults({"method": "DELETE", "status": 302, "count": 2})
+    objects.remove(CONFIG_MAP.at("default", "colours"), timeout())
+    assert objects.read(CONFIG_MAP.at("default", "colours"), timeout()) is None
+    cluster.control.faults({"method": "GET", "status": 302})
+    with pytest.raises(KubernetesError, match="status 302"):
+        objects.read(CONFIG_MAP.at("default", "colours"), timeout(2.0))
+
+
+def test_retries_are_logged_with_reason_attempt_and_delay(
+    cluster: Cluster, objects: Objects
+) -> None:
+    cluster.control.faults({"method": "POST", "status": 409, "count": 2})
+    with capture_logs() as log:
+        objects.create(config_map(), timeout())
+    retries = [line for line in log if line["event"] == "Retrying Kubernetes request"]
+    assert [(r["reason"], r["attempt"]) for r in retries] == [
+        ("quota changed", 1),
+        ("quota changed", 2),
+    ]
+    assert all(0 < r["delay"] <= 0.4 for r in retries)
+
+
+def test_a_right_that_was_granted_is_waited_for(
+    cluster: Cluster, objects: Objects
+) -> None:
+    body = {
+        "kind": "Status",
+        "reason": "Forbidden",
+        "message": 'configmaps is forbidden: User "x" cannot create resource',
+    }
+    rule = {"method": "POST", "status": 403, "body": body}
+    cluster.control.faults(rule)
+    with pytest.raises(KubernetesError, match="status 403"):
+        objects.create(config_map("first"), timeout())
+    assert cluster.control("GET", "/faults")["rules"][0]["hits"] == 1
+    cluster.control("DELETE", "/faults")
+    objects.create(config_map("second"), timeout())
+    cluster.control.faults({**rule, "count": 3})
+    objects.create(config_map("third"), timeout())
+
+
+def test_objects_that_nobody_watches_are_removed_by_uid(
+    cluster: Cluster, objects: Objects
+) -> None:
+    ref = CONFIG_MAP.at("default", "colours")
+    held = config_map()
+    held["metadata"]["finalizers"] = ["example.org/x"]
+    objects.create(held, timeout())
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(objects.remove, ref, timeout(60))
+        wait_for(lambda: _is_doomed(objects))
+        assert not removal.done()
+        # Another object takes its name at once.
+        cluster.call(_replace_colours)
+        removal.result(60)
+    assert objects.read(ref, timeout()) is not None
+
+
+def _is_doomed(objects: Objects) -> bool:
+    found = objects.read(CONFIG_MAP.at("default", "colours"), timeout())
+    return found is not None and "deletionTimestamp" in found["metadata"]
+
+
+def _replace_colours(sandbox: Sandbox) -> None:
+    def release(obj: JSON) -> None:
+        obj["metadata"]["finalizers"] = []
+
+    sandbox.store.mutate("ConfigMap", "default", "colours", release)
+    if sandbox.store.find("ConfigMap", "default", "colours") is not None:
+        sandbox.store.delete("ConfigMap", "default", "colours")
+    sandbox.store.create("ConfigMap", config_map())

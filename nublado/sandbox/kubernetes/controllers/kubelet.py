@@ -259,9 +259,8 @@ class _PodWorker:
             )
             state = statuses.waiting("CrashLoopBackOff", text)
             self._set_state(_INIT, container, state)
-            self._say(
-                "BackOff", f"Back-off restarting failed container {name}", "Warning"
-            )
+            text = f"Back-off restarting failed container {name}"
+            self._say("BackOff", text, "Warning", _path(_INIT, container))
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
             restarted = True
@@ -271,32 +270,33 @@ class _PodWorker:
     ) -> None:
         """Pull the image of a container and start it."""
         await self._pull(field, container)
-        self._say("Created", f"Created container: {container['name']}")
+        path = _path(field, container)
+        self._say("Created", f"Created container: {container['name']}", path=path)
         await asyncio.sleep(self._settings.start_delay)
-        self._say("Started", f"Started container {container['name']}")
+        self._say("Started", f"Started container {container['name']}", path=path)
         self._set_state(field, container, statuses.running(), restarted=restarted)
 
     async def _pull(self, field: str, container: JSON) -> None:
-        image = container["image"]
+        image, path = container["image"], _path(field, container)
         wanted = container["imagePullPolicy"] == "Always"
         if self._nodes.has_image(self._node, image) and not wanted:
             text = f'Container image "{image}" already present on machine'
-            self._say("Pulled", text)
+            self._say("Pulled", text, path=path)
             return
         backoff = self._settings.pull_backoff
         began = asyncio.get_running_loop().time()
-        self._say("Pulling", f'Pulling image "{image}"')
+        self._say("Pulling", f'Pulling image "{image}"', path=path)
         while self._settings.pull_fails(image):
             await asyncio.sleep(min(self._settings.pull_time(image), 0.2))
             why = (
                 f'Failed to pull image "{image}": rpc error: code = NotFound desc = '
                 f'failed to pull and unpack image "{image}": not found'
             )
-            self._say("Failed", why, "Warning")
+            self._say("Failed", why, "Warning", path)
             self._set_state(field, container, statuses.waiting("ErrImagePull", why))
             await asyncio.sleep(backoff / 2)
             text = f'Back-off pulling image "{image}"'
-            self._say("BackOff", text)
+            self._say("BackOff", text, path=path)
             state = statuses.waiting("ImagePullBackOff", text)
             self._set_state(field, container, state)
             await asyncio.sleep(backoff / 2)
@@ -308,7 +308,7 @@ class _PodWorker:
             f'Successfully pulled image "{image}" in {seconds:.3g}s '
             f"({seconds:.3g}s including waiting). Image size: {size} bytes."
         )
-        self._say("Pulled", text)
+        self._say("Pulled", text, path=path)
 
     # --- End -------------------------------------------------------------
 
@@ -339,5 +339,17 @@ class _PodWorker:
         )
         self._change(change)
 
-    def _say(self, reason: str, message: str, type_: str = "Normal") -> None:
-        self._recorder.record(self._pod, reason, message, type_=type_)
+    def _say(
+        self,
+        reason: str,
+        message: str,
+        type_: str = "Normal",
+        path: str | None = None,
+    ) -> None:
+        self._recorder.record(self._pod, reason, message, type_=type_, field_path=path)
+
+
+def _path(field: str, container: JSON) -> str:
+    """Where a container is in its pod, as events say it."""
+    containers = "initContainers" if field == _INIT else "containers"
+    return f"spec.{containers}{{{container['name']}}}"

@@ -11,6 +11,7 @@ from nublado.sandbox.kubernetes.store import ApiError, Store, now
 __all__ = ["EventRecorder"]
 
 _KEPT = 10_000
+_Key = tuple[str, str | None, str, str]
 
 
 class EventRecorder:
@@ -24,9 +25,9 @@ class EventRecorder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorded: OrderedDict[tuple[str, str, str], tuple[str, str]] = (
-            OrderedDict()
-        )
+        self._recorded: OrderedDict[
+            tuple[str, str | None, str, str], tuple[str, str]
+        ] = OrderedDict()
 
     def record(
         self,
@@ -36,18 +37,22 @@ class EventRecorder:
         *,
         component: str = "kubelet",
         type_: str = "Normal",
+        field_path: str | None = None,
     ) -> None:
-        """Record an event about an object.
+        """Record an event about an object, or a part of it.
 
         Nothing happens if its namespace is going away.
         """
         metadata = obj["metadata"]
-        key = (metadata["uid"], reason, message)
+        key = (metadata["uid"], field_path, reason, message)
         try:
             if key in self._recorded:
                 self._store.mutate("Event", *self._recorded[key], _count)
                 return
-            event = self._create(obj, reason, message, component, type_)
+            event = _event(obj, reason, message, component, type_)
+            if field_path is not None:
+                event["involvedObject"]["fieldPath"] = field_path
+            event = self._store.create("Event", event, metadata.get("namespace"))
         except ApiError:
             self._recorded.pop(key, None)
             return
@@ -58,31 +63,29 @@ class EventRecorder:
             if self._store.find("Event", *oldest) is not None:
                 self._store.delete("Event", *oldest)
 
-    def _create(
-        self, obj: JSON, reason: str, message: str, component: str, type_: str
-    ) -> JSON:
-        metadata, moment = obj["metadata"], now()
-        event = {
-            "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}"},
-            "involvedObject": {
-                "kind": obj["kind"],
-                "apiVersion": obj["apiVersion"],
-                "namespace": metadata.get("namespace"),
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"],
-            },
-            "reason": reason,
-            "message": message,
-            "type": type_,
-            "count": 1,
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "source": {"component": component},
-            "reportingComponent": component,
-            "reportingInstance": "",
-        }
-        return self._store.create("Event", event, metadata.get("namespace"))
+
+def _event(obj: JSON, reason: str, message: str, component: str, type_: str) -> JSON:
+    metadata, moment = obj["metadata"], now()
+    return {
+        "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}"},
+        "involvedObject": {
+            "kind": obj["kind"],
+            "apiVersion": obj["apiVersion"],
+            "namespace": metadata.get("namespace"),
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+        },
+        "reason": reason,
+        "message": message,
+        "type": type_,
+        "count": 1,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "source": {"component": component},
+        "reportingComponent": component,
+        "reportingInstance": "",
+    }
 
 
 def _count(event: JSON) -> None:

@@ -7,10 +7,11 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 
 from __future__ import annotations
 
-from nublado.models.domain.kubernetes import JSON, PodPhase
+from nublado.models.domain.kubernetes import JSON, PodPhase, is_terminating
 from nublado.models.domain.lab import LabStatus
+from nublado.models.domain.pod import PodNotice
 
-__all__ = ["describe_pod_end", "status_of_pod", "waiting_reasons"]
+__all__ = ["describe_pod_end", "end_reason", "status_of_pod", "waiting_notices"]
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons to wait that are part of every start."""
@@ -28,7 +29,7 @@ def _phase(pod: JSON) -> PodPhase:
 
 def status_of_pod(pod: JSON) -> LabStatus:
     """State of a lab that has this pod."""
-    if pod["metadata"].get("deletionTimestamp"):
+    if is_terminating(pod):
         return LabStatus.TERMINATING
     match _phase(pod):
         case PodPhase.RUNNING:
@@ -56,10 +57,19 @@ def describe_pod_end(pod: JSON) -> str:
     return _join(f"Lab pod {verb}", "; ".join(filter(None, reasons)))
 
 
-def waiting_reasons(pod: JSON) -> list[str]:
-    """Say why a pod cannot start; empty while all goes its usual way."""
-    reasons = [
-        _join("FailedScheduling", condition.get("message"))
+def end_reason(pod: JSON) -> str | None:
+    """Kubernetes' word for the end of a pod, such as ``OOMKilled``, if it has one."""
+    reasons = [pod.get("status", {}).get("reason")] + [
+        container.get("state", {}).get("terminated", {}).get("reason")
+        for container in _container_statuses(pod)
+    ]
+    return next(filter(None, reasons), None)
+
+
+def waiting_notices(pod: JSON) -> list[PodNotice]:
+    """Reasons for which a pod cannot start; empty while all goes its usual way."""
+    notices = [
+        PodNotice("FailedScheduling", condition.get("message") or "")
         for condition in pod.get("status", {}).get("conditions") or ()
         if condition["type"] == "PodScheduled" and condition["status"] == "False"
     ]
@@ -67,9 +77,9 @@ def waiting_reasons(pod: JSON) -> list[str]:
         waiting = container.get("state", {}).get("waiting") or {}
         reason = waiting.get("reason")
         if reason and reason not in _STARTING:
-            text = _join(reason, waiting.get("message"))
-            reasons.append(f"Container {container['name']}: {text}")
-    return reasons
+            message = waiting.get("message") or ""
+            notices.append(PodNotice(reason, message, container["name"]))
+    return notices
 
 
 def _container_statuses(pod: JSON) -> list[JSON]:

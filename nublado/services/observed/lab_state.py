@@ -1,4 +1,4 @@
-"""What the Kubernetes objects of a lab tell about its state.
+"""The state of a lab, read from its Kubernetes objects.
 
 Other versions of the controller may have made the objects: only what cannot be
 done without is required of them.
@@ -29,7 +29,7 @@ from nublado.models.domain.resources import LabResources, Resources
 from nublado.services.builder.lab_environment import resources_of_environment
 from nublado.services.builder.lab_objects import LAB_PORT
 from nublado.services.builder.lab_pod import NOTEBOOK
-from nublado.services.builder.pod_status import status_of_pod
+from nublado.services.observed.pod_status import status_of_pod
 from nublado.units import parse_quantity
 
 __all__ = ["internal_url", "rebuild_state"]
@@ -46,7 +46,7 @@ def internal_url(names: LabObjectNames, env: Mapping[str, str]) -> str | None:
         Names of the lab's objects.
     env
         Environment of the lab; where it lacks the path at which the lab
-        serves, the answer is None.
+        serves, the result is None.
     """
     prefix = env.get(SERVICE_PREFIX)
     if prefix is None:
@@ -61,7 +61,7 @@ def rebuild_state(
     pod: JSON | None,
     quota: JSON | None,
 ) -> LabState:
-    """Tell the state of a lab from its objects.
+    """Read the state of a lab off its objects.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def rebuild_state(
     Raises
     ------
     MalformedLabError
-        If they do not tell it; says which object lacks what.
+        If they are malformed; says which object lacks what.
     """
     names = LabObjectNames.of(username, config.namespace_of(username))
     with _part_of("ConfigMap", names.namespace, names.env_config_map):

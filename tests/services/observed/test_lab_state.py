@@ -15,7 +15,7 @@ from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.resources import Resources
 from nublado.models.v1.lab import dump_lab_state
-from nublado.services.builder.lab_state import internal_url, rebuild_state
+from nublado.services.observed.lab_state import internal_url, rebuild_state
 
 if TYPE_CHECKING:
     from tests.services.builder.conftest import LabCase

@@ -6,10 +6,11 @@ import pytest
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabStatus
-from nublado.services.builder.pod_status import (
+from nublado.models.domain.pod import PodNotice
+from nublado.services.observed.pod_status import (
     describe_pod_end,
     status_of_pod,
-    waiting_reasons,
+    waiting_notices,
 )
 
 
@@ -43,7 +44,7 @@ def test_status_follows_the_phase(phase: str, status: LabStatus) -> None:
 
 def test_pod_without_status_is_pending() -> None:
     assert status_of_pod({"metadata": {}}) is LabStatus.PENDING
-    assert waiting_reasons({"metadata": {}}) == []
+    assert waiting_notices({"metadata": {}}) == []
 
 
 def test_pod_that_is_being_deleted_terminates() -> None:
@@ -103,7 +104,7 @@ def test_long_message_of_a_container_keeps_its_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pod", "reasons"),
+    ("pod", "notices"),
     [
         (_pod(phase="Pending"), []),
         (
@@ -127,7 +128,7 @@ def test_long_message_of_a_container_keeps_its_end() -> None:
                     },
                 ]
             ),
-            ["FailedScheduling: 0/3 nodes are available"],
+            [PodNotice("FailedScheduling", "0/3 nodes are available")],
         ),
         (
             _pod(
@@ -138,12 +139,12 @@ def test_long_message_of_a_container_keeps_its_end() -> None:
                 containerStatuses=[_waiting("notebook", "ImagePullBackOff")],
             ),
             [
-                "Container inithome: CrashLoopBackOff: back-off 10s",
-                "Container notebook: ImagePullBackOff",
+                PodNotice("CrashLoopBackOff", "back-off 10s", "inithome"),
+                PodNotice("ImagePullBackOff", "", "notebook"),
             ],
         ),
         (_pod(containerStatuses=[{"name": "notebook", "state": {"running": {}}}]), []),
     ],
 )
-def test_reasons_to_wait_are_told(pod: JSON, reasons: list[str]) -> None:
-    assert waiting_reasons(pod) == reasons
+def test_reasons_to_wait_are_told(pod: JSON, notices: list[PodNotice]) -> None:
+    assert waiting_notices(pod) == notices

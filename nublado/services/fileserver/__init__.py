@@ -1,0 +1,1 @@
+"""File servers of all users: created on demand, gone when they are not used."""

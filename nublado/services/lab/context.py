@@ -1,0 +1,37 @@
+"""What every operation on a lab works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nublado.config.model import LabConfig
+from nublado.services.alerts import Alerts
+from nublado.services.builder.lab import LabBuilder
+from nublado.storage.kubernetes.cluster import Cluster
+
+__all__ = ["LabContext"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabContext:
+    """Long-lived objects that labs are made with.
+
+    Parameters
+    ----------
+    config
+        Configuration of labs.
+    namespace
+        Namespace of the controller, where the secrets are.
+    builder
+        Builds the objects.
+    cluster
+        Where they are created.
+    alerts
+        Receives failures.
+    """
+
+    config: LabConfig
+    namespace: str
+    builder: LabBuilder
+    cluster: Cluster
+    alerts: Alerts

@@ -1,0 +1,154 @@
+"""Delete a lab: its pod, then its namespace with all that is in it."""
+
+from __future__ import annotations
+
+import structlog
+
+from nublado.constants import LAB_STOP_GRACE_SECONDS
+from nublado.events import Step
+from nublado.exceptions import KubernetesError
+from nublado.models.domain.failure import Failure
+from nublado.models.domain.lab import LabObjectNames, LabStatus
+from nublado.services.lab.context import LabContext
+from nublado.services.lab.record import LabRecord
+from nublado.services.observed.failure import explain
+from nublado.services.operation import AnyOperation, Operation, OperationKind
+from nublado.storage.kubernetes.cluster import Cluster
+from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD
+from nublado.timeout import Timeout
+
+__all__ = ["Deletion", "remove_lab"]
+
+_HANDOVER_SECONDS = 1.0
+
+
+class Deletion(Operation[None]):
+    """Deletes the lab of one user, or what is left of it.
+
+    Parameters
+    ----------
+    labs
+        What labs are made with.
+    record
+        Record of the lab.
+    """
+
+    kind = OperationKind.DELETE
+    title = "Lab deletion"
+    timed_as = "Lab deletion"
+    epitaph = "Lab delete failed"
+
+    def __init__(self, labs: LabContext, record: LabRecord) -> None:
+        super().__init__(
+            record.username, alerts=labs.alerts, seconds=labs.config.delete_timeout
+        )
+        self._cluster = labs.cluster
+        self._names = labs.builder.names(record.username)
+        self._record = record
+        self._spawn: AnyOperation | None = None
+
+    @property
+    def cancels_spawn(self) -> bool:
+        """Whether it has cut off a spawn."""
+        return self._spawn is not None
+
+    def begin(self) -> AnyOperation:
+        """Begin on the record, cancelling a spawn that is in progress.
+
+        Returns
+        -------
+        Operation
+            This deletion, or the one that was in progress already.
+
+        Raises
+        ------
+        UnknownUserError
+            Raised if there is no lab.
+        """
+        current, spawn = self._record.begin_delete(self)
+        if current is self:
+            self._log.info("Deleting lab")
+            self._spawn = spawn
+            if spawn is not None:
+                spawn.cancel()
+        return current
+
+    def begin_removal(self, seen: int, reason: str) -> bool:
+        """Begin to delete remains; False if the record has changed since ``seen``."""
+        if not self._record.begin_removal(self, seen):
+            return False
+        self._log.info("Deleting remains of lab", reason=reason)
+        return True
+
+    def perform(self) -> None:
+        """Delete it."""
+        if self._spawn is not None:
+            self._spawn.wait(_HANDOVER_SECONDS)
+        remove_lab(self._cluster, self._names, self, at=(25, 62))
+
+    def succeed(self, result: None) -> None:
+        """Forget the lab."""
+        self._record.end(self, result)
+        self.events.complete(f"Lab for {self.username} deleted", 100)
+        self._log.info("Lab deleted")
+
+    def fail(self, failure: Failure) -> None:
+        """Keep the lab as one that has failed."""
+        del failure
+        self._record.end_failed(self, LabStatus.FAILED)
+
+    def explain(self, error: Exception) -> Failure:
+        """Explain the error by the namespace that has to go."""
+        return explain(error, object=f"Namespace {self._names.namespace}")
+
+
+def remove_lab(
+    cluster: Cluster,
+    names: LabObjectNames,
+    operation: AnyOperation,
+    *,
+    at: tuple[int, int],
+) -> None:
+    """Delete all objects of a lab; what is gone already is fine.
+
+    Parameters
+    ----------
+    cluster
+        Where they are.
+    names
+        What they are called.
+    operation
+        What this is part of.
+    at
+        Progress when the pod, and when the namespace is deleted (percent).
+
+    Raises
+    ------
+    KubernetesError
+        Raised if Kubernetes refuses.
+    OperationCancelledError, OperationTimeoutError
+        Raised if the operation was cancelled or its time is up.
+    """
+    events, timeout = operation.events, operation.timeout
+    events.info("Shutting down Kubernetes pod", at[0], step=Step.STOPPING)
+    _remove_request(cluster, names, timeout)
+    pod = POD.at(names.namespace, names.pod)
+    cluster.remove(pod, timeout, grace_seconds=LAB_STOP_GRACE_SECONDS)
+    events.info("Deleting user namespace", at[1], step=Step.REMOVING)
+    cluster.remove(NAMESPACE.at(None, names.namespace), timeout)
+
+
+def _remove_request(cluster: Cluster, names: LabObjectNames, timeout: Timeout) -> None:
+    """Remove the record of the request with its config map.
+
+    Else a controller that is killed in the middle of a deletion would take the
+    lab for a spawn that was cut off, and complete it.
+    """
+    try:
+        cluster.remove(CONFIG_MAP.at(names.namespace, names.env_config_map), timeout)
+    except KubernetesError as e:
+        if e.status != 403:
+            raise
+        structlog.get_logger(__name__).info(
+            "Not allowed to delete config map", error=str(e)
+        )

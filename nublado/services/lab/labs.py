@@ -1,0 +1,216 @@
+"""Labs of all users: accept requests, run operations, report the state.
+
+Operations and the watch of pods keep the state current, so reading it costs
+no request to Kubernetes.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import structlog
+
+from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, LABEL_USER
+from nublado.exceptions import (
+    KubernetesError,
+    LabDeletionError,
+    LabExistsError,
+    OperationTimeoutError,
+    UnknownUserError,
+)
+from nublado.models.domain.gafaelfawr import GafaelfawrUser
+from nublado.models.domain.kubernetes import label_of, namespace_of, uid_of
+from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
+from nublado.services.image import ImageService
+from nublado.services.lab.context import LabContext
+from nublado.services.lab.deletion import Deletion
+from nublado.services.lab.record import LabRecord, LabTable, Observation
+from nublado.services.lab.spawn import Spawn, SpawnRequest
+from nublado.services.lab.surge import Surge
+from nublado.services.observed.pod_status import status_of_pod
+from nublado.services.operation import AnyOperation, OperationPool
+from nublado.storage.kubernetes.cache import Change, ChangeType
+from nublado.storage.kubernetes.resource import POD
+from nublado.timeout import Timeout
+
+__all__ = ["LabService"]
+
+_DELETE_SLACK_SECONDS = 5.0
+_STOP_SECONDS = 10.0
+
+
+class LabService:
+    """The labs of all users.
+
+    Deletions have threads of their own, so that waiting spawns cannot starve
+    them. Spawns begin only after a surge of requests has had its responses.
+
+    Parameters
+    ----------
+    labs
+        What labs are made with.
+    images
+        Knows the images that labs may run.
+
+    Attributes
+    ----------
+    table
+        Records of all users.
+    """
+
+    def __init__(self, *, labs: LabContext, images: ImageService) -> None:
+        self._labs = labs
+        self._images = images
+        self._spawns = OperationPool("spawn", gate=Surge())
+        self._deletions = OperationPool("delete")
+        self.table = LabTable()
+        self._log = structlog.get_logger(__name__)
+        labs.cluster.listen(POD, self.observe)
+
+    def stop(self) -> None:
+        """Stop all operations at their next step, leaving what they made.
+
+        Spawns first come so far that the next process can go on with them.
+        """
+        deadline = time.monotonic() + _STOP_SECONDS
+        for pool in (self._spawns, self._deletions):
+            pool.close()
+        for pool in (self._spawns, self._deletions):
+            pool.stop(deadline)
+
+    # --- State -----------------------------------------------------------
+
+    def running(self) -> list[str]:
+        """Usernames of those whose lab is running, sorted."""
+        return sorted(
+            record.username
+            for record in self.table
+            if record.state and record.state.status is LabStatus.RUNNING
+        )
+
+    def state(self, username: str) -> LabState:
+        """State of a user's lab.
+
+        Raises
+        ------
+        UnknownUserError
+            Raised if the user has no lab.
+        """
+        record = self.table.get(username)
+        if record is None or record.state is None:
+            raise UnknownUserError(username)
+        return record.state
+
+    def operation(self, username: str) -> AnyOperation:
+        """The newest operation of a user, which may be over.
+
+        Raises
+        ------
+        UnknownUserError
+            Raised if none ever began.
+        """
+        record = self.table.get(username)
+        if record is None or record.newest is None:
+            raise UnknownUserError(username)
+        return record.newest
+
+    # --- Create and delete -----------------------------------------------
+
+    def create(self, user: GafaelfawrUser, specification: LabSpecification) -> None:
+        """Accept a request for a lab, which is then created in the background.
+
+        Raises
+        ------
+        ClientRequestError
+            Raised if the request cannot be granted.
+        """
+        builder = self._labs.builder
+        image = self._images.resolve(specification.image)
+        builder.check_quota(user.info, specification.size)
+        state = builder.pending_state(
+            user.info, specification, image, datetime.now(UTC)
+        )
+        request = SpawnRequest(user=user, specification=specification, image=image)
+        record = self.table.get_or_add(user.username)
+        self._check_pod(record)
+        spawn = Spawn.from_request(self._labs, record, request, state)
+        spawn.begin()
+        if not self.run(spawn):
+            spawn.check_abandoned()
+
+    def delete(self, username: str) -> None:
+        """Delete a user's lab and wait until it is gone.
+
+        A spawn in progress is cancelled; a deletion in progress is joined.
+
+        Raises
+        ------
+        UnknownUserError
+            Raised if the user has no lab.
+        LabDeletionError
+            Raised if it cannot be deleted.
+        ServiceUnavailableError
+            Raised if the process stops; the next one goes on with it.
+        """
+        record = self.table.get(username)
+        if record is None:
+            raise UnknownUserError(username)
+        deletion = Deletion(self._labs, record)
+        current = deletion.begin()
+        if current is deletion:
+            self.run(deletion)
+        ended = current.wait(self._labs.config.delete_timeout + _DELETE_SLACK_SECONDS)
+        current.check_abandoned()
+        if not (ended and current.succeeded):
+            raise LabDeletionError
+
+    def run(self, operation: Spawn | Deletion) -> bool:
+        """Run an operation in the background; False if the process stops."""
+        pool = self._spawns if isinstance(operation, Spawn) else self._deletions
+        return pool.submit(operation)
+
+    # --- Pods ------------------------------------------------------------
+
+    def observe(self, change: Change) -> None:
+        """Record a change of a lab's pod; called by the watch of pods."""
+        pod = change.object
+        username = label_of(pod, LABEL_USER)
+        record = self.table.get(username) if username else None
+        if record is None:
+            return
+        if namespace_of(pod) != self._labs.config.namespace_of(record.username):
+            return
+        is_gone = change.type is ChangeType.DELETED
+        record.observe(
+            Observation(uid_of(pod), None if is_gone else status_of_pod(pod))
+        )
+
+    def _check_pod(self, record: LabRecord) -> None:
+        """If a lab is in the way, read whether its pod really still runs.
+
+        Raises
+        ------
+        OperationInProgressError, LabExistsError
+            Raised if a lab cannot be created now.
+        """
+        try:
+            record.check_free()
+        except LabExistsError:
+            names = self._labs.builder.names(record.username)
+            timeout = Timeout("Reading pod", KUBERNETES_REQUEST_TIMEOUT)
+            try:
+                pod = self._labs.cluster.read(
+                    POD.at(names.namespace, names.pod), timeout
+                )
+            except (KubernetesError, OperationTimeoutError) as e:
+                self._log.warning(
+                    "Cannot tell whether lab still runs",
+                    user=record.username,
+                    error=str(e),
+                )
+                raise LabExistsError(record.username) from e
+            if pod is None:
+                record.pod_missing()
+            else:
+                record.observe(Observation(uid_of(pod), status_of_pod(pod)))

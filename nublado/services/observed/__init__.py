@@ -1,0 +1,1 @@
+"""Pure functions that read objects, events and errors of Kubernetes back."""

@@ -1,0 +1,103 @@
+"""The state of a file server, read from its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nublado.models.domain.kubernetes import JSON, PodPhase, is_terminating, uid_of
+
+__all__ = ["ObservedFileserver"]
+
+_ENDED = (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedFileserver:
+    """What there is of one user's file server.
+
+    Parameters
+    ----------
+    job, ingress
+        These objects, if they exist.
+    pods
+        All pods that carry the labels of the file server.
+    """
+
+    job: JSON | None = None
+    ingress: JSON | None = None
+    pods: tuple[JSON, ...] = ()
+
+    @classmethod
+    def of(cls, objects: Iterable[tuple[str, JSON]]) -> ObservedFileserver:
+        """Put together objects, each with its kind; others do not matter."""
+        found: dict[str, list[JSON]] = {}
+        for kind, obj in objects:
+            found.setdefault(kind, []).append(obj)
+        return cls(
+            job=next(iter(found.get("Job", ())), None),
+            ingress=next(iter(found.get("Ingress", ())), None),
+            pods=tuple(found.get("Pod", ())),
+        )
+
+    @property
+    def job_uid(self) -> str | None:
+        """Which job it is; names are used again."""
+        return uid_of(self.job) if self.job else None
+
+    def runs(self, job_uid: str, ingress_owner: str) -> bool:
+        """Whether users are served by these very objects, not by earlier ones."""
+        owners = _owners(self.ingress) if self.ingress else set()
+        return (
+            self.is_running
+            and self.job_uid == job_uid
+            and (not owners or ingress_owner in owners)
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether users can be served."""
+        pods = [pod for pod in self._pods_of_job if not is_terminating(pod)]
+        return self._has_address and any(map(_is_running, pods))
+
+    def has_ended(self, job_uid: str | None) -> bool:
+        """Whether the file server of a job has exited, or that job is gone."""
+        if job_uid is None or self.job_uid != job_uid:
+            return True
+        pods = self._pods_of_job
+        return bool(pods) and all(_phase(pod) in _ENDED for pod in pods)
+
+    @property
+    def obstacle(self) -> str:
+        """What keeps users from being served."""
+        pods = self._pods_of_job
+        if not any(map(_is_running, pods)):
+            return f"pod is {_phase(pods[0])}" if pods else "there is no pod"
+        return "ingress has no address" if self.ingress else "there is no ingress"
+
+    @property
+    def _pods_of_job(self) -> list[JSON]:
+        """Pods of this very job, not of an earlier one of its name.
+
+        Kubernetes may start a second pod where it has lost sight of the first.
+        """
+        job = self.job_uid
+        return [pod for pod in self.pods if job is not None and job in _owners(pod)]
+
+    @property
+    def _has_address(self) -> bool:
+        status = (self.ingress or {}).get("status") or {}
+        points = (status.get("loadBalancer") or {}).get("ingress") or ()
+        return any(point.get("ip") or point.get("hostname") for point in points)
+
+
+def _is_running(pod: JSON) -> bool:
+    return _phase(pod) == PodPhase.RUNNING
+
+
+def _owners(obj: JSON) -> set[str]:
+    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()}
+
+
+def _phase(pod: JSON) -> str:
+    return str((pod.get("status") or {}).get("phase", PodPhase.UNKNOWN))

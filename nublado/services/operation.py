@@ -1,0 +1,323 @@
+"""Operations: whatever is done to a lab or a file server, in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import structlog
+
+from nublado.events import EventLog
+from nublado.exceptions import OperationCancelledError, ServiceUnavailableError
+from nublado.models.domain.failure import Failure
+from nublado.services.alerts import Alerts
+from nublado.services.observed.failure import explain
+from nublado.timeout import Cancellation, Timeout
+
+__all__ = ["AnyOperation", "Operation", "OperationKind", "OperationPool"]
+
+T = TypeVar("T")
+
+
+class OperationKind(StrEnum):
+    """What an operation does."""
+
+    SPAWN = "spawn"
+    DELETE = "delete"
+
+
+class Operation(ABC, Generic[T]):
+    """One thing that is being done for one user, from its beginning to its end.
+
+    Subclasses say what that is; nobody but the operation changes its fields.
+
+    Parameters
+    ----------
+    username
+        Whose lab or file server it is about.
+    alerts
+        Receives the failure.
+    seconds
+        How long it may take.
+    elapsed
+        Seconds of these that an earlier process has used up.
+    resumable
+        Whether another process could go on with it as it is.
+
+    Attributes
+    ----------
+    kind
+        What it does.
+    title
+        What it is called in logs and alerts.
+    timed_as
+        What it is called where it times out.
+    epitaph
+        Text of the last event of one that fails.
+    events
+        What happens in it.
+    timeout
+        Its deadline, and how it is cancelled.
+    started
+        When it began (seconds since the epoch).
+    """
+
+    kind: ClassVar[OperationKind]
+    title: ClassVar[str]
+    timed_as: ClassVar[str]
+    epitaph: ClassVar[str]
+
+    def __init__(
+        self,
+        username: str,
+        *,
+        alerts: Alerts,
+        seconds: float,
+        elapsed: float = 0.0,
+        resumable: bool = True,
+    ) -> None:
+        self.username = username
+        self.events = EventLog()
+        self.started = time.time() - elapsed
+        self._cancellation = Cancellation()
+        self.timeout = Timeout(
+            self.timed_as, seconds, self._cancellation, elapsed=elapsed
+        )
+        self._alerts = alerts
+        self._resumable = resumable
+        self._cancelled = False
+        self._abandoned = False
+        self._succeeded = False
+        self._failure: Failure | None = None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._log = structlog.get_logger(__name__).bind(user=username)
+
+    # --- What it does ----------------------------------------------------
+
+    @abstractmethod
+    def perform(self) -> T:
+        """Do the work; whatever is raised is its failure."""
+
+    @abstractmethod
+    def succeed(self, result: T) -> None:
+        """Report the good end, which ``result`` is of."""
+
+    @abstractmethod
+    def fail(self, failure: Failure) -> None:
+        """Record that it has failed, before its listeners are notified."""
+
+    def give_up(self) -> None:
+        """Clean up after a cancellation; by default nothing is done."""
+
+    def explain(self, error: Exception) -> Failure:
+        """Explain the error that has ended it."""
+        return explain(error)
+
+    def run(self) -> None:
+        """Run it to its end in this thread; raises nothing."""
+        try:
+            self.succeed(self.perform())
+            self._succeeded = True
+        except OperationCancelledError:
+            self._log.info(f"{self.title} was cancelled", abandoned=self._abandoned)
+            if not self._abandoned:
+                self.give_up()
+        except Exception as e:  # noqa: BLE001
+            self._failure = failure = self.explain(e)
+            event = f"{self.title} failed"
+            self._alerts.report(failure, event=event, user=self.username)
+            self.fail(failure)
+            self.events.error(failure.text)
+            self.events.failed(self.epitaph)
+            _release_frames(e)
+        finally:
+            self.end()
+
+    # --- What becomes of it ----------------------------------------------
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a deletion has cancelled it."""
+        return self._cancelled
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether it is left to the next process."""
+        return self._abandoned
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has come to a good end."""
+        return self._succeeded
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it has failed; None if it has not."""
+        return self._failure
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False if it takes longer."""
+        return self._ended.wait(seconds)
+
+    def check_abandoned(self) -> None:
+        """Check that this process brings it to an end.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if the process stops; the next one goes on with it.
+        """
+        if self._abandoned:
+            raise ServiceUnavailableError("Service is stopping, try again")
+
+    def cancel(self) -> None:
+        """Stop it at its next step, and notify its listeners now."""
+        self._cancelled = True
+        self.events.failed("Operation cancelled")
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Stop it at its next step."""
+        self._cancellation.cancel()
+
+    def abandon(self) -> None:
+        """Leave it to the next process, as soon as that can resume it.
+
+        Listeners will reconnect.
+        """
+        with self._lock:
+            self._abandoned = True
+            resumable = self._resumable
+        self.events.close()
+        if resumable:
+            self.interrupt()
+
+    def mark_resumable(self) -> None:
+        """Mark it as resumable by another process from now on."""
+        with self._lock:
+            self._resumable = True
+            abandoned = self._abandoned
+        if abandoned:
+            self.interrupt()
+
+    def end(self) -> None:
+        """Mark it as over."""
+        self._ended.set()
+
+
+AnyOperation = Operation[Any]
+
+
+def _release_frames(error: BaseException | None) -> None:
+    """Let go of the frames of an exception that is kept: they hold secrets."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+class Gate(Protocol):
+    """Holds operations back for a moment."""
+
+    def note(self) -> None:
+        """Note that an operation has been submitted."""
+
+    def wait(self) -> None:
+        """Wait until operations may begin."""
+
+    def end(self) -> None:
+        """Hold nothing back any more."""
+
+
+class OperationPool:
+    """Threads for operations, which start as they are needed.
+
+    Parameters
+    ----------
+    name
+        Name of the threads.
+    size
+        How many operations may run at a time; more wait.
+    gate
+        Holds operations back before they begin.
+    """
+
+    def __init__(self, name: str, size: int = 1024, gate: Gate | None = None) -> None:
+        self._threads = ThreadPoolExecutor(size, name)
+        self._gate = gate
+        self._lock = threading.Lock()
+        self._closed = False
+        self._active: set[AnyOperation] = set()
+        self._held: queue.SimpleQueue[AnyOperation | None] = queue.SimpleQueue()
+        self._dispatcher = threading.Thread(
+            target=self._dispatch, name=f"{name}-dispatcher", daemon=True
+        )
+        if gate is not None:
+            self._dispatcher.start()
+
+    def submit(self, operation: AnyOperation) -> bool:
+        """Run an operation as soon as a thread is free.
+
+        One that comes after the pool was closed is abandoned; False then.
+        """
+        with self._lock:
+            if self._closed:
+                operation.abandon()
+                operation.end()
+                return False
+            self._active.add(operation)
+            if self._gate is None:
+                self._threads.submit(self._run, operation)
+            else:
+                self._gate.note()
+                self._held.put(operation)
+            return True
+
+    def close(self) -> None:
+        """Take no more operations, and abandon those that there are."""
+        with self._lock:
+            self._closed = True
+            active = list(self._active)
+        if self._gate is not None:
+            self._gate.end()
+        for operation in active:
+            operation.abandon()
+
+    def stop(self, deadline: float) -> None:
+        """Wait for the operations of a closed pool.
+
+        Parameters
+        ----------
+        deadline
+            When to interrupt what is not over, by the monotonic clock.
+        """
+        with self._lock:
+            active = list(self._active)
+        for operation in active:
+            if not operation.wait(max(0.0, deadline - time.monotonic())):
+                structlog.get_logger(__name__).warning(
+                    "Operation did not stop in time", user=operation.username
+                )
+            operation.interrupt()
+        if self._gate is not None:
+            self._held.put(None)
+            self._dispatcher.join()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _dispatch(self) -> None:
+        while (operation := self._held.get()) is not None:
+            if self._gate is not None:
+                self._gate.wait()
+            self._threads.submit(self._run, operation)
+
+    def _run(self, operation: AnyOperation) -> None:
+        try:
+            operation.run()
+        finally:
+            with self._lock:
+                self._active.discard(operation)

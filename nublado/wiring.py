@@ -1,0 +1,117 @@
+"""Put together what works on the cluster, for the process and the tests alike."""
+
+from __future__ import annotations
+
+from nublado.config.model import Config, FileserverConfig, LabConfig, Volume
+from nublado.constants import CATEGORY_FILESERVER, CATEGORY_LAB, LABEL_CATEGORY
+from nublado.models.domain.kubernetes import JSON
+from nublado.services.alerts import Alerts
+from nublado.services.builder.fileserver import FileserverBuilder
+from nublado.services.builder.lab import LabBuilder
+from nublado.services.builder.prepull import PrepullPodBuilder
+from nublado.services.fileserver.context import FileserverContext
+from nublado.services.fileserver.service import FileserverService
+from nublado.services.image import ImageService
+from nublado.services.lab.context import LabContext
+from nublado.services.lab.labs import LabService
+from nublado.services.lab.reconcile import LabReconciler
+from nublado.services.nodes import NodeService
+from nublado.services.prepuller import Prepuller
+from nublado.storage.kubernetes.cache import WatchSpec
+from nublado.storage.kubernetes.client import KubernetesClient
+from nublado.storage.kubernetes.cluster import Cluster
+from nublado.storage.kubernetes.pod import POD_EVENTS, reduce_pod
+from nublado.storage.kubernetes.resource import INGRESS, JOB, NAMESPACE, POD
+from nublado.storage.metadata import PodMetadata
+
+__all__ = ["make_cluster", "make_fileservers", "make_labs", "make_prepuller"]
+
+
+def make_cluster(client: KubernetesClient, config: Config) -> Cluster:
+    """Make the cluster with all watches that a configuration needs."""
+    watches = [
+        WatchSpec(resource=POD, labels=LABEL_CATEGORY, reduce=reduce_pod),
+        WatchSpec(
+            resource=NAMESPACE,
+            labels=f"{LABEL_CATEGORY}={CATEGORY_LAB}",
+            reduce=_metadata_only,
+        ),
+        POD_EVENTS,
+    ]
+    if config.fileserver is not None:
+        watches += [
+            WatchSpec(
+                resource=resource,
+                namespace=config.fileserver.namespace,
+                labels=f"{LABEL_CATEGORY}={CATEGORY_FILESERVER}",
+                reduce=reduce,
+            )
+            for resource, reduce in ((JOB, _metadata_only), (INGRESS, _with_status))
+        ]
+    return Cluster(client, watches)
+
+
+def make_labs(
+    *,
+    config: LabConfig,
+    namespace: str,
+    builder: LabBuilder,
+    cluster: Cluster,
+    images: ImageService,
+    alerts: Alerts,
+) -> tuple[LabService, LabReconciler]:
+    """Make the service of labs, and what reconciles it with the cluster."""
+    labs = LabContext(
+        config=config,
+        namespace=namespace,
+        builder=builder,
+        cluster=cluster,
+        alerts=alerts,
+    )
+    service = LabService(labs=labs, images=images)
+    return service, LabReconciler(labs=labs, service=service)
+
+
+def make_fileservers(
+    *,
+    config: FileserverConfig,
+    volumes: tuple[Volume, ...],
+    base_url: str,
+    cluster: Cluster,
+    alerts: Alerts,
+) -> FileserverService:
+    """Make the service of file servers."""
+    builder = FileserverBuilder(config, volumes, base_url)
+    files = FileserverContext(
+        config=config, builder=builder, cluster=cluster, alerts=alerts
+    )
+    return FileserverService(files=files)
+
+
+def make_prepuller(
+    *,
+    config: LabConfig,
+    metadata: PodMetadata,
+    images: ImageService,
+    nodes: NodeService,
+    cluster: Cluster,
+    alerts: Alerts,
+) -> Prepuller:
+    """Make the prepuller."""
+    namespace = metadata.namespace
+    return Prepuller(
+        images=images,
+        nodes=nodes,
+        builder=PrepullPodBuilder(config, namespace, metadata.owner_reference()),
+        cluster=cluster,
+        namespace=namespace,
+        alerts=alerts,
+    )
+
+
+def _metadata_only(obj: JSON) -> JSON:
+    return {"metadata": obj["metadata"]}
+
+
+def _with_status(obj: JSON) -> JSON:
+    return {"metadata": obj["metadata"], "status": obj.get("status") or {}}
