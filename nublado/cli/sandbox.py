@@ -14,7 +14,10 @@ import click
 from nublado.config import load
 from nublado.exceptions import ConfigurationError
 from nublado.sandbox.cluster import Endpoints, Sandbox, SandboxOptions
+from nublado.sandbox.faults import Faults
 from nublado.sandbox.kubernetes.controllers import ClusterSettings
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE, RELEASES
+from nublado.sandbox.roles import read_manifests
 
 __all__ = ["sandbox"]
 
@@ -36,6 +39,23 @@ _SERVERS = ("kubernetes", "registry", "gafaelfawr", "ingress", "control")
     "--settings",
     default="{}",
     help="Settings of the cluster as JSON, as its control API shows them.",
+)
+@click.option(
+    "--kubernetes",
+    type=click.Choice(tuple(RELEASES)),
+    default=DEFAULT_RELEASE,
+    show_default=True,
+    help="Release of Kubernetes that the cluster is.",
+)
+@click.option(
+    "--faults",
+    default="{}",
+    help="Faults from the very start, as JSON that PUT /faults takes.",
+)
+@click.option(
+    "--rbac",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Roles and bindings to which the service's account is held.",
 )
 @click.option("--service-url", help="Where the ingress finds the service.")
 @click.option(
@@ -61,6 +81,9 @@ def sandbox(
     nodes: int,
     tags: int,
     settings: str,
+    kubernetes: str,
+    faults: str,
+    rbac: Path | None,
     service_url: str | None,
     ports: tuple[tuple[str, int], ...],
     directory: Path | None,
@@ -77,6 +100,15 @@ def sandbox(
     except (ValueError, TypeError) as e:
         raise click.BadParameter(str(e), param_hint="--settings") from e
     try:
+        begin_with = json.loads(faults)
+        Faults().from_json(begin_with)
+    except (ValueError, TypeError) as e:
+        raise click.BadParameter(str(e), param_hint="--faults") from e
+    try:
+        roles = read_manifests(rbac) if rbac else None
+    except ValueError as e:
+        raise click.BadParameter(str(e), param_hint="--rbac") from e
+    try:
         config = load(config_file) if config_file else None
     except ConfigurationError as e:
         raise click.ClickException(str(e)) from e
@@ -88,6 +120,9 @@ def sandbox(
             ports=dict(ports),
             service_url=service_url,
             directory=directory or Path(temporary),
+            kubernetes=kubernetes,
+            faults=begin_with,
+            rbac=roles,
         )
         asyncio.run(_run(options, state_file, quiet=quiet))
 

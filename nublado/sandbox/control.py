@@ -10,6 +10,7 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.errors import ApiError
+from nublado.sandbox.trouble import TROUBLE_HELP, add_trouble
 
 if TYPE_CHECKING:
     from nublado.sandbox.cluster import Sandbox
@@ -30,17 +31,22 @@ _HELP = {
     "POST /watches/mute": "let all watches of now fall silent",
     "POST /compact": "forget history, so that watches expire (410)",
     "POST /pods/{namespace}/{name}/finish": 'end a pod: {"exit_code": 1}',
-    "POST /pods/{namespace}/{name}/evict": "evict a pod",
+    "POST /pods/{namespace}/{name}/evict": 'evict a pod: {"message": "The node …"}',
     "POST /nodes": 'add a node: {"name": "node-9", "labels": {}}',
     "DELETE /nodes/{name}": "lose a node with its pods",
     "PATCH /nodes/{name}": 'change a node: {"unschedulable": true, "taints": []}',
-    "PUT /nodes/{name}/images": 'give a node an image: {"image": "…@sha256:…"}',
+    "PUT /nodes/{name}/images": 'give a node an image: {"image": "…"} or {"names": []}',
     "PUT /tags/{repository}/{tag}": 'set a tag: {"digest": "sha256:…"}',
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /users/{username}": "what Gafaelfawr says of a user",
+    **TROUBLE_HELP,
 }
+_OUT_OF_MEMORY = (
+    "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
+    " 58472Ki. "
+)
 _NODE_SETTINGS = ("unschedulable", "taints")
 _REGISTRY_SETTINGS = ("auth", "token_seconds")
 
@@ -72,6 +78,7 @@ def make_control_app(sandbox: Sandbox) -> web.Application:
     router.add_patch("/registry", control.patch_registry)
     router.add_put("/service", control.put_service)
     router.add_put("/users/{username}", control.put_user)
+    add_trouble(app, sandbox)
     return app
 
 
@@ -159,7 +166,8 @@ class _Control:
 
     async def evict_pod(self, request: web.Request) -> web.Response:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
-        message = "The node was low on resource: memory."
+        options = await _object(request)
+        message = str(options.get("message", _OUT_OF_MEMORY))
         self._sandbox.controllers.kubelet.evict(namespace, name, message)
         return _done()
 
@@ -183,8 +191,13 @@ class _Control:
         return _done()
 
     async def put_image(self, request: web.Request) -> web.Response:
-        image = str((await _object(request))["image"])
-        self._sandbox.controllers.nodes.add_image(request.match_info["name"], image)
+        options, node = await _object(request), request.match_info["name"]
+        nodes = self._sandbox.controllers.nodes
+        if "names" in options:
+            size = int(options.get("size", self._sandbox.settings.image_bytes))
+            nodes.list_image(node, options["names"], size)
+        else:
+            nodes.add_image(node, str(options["image"]))
         return _done()
 
     # --- Registry and users ----------------------------------------------

@@ -8,6 +8,7 @@ through `Store.mutate` or with a copy. Objects that go in are copied.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.admission import Admission
@@ -24,12 +25,13 @@ from nublado.sandbox.kubernetes.errors import (
     not_found,
 )
 from nublado.sandbox.kubernetes.feed import Feed
-from nublado.sandbox.kubernetes.history import Change, Revision
+from nublado.sandbox.kubernetes.history import Change, Revision, changes_between
 from nublado.sandbox.kubernetes.metadata import clone, initialize_metadata, now
 from nublado.sandbox.kubernetes.resources import KINDS, Kind, kind_named
 from nublado.sandbox.kubernetes.selectors import selection
+from nublado.sandbox.kubernetes.webhooks import Webhooks
 
-__all__ = ["ApiError", "Store", "now"]
+__all__ = ["ApiError", "Backup", "Store", "now"]
 
 _HISTORY = 10_000
 """How many changes of each kind are kept for watches that come back."""
@@ -42,6 +44,22 @@ _MODIFIED = (
 Callback = Callable[[str, JSON], None]
 Objects = list[JSON]
 Revisions = list[Revision]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """All objects as they were at a version.
+
+    Parameters
+    ----------
+    version
+        The version.
+    revisions
+        By kind, the objects by namespace and name.
+    """
+
+    version: int
+    revisions: dict[str, dict[tuple[str, str], Revision]]
 
 
 class Store:
@@ -342,6 +360,40 @@ class Store:
         Watches and paged lists that go on from an earlier version get 410.
         """
         self.feed.compact(self.version)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is asked about new objects."""
+        return self._admission.webhooks
+
+    def skip_version(self) -> None:
+        """Use up a version, as a change elsewhere in the cluster does."""
+        self.version += 1
+
+    def backup(self) -> Backup:
+        """Back everything up."""
+        return Backup(self.version, {kind.kind: self._by_key(kind) for kind in KINDS})
+
+    def restore(self, backup: Backup) -> None:
+        """Go back to a backup, with the version too, and forget all changes.
+
+        Who has subscribed is told of the difference.
+        """
+        before = {kind: self._by_key(kind) for kind in KINDS}
+        self.version = backup.version
+        for kind in KINDS:
+            spaces: dict[str, dict[str, Revision]] = {}
+            self._objects[kind.kind] = spaces
+            for (space, name), revision in backup.revisions[kind.kind].items():
+                spaces.setdefault(space, {})[name] = revision
+        for kind in KINDS:
+            after = backup.revisions[kind.kind]
+            for change in changes_between(kind, before[kind], after):
+                self.feed.publish(kind.kind, change)
+        self.feed.restart(self.version)
+
+    def _by_key(self, kind: Kind) -> dict[tuple[str, str], Revision]:
+        return {_key(revision.obj): revision for revision in self.revisions(kind.kind)}
 
     def _bucket(self, kind: Kind, namespace: str | None) -> dict[str, Revision]:
         space = (namespace or "") if kind.namespaced else ""

@@ -11,6 +11,8 @@ from nublado.sandbox.kubernetes.store import ApiError, Store, now
 __all__ = ["EventRecorder"]
 
 _KEPT = 10_000
+_NAMESPACE_OF_THE_REST = "default"
+"""Where events about objects of the cluster itself are, such as nodes."""
 
 
 class EventRecorder:
@@ -24,9 +26,7 @@ class EventRecorder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorded: OrderedDict[tuple[str, str, str], tuple[str, str]] = (
-            OrderedDict()
-        )
+        self._recorded: OrderedDict[tuple[str, ...], tuple[str, str]] = OrderedDict()
 
     def record(
         self,
@@ -36,18 +36,31 @@ class EventRecorder:
         *,
         component: str = "kubelet",
         type_: str = "Normal",
+        field_path: str | None = None,
     ) -> None:
         """Record an event about an object.
 
         Nothing happens if its namespace is going away.
+
+        Parameters
+        ----------
+        obj
+            The object.
+        reason, message, type_
+            What is told of it.
+        component
+            Who tells.
+        field_path
+            Part of the object that it is about, such as
+            ``spec.containers{notebook}``.
         """
         metadata = obj["metadata"]
-        key = (metadata["uid"], reason, message)
+        key = (metadata["uid"], reason, message, field_path or "")
         try:
             if key in self._recorded:
                 self._store.mutate("Event", *self._recorded[key], _count)
                 return
-            event = self._create(obj, reason, message, component, type_)
+            event = self._create(obj, reason, message, component, type_, field_path)
         except ApiError:
             self._recorded.pop(key, None)
             return
@@ -59,7 +72,13 @@ class EventRecorder:
                 self._store.delete("Event", *oldest)
 
     def _create(
-        self, obj: JSON, reason: str, message: str, component: str, type_: str
+        self,
+        obj: JSON,
+        reason: str,
+        message: str,
+        component: str,
+        type_: str,
+        field_path: str | None,
     ) -> JSON:
         metadata, moment = obj["metadata"], now()
         event = {
@@ -71,6 +90,7 @@ class EventRecorder:
                 "name": metadata["name"],
                 "uid": metadata["uid"],
                 "resourceVersion": metadata["resourceVersion"],
+                "fieldPath": field_path,
             },
             "reason": reason,
             "message": message,
@@ -82,7 +102,8 @@ class EventRecorder:
             "reportingComponent": component,
             "reportingInstance": "",
         }
-        return self._store.create("Event", event, metadata.get("namespace"))
+        namespace = metadata.get("namespace") or _NAMESPACE_OF_THE_REST
+        return self._store.create("Event", event, namespace)
 
 
 def _count(event: JSON) -> None:

@@ -43,6 +43,17 @@ class ClusterSettings:
         How long the removal of an empty namespace takes.
     image_bytes
         Size of an image.
+    node_images
+        How many images a node names in its status, the largest first; -1 for
+        all.
+    eviction_seconds
+        How long pods stay on a node that does not answer; None for what they
+        tolerate, which is 300 unless they say otherwise.
+    job_retry
+        Pause before a job tries again to make its pod; doubled every time.
+    held_namespaces
+        Regular expressions for namespaces whose end is held up, as by an
+        aggregated API that does not answer.
     makes_ingresses
         Whether Gafaelfawr's operator works.
     gives_addresses, address_delay
@@ -65,6 +76,10 @@ class ClusterSettings:
     termination_delay: float = 0.1
     namespace_delay: float = 0.05
     image_bytes: int = 3_500_000_000
+    node_images: int = 50
+    eviction_seconds: float | None = None
+    job_retry: float = 1.0
+    held_namespaces: list[str] = field(default_factory=list)
     makes_ingresses: bool = True
     gives_addresses: bool = True
     address_delay: float = 0.1
@@ -79,6 +94,10 @@ class ClusterSettings:
     def pull_fails(self, image: str) -> bool:
         """Whether an image cannot be pulled."""
         return any(re.search(pattern, image) for pattern in self.failing_pulls)
+
+    def is_held(self, namespace: str) -> bool:
+        """Whether the end of a namespace is held up."""
+        return any(re.search(pattern, namespace) for pattern in self.held_namespaces)
 
     def exit_code(self, image: str) -> int | None:
         """With what a container ends at once; None if it goes on."""
