@@ -156,7 +156,7 @@ class NodeLifecycle(Controller):
         if not limited:
             return None
         shortened = self._settings.eviction_seconds
-        if shortened is not None and taint["key"] in _NODE_TAINTS:
+        if shortened >= 0 and taint["key"] in _NODE_TAINTS:
             return shortened
         return min(limited)
 

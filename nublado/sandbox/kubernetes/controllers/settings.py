@@ -47,7 +47,7 @@ class ClusterSettings:
         How many images a node names in its status, the largest first; -1 for
         all.
     eviction_seconds
-        How long pods stay on a node that does not answer; None for what they
+        How long pods stay on a node that does not answer; -1 for what they
         tolerate, which is 300 unless they say otherwise.
     job_retry
         Pause before a job tries again to make its pod; doubled every time.
@@ -77,7 +77,7 @@ class ClusterSettings:
     namespace_delay: float = 0.05
     image_bytes: int = 3_500_000_000
     node_images: int = 50
-    eviction_seconds: float | None = None
+    eviction_seconds: float = -1.0
     job_retry: float = 1.0
     held_namespaces: list[str] = field(default_factory=list)
     makes_ingresses: bool = True
