@@ -16,6 +16,7 @@ import requests
 from nublado.config import load
 from nublado.config.model import Config, DockerSourceConfig
 from nublado.sandbox.cluster import Endpoints
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxProcess
 from nublado.sandbox.ports import free_port
 
@@ -129,6 +130,11 @@ class Stack:
         Configuration of the service.
     sandbox_arguments
         Further arguments of ``nublado sandbox``.
+    kubernetes
+        Release of Kubernetes that the cluster is, such as ``1.34``.
+    rbac
+        Roles and bindings to which the service is held; without them, it may
+        do everything.
     environ
         Further environment of the service.
     log
@@ -139,6 +145,8 @@ class Stack:
         self,
         config_file: Path,
         *sandbox_arguments: str,
+        kubernetes: str = DEFAULT_RELEASE,
+        rbac: Path | None = None,
         environ: dict[str, str] | None = None,
         log: IO[str] | None = None,
     ) -> None:
@@ -146,7 +154,10 @@ class Stack:
         self._config_file = config_file
         self._environ = environ or {}
         self._log = log
-        self.sandbox = SandboxProcess("--config", str(config_file), *sandbox_arguments)
+        arguments = ["--config", str(config_file), "--kubernetes", kubernetes]
+        if rbac is not None:
+            arguments += ["--rbac", str(rbac)]
+        self.sandbox = SandboxProcess(*arguments, *sandbox_arguments)
         self.endpoints: Endpoints
         self.control: Control
         self.service: ServiceProcess
