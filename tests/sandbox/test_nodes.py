@@ -91,10 +91,12 @@ def test_node_that_is_back_removes_what_was_deleted(lab: Cluster) -> None:
 
 
 def test_starting_pod_goes_on_when_its_node_is_back(lab: Cluster) -> None:
-    lab.control.settings(pull_seconds=0.3)
+    lab.control.settings(failing_pulls=["lab:w1"])
     lab.lab_pod()
     node = lab.pod_that(lambda pod: "nodeName" in pod["spec"])["spec"]["nodeName"]
+    lab.event("BackOff")
     silence(lab, node, after=600)
+    lab.control.settings(failing_pulls=[])
     assert lab.get(POD)["status"]["phase"] == "Pending"
     lab.control("POST", f"/nodes/{node}/wake")
     lab.pod_that(lambda pod: pod["status"]["phase"] == "Running")

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.errors import expired
-from nublado.sandbox.kubernetes.resources import Kind
 
-__all__ = ["Change", "History", "Revision", "changes_between"]
-
-Key = tuple[str, str]
-"""Namespace and name of an object."""
+__all__ = ["Change", "History", "Revision"]
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -76,40 +72,6 @@ class Change:
     def version(self) -> int:
         """Resource version of the change."""
         return self.revision.version
-
-
-def changes_between(
-    kind: Kind, before: dict[Key, Revision], after: dict[Key, Revision]
-) -> list[Change]:
-    """Changes that lead from some objects of a kind to others.
-
-    Parameters
-    ----------
-    kind
-        The kind.
-    before, after
-        The objects by namespace and name.
-    """
-    changes = []
-    for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key), after.get(key)
-        if old is new:
-            continue
-        # A pod that has lost its node is one that waits for a node: that is
-        # how new pods begin.
-        again = old and new and (kind.kind == "Pod" or _uid(old) != _uid(new))
-        if old is not None and (new is None or again):
-            changes.append(Change("DELETED", old, old))
-        if new is not None:
-            added = old is None or again
-            changes.append(
-                Change("ADDED" if added else "MODIFIED", new, None if added else old)
-            )
-    return changes
-
-
-def _uid(revision: Revision) -> str:
-    return str(revision.obj["metadata"]["uid"])
 
 
 class History:

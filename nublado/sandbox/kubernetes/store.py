@@ -8,10 +8,10 @@ through `Store.mutate` or with a copy. Objects that go in are copied.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.admission import Admission
+from nublado.sandbox.kubernetes.backups import Backup, Key, changes_between
 from nublado.sandbox.kubernetes.deletion import (
     is_held,
     mark_deleted,
@@ -25,7 +25,7 @@ from nublado.sandbox.kubernetes.errors import (
     not_found,
 )
 from nublado.sandbox.kubernetes.feed import Feed
-from nublado.sandbox.kubernetes.history import Change, Revision, changes_between
+from nublado.sandbox.kubernetes.history import Change, Revision
 from nublado.sandbox.kubernetes.metadata import clone, initialize_metadata, now
 from nublado.sandbox.kubernetes.resources import KINDS, Kind, kind_named
 from nublado.sandbox.kubernetes.selectors import selection
@@ -44,22 +44,6 @@ _MODIFIED = (
 Callback = Callable[[str, JSON], None]
 Objects = list[JSON]
 Revisions = list[Revision]
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """All objects as they were at a version.
-
-    Parameters
-    ----------
-    version
-        The version.
-    revisions
-        By kind, the objects by namespace and name.
-    """
-
-    version: int
-    revisions: dict[str, dict[tuple[str, str], Revision]]
 
 
 class Store:
@@ -392,7 +376,7 @@ class Store:
                 self.feed.publish(kind.kind, change)
         self.feed.restart(self.version)
 
-    def _by_key(self, kind: Kind) -> dict[tuple[str, str], Revision]:
+    def _by_key(self, kind: Kind) -> dict[Key, Revision]:
         return {_key(revision.obj): revision for revision in self.revisions(kind.kind)}
 
     def _bucket(self, kind: Kind, namespace: str | None) -> dict[str, Revision]:
