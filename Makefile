@@ -3,53 +3,72 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
 STAMP := $(VENV)/.installed
+LOWEST := .venv-lowest
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links setup.cfg
+ALL_EXTRAS := --extra google --extra sandbox --extra dev
+UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test soak lint format lock clean
+.PHONY: help python demo browser lint test test-fast test-lowest soak format lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(STAMP): requirements/dev.txt setup.cfg
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'
+
+# Nothing is resolved: the lock names all there is to install.
+$(LOCKED): requirements/dev.txt | python
+	@$(PYTHON) -m tools.install lock $(VENV) $<
+	@touch $@
+
+$(STAMP): $(LOCKED) setup.cfg pyproject.toml
+	@$(PYTHON) -m tools.install project $(VENV)
 	@touch $@
 
 demo: $(STAMP) ## Spawn a lab on an embedded cluster (ARGS=--exit to stop afterwards)
 	@$(BIN)/nublado demo $(ARGS)
 
-lint: $(STAMP) ## Formatting, lint, types and layering
+lint: $(STAMP) ## Formatting, lint, types, layering, locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.check_lock requirements/run.txt=google requirements/dev.txt=google,sandbox,dev
 
-browser: ## Chromium for the tests of pages, installed where that is possible
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q >/dev/null && apt-get install -qy chromium chromium-driver >/dev/null; } \
-		|| echo "Tests of pages will be skipped: they need chromium and chromedriver (Debian: apt-get install chromium chromium-driver)."
+browser: python ## Chromium for the tests of pages, installed where that is possible
+	@$(PYTHON) -m tools.install browser
 
 test: lint browser ## Everything that has to hold before a change lands
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 4 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=90
 
-soak: $(STAMP) ## Users against faults for SECONDS (1800), drawn by SEED (random)
-	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED))
+test-fast: $(STAMP) ## The tests that start no process, for in between
+	$(BIN)/pytest -n 2 -q $(UNIT) $(ARGS)
+
+test-lowest: $(LOWEST)/.installed ## The same with the oldest versions that setup.cfg allows
+	$(LOWEST)/bin/pytest -n 2 -q -p no:cacheprovider $(UNIT) $(ARGS)
+
+$(LOWEST)/.installed: requirements/lowest.txt setup.cfg pyproject.toml | python
+	@$(PYTHON) -m tools.install lock $(LOWEST) $<
+	@$(PYTHON) -m tools.install project $(LOWEST)
+	@touch $@
+
+soak: $(STAMP) ## Users against faults for SECONDS (1800), drawn by SEED (random); UNKIND=1 for more
+	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED)) $(if $(UNKIND),--unkind)
 
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 lock: ## Pin the dependencies again, with hashes (needs uv)
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --extra google setup.cfg -o requirements/run.txt
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --extra google --extra sandbox --extra dev \
-		-c requirements/run.txt setup.cfg -o requirements/dev.txt
+	$(COMPILE) --extra google -o requirements/run.txt
+	$(COMPILE) $(ALL_EXTRAS) -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) $(ALL_EXTRAS) --resolution lowest-direct -o requirements/lowest.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -18,13 +18,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import requests
 
+from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.stack import Stack
 
-_CONFIG = Path(__file__).parent.parent / "conf" / "demo.yaml"
 _SETTINGS = {
     "pull_rules": {"sciplat/lab": 1.5},
     "pull_seconds": 0.05,
@@ -175,7 +174,7 @@ def main() -> None:
 
     with (
         tempfile.TemporaryFile("w+") as log,
-        Stack(_CONFIG, "--settings", settings, log=log) as stack,
+        Stack(DEMO_CONFIG, "--settings", settings, log=log) as stack,
     ):
         for number in range(arguments.rounds):
             current = _Round(stack, number)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import requests
 
+from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 
-_CONFIG = Path(__file__).parent.parent / "conf" / "demo.yaml"
 _SETTINGS = {
     "pull_seconds": 0.01,
     "service_account_delay": 0.0,
@@ -106,7 +106,7 @@ def main() -> None:
     settings = json.dumps(_SETTINGS)
     with (
         tempfile.TemporaryFile("w+") as log,
-        Stack(_CONFIG, "--settings", settings, log=log) as stack,
+        Stack(DEMO_CONFIG, "--settings", settings, log=log) as stack,
     ):
         done = 0
         steps = [_WARM_CYCLES, arguments.cycles // 2, arguments.cycles]

@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.stack import Stack
 
-_CONFIG = Path(__file__).parent.parent / "conf" / "demo.yaml"
 _LINE = re.compile(r"Refreshed images.*images=(\d+).*seconds=([0-9.]+)")
 _LONGEST_REFRESH = 60.0
 
@@ -29,7 +29,7 @@ def main() -> None:
     with (
         tempfile.NamedTemporaryFile("w+", suffix=".log") as log,
         Stack(
-            _CONFIG, "--tags", str(options.tags), environ=environ, log=log.file
+            DEMO_CONFIG, "--tags", str(options.tags), environ=environ, log=log.file
         ) as stack,
     ):
         path = Path(log.name)

@@ -13,13 +13,12 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import requests
 
+from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.stack import Stack
 
-_CONFIG = Path(__file__).parent.parent / "conf" / "demo.yaml"
 _SETTINGS = {
     "pull_seconds": 0.05,
     "init_seconds": 0.01,
@@ -78,7 +77,7 @@ def main() -> None:
     settings = json.dumps(_SETTINGS)
     with (
         tempfile.TemporaryFile("w+") as log,
-        Stack(_CONFIG, "--settings", settings, log=log) as stack,
+        Stack(DEMO_CONFIG, "--settings", settings, log=log) as stack,
     ):
         with ThreadPoolExecutor(50) as pool:
             list(pool.map(lambda user: _create(stack, user), sorted(users)))

@@ -14,15 +14,14 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 import requests
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.stack import Stack
 
-_CONFIG = Path(__file__).parent.parent / "conf" / "demo.yaml"
 _SECONDS = 300.0
 _POLL_SECONDS = 5.0
 
@@ -155,7 +154,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=500)
     arguments = parser.parse_args()
     measured = Measured()
-    with tempfile.TemporaryFile("w+") as log, Stack(_CONFIG, log=log) as stack:
+    with tempfile.TemporaryFile("w+") as log, Stack(DEMO_CONFIG, log=log) as stack:
         stack.control("POST", "/stats/reset")
         began = time.monotonic()
         asyncio.run(_storm(stack.ingress_url, arguments.users, measured))

@@ -12,11 +12,6 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from nublado.constants import (
-    FILESERVER_RECONCILE_INTERVAL,
-    IMAGE_REFRESH_INTERVAL,
-    LAB_RECONCILE_INTERVAL,
-)
 from nublado.models.domain.job import JobState
 from nublado.services.alerts import Alerts
 
@@ -32,7 +27,7 @@ class Background:
     Parameters
     ----------
     alerts
-        Is told of failures.
+        Receives failures.
     """
 
     def __init__(self, alerts: Alerts) -> None:
@@ -56,34 +51,25 @@ class Background:
 
     @property
     def jobs(self) -> dict[str, JobState]:
-        """How each job fares; all have succeeded once before the start."""
+        """How each job fares; all have succeeded once before they were added."""
         return dict(self._jobs)
 
-    def start(
-        self,
-        *,
-        refresh_images: Callable[[], None],
-        reconcile_labs: Callable[[], None],
-        reconcile_fileservers: Callable[[], None] | None = None,
-        refresh_interval: float = IMAGE_REFRESH_INTERVAL,
-    ) -> None:
-        """Begin to run the jobs; the first run of each is one interval away."""
-        self._add("refresh-images", refresh_images, refresh_interval)
-        self._add("reconcile-labs", reconcile_labs, LAB_RECONCILE_INTERVAL)
-        if reconcile_fileservers is not None:
-            self._add(
-                "reconcile-fileservers",
-                reconcile_fileservers,
-                FILESERVER_RECONCILE_INTERVAL,
-            )
+    def start(self) -> None:
+        """Begin to run the jobs."""
         self._scheduler.start()
 
-    def stop(self) -> None:
-        """Stop the scheduler; a job that runs is not waited for."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+    def add(self, name: str, work: Callable[[], None], seconds: float) -> None:
+        """Run a job at intervals.
 
-    def _add(self, name: str, work: Callable[[], None], seconds: float) -> None:
+        Parameters
+        ----------
+        name
+            Its name, for operators.
+        work
+            What it does. It has just been done for the first time.
+        seconds
+            Interval, and time until the next run.
+        """
         self._jobs[name] = JobState(datetime.now(UTC))
         self._scheduler.add_job(
             self._run,
@@ -91,6 +77,11 @@ class Background:
             args=(name, work),
             id=name,
         )
+
+    def stop(self) -> None:
+        """Stop the scheduler; a job that runs is not waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         began = time.monotonic()
@@ -100,12 +91,14 @@ class Background:
         except Exception as e:  # noqa: BLE001
             self._jobs[name] = replace(before, failures=before.failures + 1)
             if before.failures:
-                self._log.warning("Background job fails again", job=name, error=str(e))
+                self._log.warning(
+                    "Background job still failing", job=name, error=str(e)
+                )
             else:
                 self._alerts.report(e, event="Background job failed", job=name)
         else:
             self._jobs[name] = JobState(datetime.now(UTC))
             if before.failures:
-                self._log.info("Background job works again", job=name)
+                self._log.info("Background job recovered", job=name)
             seconds = round(time.monotonic() - began, 3)
-            self._log.info("Background job done", job=name, seconds=seconds)
+            self._log.info("Background job finished", job=name, seconds=seconds)

@@ -90,10 +90,11 @@ MAX_BODY_BYTES = 1024 * 1024
 KUBERNETES_NAME_PATTERN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 """Matches (with ``fullmatch``) a DNS label, which most object names are."""
 
-USERNAME_PATTERN = re.compile(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+USERNAME_PATTERN = re.compile(r"(?!.{33})(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 """Matches (with ``fullmatch``) the usernames that Gafaelfawr allows.
 
-Lower-case letters, digits and single inner hyphens, with at least one letter.
+At most 32 lower-case letters, digits and single inner hyphens, with at least one
+letter.
 """
 
 SIZE_NAMES = (

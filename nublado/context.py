@@ -1,23 +1,23 @@
-"""Everything that lives as long as the process, and how it starts and stops."""
+"""Everything that lives as long as the process: built, started and stopped here."""
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 
 import structlog
 
 from nublado.background import Background
+from nublado.config.environment import Environment
 from nublado.config.model import Config, FileserverConfig
 from nublado.constants import (
     CATEGORY_FILESERVER,
     CATEGORY_LAB,
-    IMAGE_REFRESH_INTERVAL,
+    FILESERVER_RECONCILE_INTERVAL,
+    LAB_RECONCILE_INTERVAL,
     LABEL_CATEGORY,
 )
+from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
@@ -35,8 +35,8 @@ from nublado.services.nodes import NodeService
 from nublado.services.prepuller import Prepuller
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
-from nublado.services.streams import StreamSlots
-from nublado.storage.docker import parse_mirrors
+from nublado.services.streams import StreamWriter
+from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.deletion import Deleter
@@ -54,66 +54,9 @@ from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.slack import SlackWebhook
 
-__all__ = ["Environment", "ProcessContext"]
+__all__ = ["ProcessContext"]
 
-_DEFAULT_THREADS = 800
-_SYNC_SECONDS = 30.0
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What comes from the environment of the process, not from its file.
-
-    Parameters
-    ----------
-    external_url
-        Base URL of the platform.
-    metadata_path
-        Directory with the metadata of the controller's pod, in place of the
-        configured one.
-    slack_webhook
-        Where alerts go; a secret.
-    registry_mirrors
-        Endpoints that are asked in place of a registry, by its host.
-    threads
-        How many requests are served at a time, event streams included.
-    refresh_interval
-        How often to ask which images there are (seconds).
-    """
-
-    external_url: str = "http://127.0.0.1:8080"
-    metadata_path: Path | None = None
-    slack_webhook: str | None = field(default=None, repr=False)
-    registry_mirrors: Mapping[str, str] = field(default_factory=dict)
-    threads: int = _DEFAULT_THREADS
-    refresh_interval: float = IMAGE_REFRESH_INTERVAL
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Read the environment.
-
-        Raises
-        ------
-        ValueError
-            Raised if a variable has a value that cannot be used.
-        """
-        url = environ.get("EXTERNAL_INSTANCE_URL") or cls().external_url
-        metadata = environ.get("NUBLADO_METADATA_PATH")
-        return cls(
-            external_url=url.rstrip("/"),
-            metadata_path=Path(metadata) if metadata else None,
-            slack_webhook=environ.get("NUBLADO_SLACK_WEBHOOK") or None,
-            registry_mirrors=parse_mirrors(environ.get("NUBLADO_REGISTRY_MIRRORS", "")),
-            threads=_threads(environ.get("NUBLADO_THREADS")),
-            refresh_interval=_interval(environ.get("NUBLADO_REFRESH_INTERVAL")),
-        )
-
-    @property
-    def streams(self) -> int:
-        """How many of the threads event streams may take."""
-        return self.threads - max(8, self.threads // 4)
+_SYNC_SECONDS = 1.0
 
 
 class ProcessContext:
@@ -135,11 +78,9 @@ class ProcessContext:
     def __init__(self, config: Config, environment: Environment) -> None:
         self.config = config
         self.environment = environment
-        self.streams = StreamSlots(environment.streams)
+        self.streams = StreamWriter(most_streams(raise_descriptor_limit()))
         self._log = structlog.get_logger(__name__)
-        self._ready = threading.Event()
         self._stopping = threading.Event()
-        self._starting_problem = "starting"
 
         webhook = environment.slack_webhook
         self.alerts = Alerts(config.name, SlackWebhook(webhook) if webhook else None)
@@ -148,7 +89,7 @@ class ProcessContext:
         )
         self.gafaelfawr = GafaelfawrClient(environment.external_url)
 
-        self.kubernetes = KubernetesClient.connect()
+        self.kubernetes = KubernetesClient.connect(environment.kubeconfig)
         objects = ObjectStore(self.kubernetes)
         self._pods = Watcher(
             self.kubernetes, Selection(POD, labels=LABEL_CATEGORY, reduce=reduce_pod)
@@ -198,9 +139,6 @@ class ProcessContext:
         if config.fileserver is not None:
             self.fileservers = self._make_fileservers(config.fileserver, objects)
         self.background = Background(self.alerts)
-        self.metrics = make_registry(
-            self.labs.table, self.streams, self.watchers, lambda: self.background.jobs
-        )
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
@@ -210,10 +148,11 @@ class ProcessContext:
             streams=self.streams,
             watchers=self.watchers,
             jobs=lambda: self.background.jobs,
-            problems=lambda: self.unhealthy() + self.unready(),
+            problems=lambda: self.unhealthy() + self.problems(),
         )
+        self.metrics = make_registry(self.status)
         self._pods.listen(self.labs.observe)
-        self._starter = threading.Thread(target=self._start, name="start", daemon=True)
+        self._startup = Startup(self.alerts, self._steps(), self._schedule)
 
     def _make_fileservers(
         self, config: FileserverConfig, objects: ObjectStore
@@ -244,18 +183,27 @@ class ProcessContext:
     # --- Start and stop --------------------------------------------------
 
     def start(self) -> None:
-        """Begin to start; `wait_ready` tells when that is done."""
-        self._starter.start()
+        """Begin to start; `wait_up` tells when a part of it is done."""
+        self.alerts.start()
+        self.streams.start()
+        for watcher in self.watchers:
+            watcher.start()
+        self.background.start()
+        self._startup.start()
 
     def stop(self) -> None:
-        """Stop what runs, leaving what it made to the next process."""
+        """Stop what runs, leaving what it made to the next process.
+
+        The state of labs can be read until the end.
+        """
         self._stopping.set()
-        self._ready.clear()
+        self._startup.stop()
         self.background.stop()
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
         self.labs.stop()
+        self.streams.stop()
         for watcher in self.watchers:
             watcher.stop()
         self.alerts.stop()
@@ -264,84 +212,74 @@ class ProcessContext:
         self.kubernetes.close()
         self._log.info("Stopped")
 
-    def wait_ready(self, seconds: float) -> bool:
-        """Wait until requests can be answered; False if it takes longer."""
-        return not self._stopping.is_set() and self._ready.wait(seconds)
+    @property
+    def stopping(self) -> bool:
+        """Whether the process is about to end."""
+        return self._stopping.is_set()
 
     def stops_within(self, seconds: float) -> bool:
         """Wait for the beginning of a stop; False if none comes in time."""
         return self._stopping.wait(seconds)
 
+    def wait_up(self, part: Part, seconds: float) -> bool:
+        """Wait until a part can be used; False if that takes longer."""
+        return self._startup.wait_up(part, seconds)
+
+    def why_not_up(self, part: Part) -> str:
+        """Why a part cannot be used yet."""
+        return self._startup.problem(part)
+
     def unhealthy(self) -> list[str]:
         """What is wrong with the process, if only a restart can help."""
         problems = [f"{w.name} has died" for w in self.watchers if w.dead]
-        if self._ready.is_set() and not self.background.alive:
+        if not self._stopping.is_set() and not self.background.alive:
             problems.append("scheduler has died")
         return problems
 
     def unready(self) -> list[str]:
-        """Why requests cannot be answered now."""
+        """Why the state of labs cannot be told now, or will not be soon."""
         if self._stopping.is_set():
             return ["stopping"]
-        return [] if self._ready.is_set() else [self._starting_problem]
+        if self._startup.is_up(Part.LABS):
+            return []
+        return [self._startup.problem(Part.LABS)]
 
-    def _start(self) -> None:
-        """Do all that comes before the first request, until it succeeds."""
-        self.alerts.start()
-        for watcher in self.watchers:
-            watcher.start()
-        pause = _FIRST_PAUSE
-        steps = [self._sync, self.refresh_images, self._reconciler.reconcile]
+    def problems(self) -> list[str]:
+        """What does not work as it should, whether or not requests are answered."""
+        return self.unready() or self._startup.problems()
+
+    def _steps(self) -> dict[Part, list[Callable[[], None]]]:
+        """What comes before the first use of each part."""
+        steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
         if self.fileservers is not None:
-            steps.append(self.fileservers.reconcile)
-        for step in steps:
-            is_first = True
-            while not self._stopping.is_set():
-                try:
-                    step()
-                    break
-                except Exception as e:  # noqa: BLE001
-                    self._note_failed_start(e, pause, is_first=is_first)
-                is_first = False
-                self._stopping.wait(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-        if self._stopping.is_set():
-            return
-        self.background.start(
-            refresh_images=self.refresh_images,
-            reconcile_labs=self._reconciler.reconcile,
-            reconcile_fileservers=(
-                self.fileservers.reconcile if self.fileservers else None
-            ),
-            refresh_interval=self.environment.refresh_interval,
-        )
-        self._ready.set()
-        self._log.info("Ready")
+            steps[Part.FILESERVERS] = [self.fileservers.reconcile]
+        steps[Part.IMAGES] = [self.refresh_images]
+        return steps
 
-    def _note_failed_start(
-        self, error: Exception, pause: float, *, is_first: bool
-    ) -> None:
-        """Log every failure of a step, but alert only once."""
-        is_ours = isinstance(error, NubladoError)
-        self._starting_problem = str(error) if is_ours else "internal error, see log"
-        event = "Cannot start yet, trying again"
-        if is_first or not is_ours:
-            self.alerts.report(error, event=event, seconds=pause)
-        else:
-            self._log.error(event, error=str(error), seconds=pause)
+    def _schedule(self, part: Part) -> None:
+        """Repeat what has succeeded once at intervals from now on."""
+        match part:
+            case Part.LABS:
+                name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
+            case Part.FILESERVERS:
+                name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL
+            case Part.IMAGES:
+                name, seconds = "refresh-images", self.environment.refresh_interval
+        self.background.add(name, self._steps()[part][-1], seconds)
 
     def _sync(self) -> None:
         for watcher in self._needed:
             if not watcher.wait_synced(_SYNC_SECONDS):
-                raise NubladoError(f"Kubernetes does not answer ({watcher.name})")
+                kind = watcher.selection.resource.plural
+                raise NubladoError(f"Kubernetes does not list {kind}")
 
     def refresh_images(self) -> None:
-        """Ask again which images there are, and which nodes have them."""
+        """List images again, and which nodes have them."""
         self.images.refresh(self._nodes.list())
         try:
             self.prepuller.start_missing()
         except NubladoError as e:
-            self.alerts.report(e, event="Cannot start to prepull")
+            self.alerts.report(e, event="Cannot start prepulling")
 
 
 def _metadata_only(obj: JSON) -> JSON:
@@ -350,19 +288,3 @@ def _metadata_only(obj: JSON) -> JSON:
 
 def _with_status(obj: JSON) -> JSON:
     return {"metadata": obj["metadata"], "status": obj.get("status") or {}}
-
-
-def _threads(text: str | None) -> int:
-    if not text:
-        return _DEFAULT_THREADS
-    if not text.isascii() or not text.isdigit() or int(text) < 16:
-        raise ValueError(f"NUBLADO_THREADS must be a number from 16 on, not {text!r}")
-    return int(text)
-
-
-def _interval(text: str | None) -> float:
-    if not text:
-        return IMAGE_REFRESH_INTERVAL
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"NUBLADO_REFRESH_INTERVAL must be seconds, not {text!r}")
-    return float(text)

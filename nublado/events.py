@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,7 +47,7 @@ class Event:
 
 
 class EventLog:
-    """Append-only list of events; readers wait for more until it is closed.
+    """Append-only list of events; listeners are told of each until it is closed.
 
     Once a ``complete`` or ``failed`` event is in, the log is closed and
     whatever comes later is dropped: a reader sees exactly one last event.
@@ -56,7 +57,8 @@ class EventLog:
         self.id = f"{random.getrandbits(48):012x}"
         self._events: list[Event] = []
         self._closed = False
-        self._changed = threading.Condition(threading.Lock())
+        self._listeners: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
 
     def info(self, message: str, progress: int | None = None) -> None:
         """Report a step."""
@@ -76,9 +78,9 @@ class EventLog:
 
     def close(self) -> None:
         """End the log without a last event, as when the process stops."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+        self._tell()
 
     @property
     def closed(self) -> bool:
@@ -87,42 +89,51 @@ class EventLog:
 
     def all(self) -> tuple[Event, ...]:
         """What has happened so far."""
-        with self._changed:
-            return tuple(self._events)
+        return self.since(0)[0]
 
     @property
     def last(self) -> Event | None:
         """The newest event."""
-        with self._changed:
+        with self._lock:
             return self._events[-1] if self._events else None
 
-    def read(self, start: int, timeout: float) -> tuple[tuple[Event, ...], bool]:
-        """Events from a position on, waiting if there are none yet.
+    def since(self, start: int) -> tuple[tuple[Event, ...], bool]:
+        """Events from a position on.
 
         Parameters
         ----------
         start
             How many events the reader has had already.
-        timeout
-            How long to wait for more, in seconds.
 
         Returns
         -------
         tuple
-            The new events, empty after the timeout, and whether the log ended
-            with them.
+            The new events, and whether the log ended with them.
         """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: len(self._events) > start or self._closed, timeout
-            )
+        with self._lock:
             return tuple(self._events[start:]), self._closed
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call a listener, which must not block, after each change."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def unlisten(self, listener: Callable[[], None]) -> None:
+        """Call a listener no more."""
+        with self._lock:
+            self._listeners.remove(listener)
+
     def _append(self, type_: EventType, message: str, progress: int | None) -> None:
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             number = len(self._events) + 1
             self._events.append(Event(number, type_, message, progress, time.time()))
             self._closed = type_ in (EventType.COMPLETE, EventType.FAILED)
-            self._changed.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()

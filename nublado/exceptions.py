@@ -1,6 +1,6 @@
 """All errors that the controller raises on purpose.
 
-Those below `ClientRequestError` become the answer to a request; everything
+Those below `ClientRequestError` become the response to a request; everything
 else is an internal failure, shown to the caller as a correlation id only.
 """
 
@@ -21,6 +21,7 @@ __all__ = [
     "GoogleRegistryError",
     "InsufficientQuotaError",
     "InvalidDockerReferenceError",
+    "InvalidEnvironmentError",
     "InvalidLabSizeError",
     "InvalidTokenError",
     "KubernetesConflictError",
@@ -49,23 +50,25 @@ __all__ = [
 Location = Sequence[str | int]
 """Where in a request an error lies, such as ``("body", "options", "size")``."""
 
+_SIZE_LOCATION = ("body", "options", "size")
+
 
 class NubladoError(Exception):
     """Base of all errors that the controller raises itself."""
 
 
-# --- Answers to requests -------------------------------------------------
+# --- Responses to requests -----------------------------------------------
 
 
 class ClientRequestError(NubladoError):
-    """An error that is the answer to a request.
+    """An error that is the response to a request.
 
     Parameters
     ----------
     message
         Text for the caller.
     location
-        Element of the request that is to blame, if one is.
+        Element of the request that caused it, if one did.
     """
 
     error: ClassVar[str] = "internal_error"
@@ -82,6 +85,10 @@ class InsufficientQuotaError(ClientRequestError):
     error = "insufficient_quota"
     status = 403
 
+    def __init__(self) -> None:
+        message = "Insufficient quota to spawn requested lab"
+        super().__init__(message, _SIZE_LOCATION)
+
 
 class InvalidDockerReferenceError(ClientRequestError):
     """A reference to an image cannot be parsed, or has no tag."""
@@ -95,6 +102,9 @@ class InvalidLabSizeError(ClientRequestError):
 
     error = "invalid_lab_size"
     status = 422
+
+    def __init__(self, size: str) -> None:
+        super().__init__(f'Invalid lab size "{size}"', _SIZE_LOCATION)
 
 
 class InvalidTokenError(ClientRequestError):
@@ -137,14 +147,34 @@ class NotSupportedError(ClientRequestError):
         super().__init__("Fileserver is disabled in configuration")
 
 
+class CrossSiteError(ClientRequestError):
+    """A page of another site makes the user's browser ask for something."""
+
+    error = "permission_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("Requests from other sites are not allowed")
+
+
 class PermissionDeniedError(ClientRequestError):
-    """The user acts on what is somebody else's."""
+    """The user acts on something of another user."""
 
     error = "permission_denied"
     status = 403
 
     def __init__(self) -> None:
         super().__init__("Permission denied")
+
+
+class UnsupportedMediaTypeError(ClientRequestError):
+    """The body is not declared as JSON."""
+
+    error = "unsupported_media_type"
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("Body must be declared as application/json")
 
 
 class UnknownImageError(ClientRequestError):
@@ -160,8 +190,8 @@ class UnknownUserError(ClientRequestError):
     error = "unknown_user"
     status = 404
 
-    def __init__(self, username: str, location: Location | None = None) -> None:
-        super().__init__(f"Unknown user {username}", location)
+    def __init__(self, username: str) -> None:
+        super().__init__(f"Unknown user {username}")
 
 
 class LabDeletionError(ClientRequestError):
@@ -175,7 +205,7 @@ class LabDeletionError(ClientRequestError):
 
 
 class FileserverCreationError(ClientRequestError):
-    """A file server could not be made."""
+    """A file server could not be created."""
 
     error = "file_server_create_failed"
     status = 500
@@ -195,7 +225,7 @@ class FileserverDeletionError(ClientRequestError):
 
 
 class ServiceUnavailableError(ClientRequestError):
-    """The service cannot answer now, but will after a while (seconds)."""
+    """The service cannot respond now; ``retry_after`` is in seconds."""
 
     error = "unavailable"
     status = 503
@@ -259,6 +289,20 @@ class ConfigurationError(NubladoError):
         super().__init__("\n".join(lines))
 
 
+class InvalidEnvironmentError(NubladoError):
+    """Environment variables of the process cannot be used.
+
+    Parameters
+    ----------
+    problems
+        What is wrong with each variable, beginning with its name.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
 # --- Operations ----------------------------------------------------------
 
 
@@ -310,9 +354,9 @@ class KubernetesError(NubladoError):
     namespace, name
         Which object; either may be None.
     status
-        HTTP status; None if there was no answer.
+        HTTP status; None if there was no response.
     body
-        What Kubernetes answered, or why there was no answer. Must not hold
+        What Kubernetes responded, or why it did not. Must not hold
         anything secret.
     """
 
@@ -354,18 +398,18 @@ class KubernetesConflictError(KubernetesError):
     """The object exists already, or has changed meanwhile (409).
 
     ``repeated`` says that it may conflict with an earlier attempt of the same
-    request, the answer to which was lost.
+    request, the response to which was lost.
     """
 
     repeated = False
 
 
 class GafaelfawrError(NubladoError):
-    """Gafaelfawr failed, or answered what cannot be understood."""
+    """Gafaelfawr failed, or its response cannot be understood."""
 
 
 class DockerRegistryError(NubladoError):
-    """A Docker registry failed, or answered what cannot be understood."""
+    """A Docker registry failed, or its response cannot be understood."""
 
 
 class GoogleRegistryError(NubladoError):

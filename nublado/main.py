@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-from pathlib import Path
-
 from flask import Flask
 
 from nublado.config import load
-from nublado.config.model import Config
-from nublado.constants import CONFIG_PATH, FILES_PREFIX, MAX_BODY_BYTES
-from nublado.context import Environment, ProcessContext
+from nublado.config.environment import Environment
+from nublado.constants import FILES_PREFIX, MAX_BODY_BYTES
+from nublado.context import ProcessContext
 from nublado.handlers.admin import admin
 from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
@@ -22,36 +18,32 @@ from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
+from nublado.handlers.status_feed import StatusFeed
 from nublado.logging import configure_logging, log_uncaught_exceptions
 
-__all__ = ["create_app", "load_configuration", "register_routes"]
-
-_TRUSTED_PROXIES = (
-    "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7"
-)
+__all__ = ["create_app", "register_routes"]
 
 
 def create_app(context: ProcessContext | None = None) -> Flask:
-    """Make the application and begin to start the service behind it.
+    """Create the application and begin to start the service behind it.
 
     Parameters
     ----------
     context
-        Long-lived objects; made from ``NUBLADO_CONFIG`` and the environment
-        by default.
+        Long-lived objects; created from the environment by default.
 
     Raises
     ------
-    ConfigurationError
-        Raised if the configuration cannot be used; says everything that is
-        wrong with it.
+    ConfigurationError, InvalidEnvironmentError
+        Raised with everything that is wrong with them.
     """
     if context is None:
-        context = _make_context()
+        context = _create_context()
     app = Flask("nublado", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["nublado"] = context
+    app.extensions["nublado.status-feed"] = StatusFeed(app, context)
     register_request_hooks(app)
     register_error_handlers(app)
     fileserver = context.config.fileserver
@@ -60,10 +52,8 @@ def create_app(context: ProcessContext | None = None) -> Flask:
         context.config.path_prefix,
         fileserver.path_prefix if fileserver else FILES_PREFIX,
     )
-    networks = os.environ.get("NUBLADO_TRUSTED_PROXIES") or _TRUSTED_PROXIES
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
-        app.wsgi_app,
-        [ipaddress.ip_network(network.strip()) for network in networks.split(",")],
+        app.wsgi_app, context.environment.trusted_proxies
     )
     context.start()
     return app
@@ -89,19 +79,9 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     app.register_blueprint(files, url_prefix=files_prefix)
 
 
-def load_configuration() -> Config:
-    """Load the configuration that ``NUBLADO_CONFIG`` names.
-
-    Raises
-    ------
-    ConfigurationError
-        Raised if it cannot be used; says everything that is wrong with it.
-    """
-    return load(Path(os.environ.get("NUBLADO_CONFIG") or CONFIG_PATH))
-
-
-def _make_context() -> ProcessContext:
-    config = load_configuration()
+def _create_context() -> ProcessContext:
+    environment = Environment.read()
+    config = load(environment.config_path)
     configure_logging(config.profile, config.log_level, background=True)
     log_uncaught_exceptions()
-    return ProcessContext(config, Environment.read())
+    return ProcessContext(config, environment)

@@ -19,7 +19,7 @@ _CREDENTIAL = r"[^\s\"',;&)}\]\\]+"
 _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     # Gafaelfawr's tokens.
     (("gt-",), re.compile(r"gt-[\w-]+\.[\w-]+", re.ASCII), REDACTED),
-    # A challenge ("Bearer realm=…") is no secret, and tells why a login failed.
+    # A challenge ("Bearer realm=…") is no secret, and shows why a login failed.
     (
         ("bearer",),
         re.compile(rf"\b(bearer) +(?!realm=){_CREDENTIAL}", re.IGNORECASE),

@@ -1,7 +1,7 @@
-"""Amounts as people write them: memory and durations.
+"""Amounts of memory, durations, and Kubernetes quantities, as text.
 
 Parsers raise `ValueError`, with a message that says what was expected, for
-everything that they do not take.
+everything that they do not accept.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from decimal import ROUND_CEILING, Decimal
 
 __all__ = [
     "MAX_DURATION",
-    "MAX_MEMORY",
+    "MAX_QUANTITY",
     "bytes_to_text",
     "duration_to_seconds",
     "memory_to_bytes",
+    "parse_quantity",
     "seconds_to_text",
 ]
 
-MAX_MEMORY = 2**63 - 1
-"""Largest amount of memory, in bytes, that Kubernetes can hold."""
+MAX_QUANTITY = 2**63 - 1
+"""Largest amount, of bytes for example, that Kubernetes can express."""
 
 MAX_DURATION = 10 * 365 * 24 * 3600.0
 """Longest duration, in seconds; above it, a unit has been mistaken."""
@@ -28,13 +29,27 @@ MAX_DURATION = 10 * 365 * 24 * 3600.0
 _MAX_TEXT = 64
 """Longer texts are no amounts, and not worth parsing."""
 
-_SI = {"": 1} | {s: 1000**n for n, s in enumerate("kmgtpe", start=1)}
-_BINARY = {f"{s}i": 1024**n for n, s in enumerate("kmgtpe", start=1)}
-_MEMORY_UNITS = _SI | _BINARY
+_SI = {"": 1} | {s: 1000**n for n, s in enumerate("kMGTPE", start=1)}
+_BINARY = {f"{s}i": 1024**n for n, s in enumerate("KMGTPE", start=1)}
+_MEMORY_UNITS = {name.lower(): unit for name, unit in (_SI | _BINARY).items()}
+_QUANTITY_UNITS = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    **{name: Decimal(unit) for name, unit in (_SI | _BINARY).items()},
+}
+
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 
 _MEMORY = re.compile(
-    r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(?P<unit>[kmgtpe]i?)?b?",
+    rf"(?P<number>{_NUMBER})\s*(?P<unit>[kmgtpe]i?)?b?",
     re.ASCII | re.IGNORECASE,
+)
+
+_QUANTITY = re.compile(
+    rf"\+?(?P<number>{_NUMBER})"
+    r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3})|(?P<suffix>[numkMGTPE]|[KMGTPE]i)?)",
+    re.ASCII,
 )
 
 _DURATION_UNITS = (
@@ -45,7 +60,6 @@ _DURATION_UNITS = (
     ("s|secs?|seconds?", 1),
 )
 
-_NUMBER = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _DURATION = re.compile(
     r"\s*".join(rf"(?:({_NUMBER})\s*(?:{unit}))?" for unit, _ in _DURATION_UNITS),
     re.ASCII | re.IGNORECASE,
@@ -92,7 +106,7 @@ def memory_to_bytes(value: str | int) -> int:
         )
     unit = _MEMORY_UNITS[(match["unit"] or "").lower()]
     amount = (Decimal(match["number"]) * unit).to_integral_value(ROUND_CEILING)
-    if amount > MAX_MEMORY:
+    if amount > MAX_QUANTITY:
         raise ValueError(f"{text!r} is more memory than Kubernetes can express")
     return int(amount)
 
@@ -121,8 +135,35 @@ def bytes_to_text(amount: int) -> str:
     for suffix, unit in reversed(_BINARY.items()):
         if amount >= unit and amount * 100 % unit == 0:
             number = Decimal(amount) / unit
-            return f"{number.normalize():f}{suffix.capitalize()}"
+            return f"{number.normalize():f}{suffix}"
     return str(amount)
+
+
+def parse_quantity(text: str) -> Decimal:
+    """Parse a Kubernetes quantity that is not negative, such as ``250m`` or ``27Gi``.
+
+    Unlike in the configuration, suffixes are case-sensitive and ``m`` means
+    thousandths.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is not a quantity, or more than Kubernetes can express.
+
+    References
+    ----------
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
+    match = _QUANTITY.fullmatch(text)
+    if not match:
+        raise ValueError(f"not a quantity: {text!r}")
+    scale = _QUANTITY_UNITS[match["suffix"] or ""]
+    if match["exponent"]:
+        scale = Decimal(10) ** int(match["exponent"])
+    value = Decimal(match["number"]) * scale
+    if value > MAX_QUANTITY:
+        raise ValueError(f"quantity too large: {text!r}")
+    return value
 
 
 def duration_to_seconds(value: str | float) -> float:
@@ -197,7 +238,7 @@ def _amount_text(value: str | float) -> str:
         raise ValueError(f"must be an amount, not {value}")
     elif value < 0:
         raise ValueError(f"must not be negative, not {value}")
-    elif value > MAX_MEMORY:
+    elif value > MAX_QUANTITY:
         raise ValueError("must be a reasonable amount")
     else:
         text = f"{Decimal(repr(value)):f}"

@@ -1,34 +1,152 @@
-"""The gunicorn worker: threads, JSON for broken requests, a stop without loss."""
+"""The gunicorn worker: who comes when, who waits where, and a stop without loss.
+
+Requests are read by the main loop, without blocking, and reach a thread once
+they are whole: slow clients cost a socket, not a thread. Event streams are
+handed over to the writer of streams, as are connections that have to be closed.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
+import selectors
+import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn import http, util
 from gunicorn.http.errors import (
     LimitRequestHeaders,
     LimitRequestLine,
     ParseException,
 )
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from nublado.constants import MAX_BODY_BYTES
+from nublado.context import ProcessContext
+from nublado.handlers.stream import HANDED_OVER
+from nublado.services.streams import Stream
 
 __all__ = ["Worker"]
 
 _START_SECONDS = 30.0
+_HEAD_SECONDS = 10.0
+_BODY_SECONDS = 30.0
+_IO_SECONDS = 30.0
+_MAX_HEAD_BYTES = 128 * 1024
+_RECEIVE_BYTES = 64 * 1024
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+_HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 }
 
+StartResponse = Callable[..., Any]
+
+
+class _StreamBegins(Exception):  # noqa: N818
+    """The response is a stream, of which this is the head."""
+
+    def __init__(
+        self, stream: Stream, status: str, headers: Iterable[tuple[str, str]]
+    ) -> None:
+        super().__init__()
+        self.stream = stream
+        self.status = status
+        self.headers = headers
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """A connection to a client, and what it has sent of its next request."""
+
+    parser: Any
+
+    def __init__(self, worker: Worker, sock: Any, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, sock, client, server)
+        self.received = bytearray()
+        self.is_handed_over = False
+        self._worker = worker
+
+    def init(self) -> None:
+        """Prepare to be served by a thread, which must not wait for long."""
+        self.sock.settimeout(_IO_SECONDS)
+
+    def close(self, graceful: bool = False) -> None:
+        """Close the socket, without waiting for the client."""
+        if self.is_handed_over:
+            return
+        if graceful:
+            self._worker.context.streams.close(self.sock)
+        else:
+            util.close(self.sock)
+
+    def is_whole(self) -> bool:
+        """Whether a thread can read the request without waiting for more.
+
+        Also true of what is too large or no request at all, which a thread
+        refuses.
+        """
+        end = self.received.find(_HEAD_END)
+        if end < 0:
+            return len(self.received) > _MAX_HEAD_BYTES
+        head, body = bytes(self.received[: end + 2]), len(self.received) - end - 4
+        if _CHUNKED.search(head):
+            return self.received.endswith(_LAST_CHUNK) or body > 2 * MAX_BODY_BYTES
+        length = _LENGTH.search(head)
+        return length is None or body >= min(int(length[1]), MAX_BODY_BYTES + 1)
+
+    def has_head(self) -> bool:
+        """Whether only the body is missing."""
+        return _HEAD_END in self.received
+
+    def hand_to_parser(self) -> None:
+        """Let the parser read what has been received."""
+        if self.parser is None:
+            self.parser = http.get_parser(self.cfg, self.sock, self.client)
+        self.parser.unreader.unread(bytes(self.received))
+        self.received.clear()
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Serves requests in threads."""
 
+    wsgi: Any
+
+    # --- Life cycle ------------------------------------------------------
+
+    def init_process(self) -> None:
+        """Serve until the end; called in the process of the worker."""
+        self._spare = os.open(os.devnull, os.O_RDONLY)
+        self._reading: dict[Connection, float] = {}
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application."""
+        super().load_wsgi()
+        self._application = self.wsgi
+        self.wsgi = self._respond
+
+    @property
+    def context(self) -> ProcessContext:
+        """Everything that lives as long as the process."""
+        context: ProcessContext = self._application.extensions["nublado"]
+        return context
+
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Make the threads, all of them now.
+        """Create all threads now.
 
         Starting one takes longer than most requests when hundreds come at once.
         """
@@ -40,31 +158,225 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return pool
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to stop: end event streams, so that their clients reconnect."""
-        if self.alive and self.wsgi is not None:
-            context = self.wsgi.extensions["nublado"]
-            threading.Thread(target=context.stop, name="stop").start()
-        super().handle_exit(sig, frame)
+        """Begin to stop: requests are answered until the service has stopped.
+
+        JupyterHub, which asks for the state of labs meanwhile, would take any
+        other answer for dead labs.
+        """
+
+        def stop() -> None:
+            self.context.stop()
+            super(Worker, self).handle_exit(sig, frame)
+
+        if self.wsgi is None:
+            super().handle_exit(sig, frame)
+        elif not self.context.stopping:
+            threading.Thread(target=stop, name="stop").start()
+
+    def is_parent_alive(self) -> bool:
+        """Whether gunicorn's master lives; without it, stop and free the port."""
+        if super().is_parent_alive():
+            return True
+        self.set_accept_enabled(enabled=False)
+        for listener in self.sockets:
+            listener.close()
+        if not self.context.stopping:
+            threading.Thread(target=self.context.stop, name="stop").start()
+        return False
+
+    # --- Connections, in the main loop -----------------------------------
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, and begin to read its first request."""
+        try:
+            sock, client = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as e:
+            if e.errno in _NO_DESCRIPTORS:
+                self._refuse_one(listener)
+            elif e.errno != errno.ECONNABORTED:
+                raise
+            return
+        if self.nr_conns >= self.worker_connections - 1:
+            self._shed_one()
+        self.nr_conns += 1
+        connection = Connection(self, sock, client, listener.getsockname())
+        self._read(connection)
+
+    def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
+        """Read the next request of a connection that was kept."""
+        self.keepalived_conns.remove(conn)
+        self.poller.unregister(client)
+        self._read(conn)
+
+    def murder_pending(self) -> None:
+        """Close connections that take too long to send a request.
+
+        During a stop, those that have sent nothing are not waited for.
+        """
+        now = time.monotonic()
+        for connection, deadline in list(self._reading.items()):
+            if deadline <= now or not (self.alive or connection.received):
+                self._give_up(connection)
+
+    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
+        """Keep or close a connection, or take its next request up at once."""
+        is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
+        ahead = conn.parser.unreader.take_buffered() if is_kept else b""
+        if ahead:
+            conn.received += ahead
+            self._read(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def _read(self, connection: Connection) -> None:
+        """Wait for a request, and take what has come of it already."""
+        connection.sock.setblocking(False)
+        self._reading[connection] = time.monotonic() + _HEAD_SECONDS
+        callback = partial(self._receive, connection)
+        self.poller.register(connection.sock, selectors.EVENT_READ, callback)
+        if connection.is_whole():
+            self._dispatch(connection)
+        else:
+            self._receive(connection, connection.sock)
+
+    def _receive(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._leave(connection)
+            self._forget(connection)
+            return
+        had_head = connection.has_head()
+        connection.received += data
+        if not data and not connection.received:
+            self._leave(connection)
+            self._forget(connection)
+        elif not data or connection.is_whole():
+            self._dispatch(connection)
+        elif connection.has_head() and not had_head:
+            self._reading[connection] = time.monotonic() + _BODY_SECONDS
+            if _EXPECT.search(connection.received):
+                sock.send(_CONTINUE)
+
+    def _dispatch(self, connection: Connection) -> None:
+        """Let a thread answer a request."""
+        self._leave(connection)
+        connection.hand_to_parser()
+        connection.data_ready = connection.initialized = True
+        self.enqueue_req(connection)
+
+    def _give_up(self, connection: Connection) -> None:
+        self._leave(connection)
+        if connection.received:
+            self.log.info("Request from %s took too long", connection.client)
+            _send_error(connection.sock, HTTPStatus.REQUEST_TIMEOUT, "request_timeout")
+        self._forget(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        del self._reading[connection]
+        self.poller.unregister(connection.sock)
+
+    def _forget(self, connection: Connection) -> None:
+        self.nr_conns -= 1
+        connection.close()
+
+    def _shed_one(self) -> None:
+        """Close the connection that is missed least: an idle one, or a slow one."""
+        if self.keepalived_conns:
+            connection = self.keepalived_conns.popleft()
+            self.poller.unregister(connection.sock)
+            self._forget(connection)
+        elif self._reading:
+            connection = next(iter(self._reading))
+            self._leave(connection)
+            self._forget(connection)
+
+    def _refuse_one(self, listener: Any) -> None:
+        """Without descriptors, make room; else the loop would spin or die."""
+        self._shed_one()
+        os.close(self._spare)
+        try:
+            listener.accept()[0].close()
+        except OSError as e:
+            self.log.debug("Cannot even refuse a connection: %s", e)
+        finally:
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    # --- Requests, in a thread -------------------------------------------
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Answer a request; tell whether the connection can be kept."""
+        try:
+            return bool(super().handle_request(req, conn))
+        except _StreamBegins as begin:
+            chunked = req.version >= (1, 1)
+            head = _head_of_stream(begin.status, begin.headers, chunked=chunked)
+            conn.is_handed_over = True
+            self.context.streams.write(conn.sock, head, begin.stream, chunked=chunked)
+            return False
+
+    def _respond(
+        self, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Call the application, and stop where its response is a stream."""
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            begun.append((status, headers))
+            return start_response(status, headers, *rest)
+
+        body: Any = self._application(environ, start)
+        stream: Stream | None = environ.get(HANDED_OVER)
+        if stream is None:
+            return body  # type: ignore[no-any-return]
+        status, headers = begun[-1]
+        if not status.startswith("200"):
+            self.context.streams.release(stream.owner)
+            return body  # type: ignore[no-any-return]
+        body.close()
+        raise _StreamBegins(stream, status, headers)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer what is not even HTTP as every other error, not with a page."""
+        """Respond to what is not even HTTP as to every other error, in JSON."""
         del req
         if isinstance(exc, ParseException):
-            status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
-            type_ = "bad_request"
             self.log.info("Malformed request from %s: %s", addr, exc)
+            _send_error(
+                client,
+                _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST),
+                "bad_request",
+            )
         else:
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-            type_ = "internal_error"
             self.log.error("Request failed outside of the application", exc_info=exc)
-        problem = {"type": type_, "msg": status.phrase}
-        body = json.dumps({"detail": [problem]}).encode()
-        head = (
-            f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
-            "Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        try:
-            client.sendall(head.encode() + body)
-        except OSError:
-            self.log.debug("Client of malformed request has gone")
+            _send_error(client, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error")
+
+
+def _head_of_stream(
+    status: str, headers: Iterable[tuple[str, str]], *, chunked: bool
+) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"Date: {util.http_date()}",
+        "Connection: close",
+        *(["Transfer-Encoding: chunked"] if chunked else []),
+        *(f"{k}: {v}" for k, v in headers if k.lower() != "content-length"),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _send_error(sock: Any, status: HTTPStatus, type_: str) -> None:
+    """Send an error of the one shape, as far as the client takes it."""
+    body = json.dumps({"detail": [{"type": type_, "msg": status.phrase}]})
+    head = (
+        f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    try:
+        sock.sendall((head + body).encode())
+    except OSError:
+        return

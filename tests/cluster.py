@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from nublado.storage.kubernetes.pod import POD_EVENTS, PodStorage, reduce_pod
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from nublado.storage.kubernetes.watcher import Selection, Watcher
 from nublado.timeout import Timeout
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent / "data" / "configs" / "e2e.yaml"
 
@@ -51,7 +51,7 @@ class Cluster:
         Configuration of the deployment.
     """
 
-    def __init__(self, spawn_timeout: float = 20.0, config_file: Path = CONFIG) -> None:
+    def __init__(self, spawn_timeout: float = 60.0, config_file: Path = CONFIG) -> None:
         settings = ClusterSettings(
             service_account_delay=0.01,
             pull_seconds=0.01,
@@ -166,8 +166,8 @@ class Service:
         self.pods.listen(self.labs.observe)
         for watcher in (self.pods, self.namespaces, self.events):
             watcher.start()
-        assert self.pods.wait_synced(10)
-        assert self.namespaces.wait_synced(10)
+        assert self.pods.wait_synced(60)
+        assert self.namespaces.wait_synced(60)
 
     def stop(self) -> None:
         self.labs.stop()
@@ -212,14 +212,6 @@ def user(username: str) -> GafaelfawrUser:
     return GafaelfawrUser(info, f"gt-{username}.secret")
 
 
-def timeout(seconds: float = 20.0) -> Timeout:
+def timeout(seconds: float = 60.0) -> Timeout:
     """Make a deadline."""
     return Timeout("Test", seconds)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "condition does not come true"
-        time.sleep(0.01)

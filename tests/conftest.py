@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.waiting import wait_for
+
 
 @dataclass(frozen=True)
 class Received:
@@ -58,7 +60,7 @@ class OutsideSystem:
         self._server.server_close()
         self._thread.join()
 
-    def wait_received(self, count: int, seconds: float = 10.0) -> list[Received]:
+    def wait_received(self, count: int, seconds: float = 60.0) -> list[Received]:
         """Wait for so many requests altogether."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.received) >= count, seconds)
@@ -100,7 +102,7 @@ class OutsideSystem:
                     Received(self.command, self.path, headers, body)
                 )
                 if answer.after is not None:
-                    answer.after.wait(30)
+                    answer.after.wait(60)
                 if answer.drop:
                     self.close_connection = True
                     return
@@ -133,12 +135,5 @@ def outside() -> Iterator[OutsideSystem]:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
-    """Wait until a condition holds, for 10 s at most."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10.0
-        while not condition():
-            assert time.monotonic() < deadline, "condition does not come true"
-            time.sleep(0.005)
-
-    return wait
+    """Wait until a condition holds."""
+    return wait_for

@@ -9,7 +9,7 @@ import pytest
 
 from nublado.background import Background
 from nublado.services.alerts import Alerts
-from tests.cluster import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -25,9 +25,8 @@ def background(alerts: Alerts) -> Iterator[Background]:
 
 
 def _start(background: Background, refresh: Callable[[], None]) -> None:
-    background.start(
-        refresh_images=refresh, reconcile_labs=lambda: None, refresh_interval=1
-    )
+    background.start()
+    background.add("refresh-images", refresh, 1)
 
 
 def test_a_failing_job_runs_again_and_is_told_of(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 
 from nublado.units import (
     MAX_DURATION,
-    MAX_MEMORY,
+    MAX_QUANTITY,
     bytes_to_text,
     duration_to_seconds,
     memory_to_bytes,
+    parse_quantity,
     seconds_to_text,
 )
 
@@ -40,7 +42,7 @@ from nublado.units import (
         ("1E", 10**18),
         ("7Ei", 7 * 2**60),
         ("0.1", 1),
-        (MAX_MEMORY, MAX_MEMORY),
+        (MAX_QUANTITY, MAX_QUANTITY),
     ],
 )
 def test_memory_in_all_spellings(text: str | int, expected: int) -> None:
@@ -61,7 +63,7 @@ def test_memory_in_all_spellings(text: str | int, expected: int) -> None:
         "nan",
         "8Ei",
         "9999999999E",
-        MAX_MEMORY + 1,
+        MAX_QUANTITY + 1,
         10**400,
         "Gi",
         "3 Gi Gi",
@@ -95,7 +97,7 @@ def test_memory_for_people(amount: int, expected: str) -> None:
     assert bytes_to_text(amount) == expected
 
 
-@given(st.integers(0, MAX_MEMORY))
+@given(st.integers(0, MAX_QUANTITY))
 def test_memory_survives_a_round_trip(amount: int) -> None:
     assert memory_to_bytes(bytes_to_text(amount)) == amount
 
@@ -209,3 +211,51 @@ def test_parsers_raise_nothing_but_value_errors(text: str | int) -> None:
     for parse in (memory_to_bytes, duration_to_seconds):
         with contextlib.suppress(ValueError):
             assert parse(text) >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", "0"),
+        ("9", "9"),
+        ("9.0", "9"),
+        ("+.5", "0.5"),
+        ("5.", "5"),
+        ("250m", "0.25"),
+        ("100u", "0.0001"),
+        ("1n", "0.000000001"),
+        ("28991029248", "28991029248"),
+        ("27Gi", "28991029248"),
+        ("1.5Ki", "1536"),
+        ("6G", "6000000000"),
+        ("1k", "1000"),
+        ("1e3", "1000"),
+        ("1E-3", "0.001"),
+        ("1E", "1e18"),
+        ("1Ei", str(2**60)),
+    ],
+)
+def test_quantity_is_parsed(text: str, value: str) -> None:
+    assert parse_quantity(text) == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-1",
+        "1 Gi",
+        "1K",
+        "1gi",
+        "1GB",
+        "e3",
+        ".",
+        "1e",
+        "1e9999",
+        "9e99",
+        "8Ei",
+    ],
+)
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="quantity"):
+        parse_quantity(text)

@@ -6,7 +6,9 @@ neither a Kubernetes client nor the sandbox.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -22,7 +24,7 @@ COMMANDS = {
     "openapi": "Print the description of the API.",
     "render": "Print the objects that a spawn would create.",
     "sandbox": "Run an embedded cluster and what else surrounds labs.",
-    "tags": "Show what the service makes of tags.",
+    "tags": "Show how the service understands tags.",
     "version": "Print the version of Nublado.",
 }
 """Subcommands and what they do.
@@ -55,6 +57,26 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; suggests the closest to one that does not exist."""
+        name = args[0]
+        close = get_close_matches(name, COMMANDS, n=1)
+        if close and name not in COMMANDS and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {name!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a file or disk that cannot be used is told in words."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            place = f"{e.filename}: " if e.filename else ""
+            raise click.ClickException(f"{place}{e.strerror or e}") from e
+
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
@@ -66,6 +88,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
     Examples:
       nublado check-config /etc/nublado/config.yaml
@@ -75,6 +98,5 @@ class LazyGroup(click.Group):
     """,
 )
 @click.version_option(__version__, "-V", "--version", prog_name="nublado")
-@click.help_option("-h", "--help")
 def main() -> None:
     """Spawn and manage JupyterLab pods for the users of a science platform."""

@@ -22,7 +22,6 @@ __all__ = ["check_config"]
       nublado check-config --json deployments/*.yaml
     """
 )
-@click.help_option("-h", "--help")
 @click.argument(
     "files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )

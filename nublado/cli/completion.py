@@ -15,7 +15,6 @@ __all__ = ["completion"]
       nublado completion fish > ~/.config/fish/completions/nublado.fish
     """
 )
-@click.help_option("-h", "--help")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

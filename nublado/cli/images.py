@@ -12,12 +12,11 @@ import click
 from nublado.cli.output import (
     EXISTING_FILE,
     JSON_FLAG,
-    fail,
     load_config,
     quiet_logs,
+    read_environment,
     reporting,
 )
-from nublado.context import Environment
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.rspimage import RSPImage
 from nublado.models.v1.images import dump_images
@@ -34,7 +33,6 @@ __all__ = ["images", "read_images"]
       nublado images --config config.yaml --json | jq -r '.prepull[].tag'
     """
 )
-@click.help_option("-h", "--help")
 @click.option(
     "--config",
     "config_file",
@@ -44,9 +42,9 @@ __all__ = ["images", "read_images"]
 )
 @JSON_FLAG
 def images(config_file: Path, *, as_json: bool) -> None:
-    """Ask the source of images what it has, and show what comes of it.
+    """List the images of the source, and show what users would be offered.
 
-    The credentials are those of the configuration. No cluster is asked: the
+    The credentials are those of the configuration. No cluster is used: the
     menu is what it will be once every node has the images to prepull.
     """
     service = read_images(config_file)
@@ -68,15 +66,12 @@ def images(config_file: Path, *, as_json: bool) -> None:
 
 
 def read_images(config_file: Path) -> ImageService:
-    """Ask the source that a configuration names; exits with 1 if it fails."""
+    """List the images of the configured source; exits with 1 if it fails."""
     config = load_config(config_file).images
-    try:
-        mirrors = Environment.read().registry_mirrors
-    except ValueError as e:
-        fail(str(e))
+    mirrors = read_environment().registry_mirrors
     quiet_logs()
     if sys.stderr.isatty():
-        click.echo("Asking the source of images…", err=True)
+        click.echo("Listing images…", err=True)
     with reporting(str(config_file)):
         service = ImageService(config, make_image_source(config, mirrors))
         try:

@@ -17,7 +17,6 @@ __all__ = ["openapi"]
 
 
 @click.command()
-@click.help_option("-h", "--help")
 @click.option(
     "--config",
     "config_file",

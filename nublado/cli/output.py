@@ -1,4 +1,4 @@
-"""How subcommands read their input, and tell what is wrong with it."""
+"""How subcommands read their input, and report what is wrong with it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import click
 import structlog
 
 from nublado.config import load
+from nublado.config.environment import Environment
 from nublado.config.model import Config
 from nublado.exceptions import (
     ConfigurationError,
+    InvalidEnvironmentError,
     NubladoError,
     ValidationProblemsError,
 )
@@ -24,14 +26,24 @@ from nublado.exceptions import (
 __all__ = [
     "EXISTING_FILE",
     "JSON_FLAG",
+    "PORT",
+    "TAG_COUNT",
     "fail",
     "load_config",
+    "quiet_logs",
+    "read_environment",
     "read_json",
     "reporting",
 ]
 
 EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 """Type of an option that names a file to read."""
+
+PORT = click.IntRange(0, 65_535)
+"""Type of a port; 0 is any that is free."""
+
+TAG_COUNT = click.IntRange(1, 100_000)
+"""Type of how many tags a made-up registry has."""
 
 JSON_FLAG = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for programs."
@@ -50,6 +62,14 @@ def load_config(file: Path) -> Config:
     try:
         return load(file)
     except ConfigurationError as e:
+        fail(str(e))
+
+
+def read_environment() -> Environment:
+    """Read the environment; exits with 1, naming everything wrong with it."""
+    try:
+        return Environment.read()
+    except InvalidEnvironmentError as e:
         fail(str(e))
 
 

@@ -17,11 +17,11 @@ from nublado.cli.output import (
     JSON_FLAG,
     fail,
     load_config,
+    read_environment,
     read_json,
     reporting,
 )
 from nublado.config.model import Config, LabConfig
-from nublado.context import Environment
 from nublado.exceptions import InvalidDockerReferenceError
 from nublado.models.domain.docker import DockerReference
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo, parse_user_info
@@ -50,7 +50,6 @@ Secrets = dict[str, dict[str, str]]
       nublado render --config config.yaml --user rachel.json --kind fileserver
     """
 )
-@click.help_option("-h", "--help")
 @click.option(
     "--config",
     "config_file",
@@ -74,13 +73,18 @@ Secrets = dict[str, dict[str, str]]
 @click.option(
     "--image",
     metavar="REGISTRY/REPO:TAG@DIGEST",
-    help="Image of the lab; without it, the source of images is asked.",
+    help="Image of the lab; by default the source of images resolves it.",
 )
 @click.option(
     "--secrets",
     "secrets_file",
     type=EXISTING_FILE,
     help="JSON with the secrets that labs get: name, key, value.",
+)
+@click.option(
+    "--with-secrets",
+    is_flag=True,
+    help="Print secrets also without --secrets, with placeholders in them.",
 )
 @click.option(
     "--kind",
@@ -98,20 +102,20 @@ def render(
     secrets_file: Path | None,
     kind: str,
     *,
+    with_secrets: bool,
     as_json: bool,
 ) -> None:
     """Print the objects that a spawn would create, first to last.
 
-    No cluster is asked, and with --image no registry either. The token of the
-    user is a placeholder, as are secrets unless --secrets gives them.
+    No cluster is used, and with --image no registry either. Secrets are left
+    out unless --secrets or --with-secrets is given: those of a running lab
+    cannot be changed, so that kubectl diff would fail. The token of the user is
+    always a placeholder.
     """
     config = load_config(config_file)
     with reporting(str(user_file)):
         user = parse_user_info(read_json(user_file))
-    try:
-        environment = Environment.read()
-    except ValueError as e:
-        fail(str(e))
+    environment = read_environment()
     if kind == "fileserver":
         objects = _fileserver(config, environment.external_url, user)
     elif spec_file is None:
@@ -123,7 +127,8 @@ def render(
         with reporting(f"{user_file}, {spec_file}"):
             builder.check_quota(user, spec.size)
         resolved = _resolve(image, spec.image, config_file)
-        secrets = _secrets(config.lab, secrets_file)
+        with_secrets = with_secrets or secrets_file is not None
+        secrets = _secrets(config.lab, secrets_file, warn=with_secrets)
         objects = builder.build(
             GafaelfawrUser(user, _TOKEN),
             spec,
@@ -131,6 +136,7 @@ def render(
             secrets,
             _pull_secret(config.lab, secrets),
         ).in_creation_order()
+        objects = [o for o in objects if with_secrets or o["kind"] != "Secret"]
     if as_json:
         click.echo(json.dumps(objects, indent=2))
     else:
@@ -166,7 +172,7 @@ def _resolve(
     )
 
 
-def _secrets(config: LabConfig, file: Path | None) -> Secrets:
+def _secrets(config: LabConfig, file: Path | None, *, warn: bool) -> Secrets:
     """Collect the data of all secrets that are needed, encoded as in Kubernetes."""
     wanted = [(s.secret_name, s.secret_key) for s in config.secrets]
     if config.pull_secret is not None:
@@ -179,8 +185,9 @@ def _secrets(config: LabConfig, file: Path | None) -> Secrets:
             fail(f"{file}: no key {key} in secret {name}")
         if value is None:
             value = "{}" if key == _PULL_SECRET_KEY else _UNKNOWN
-            message = f"Note: key {key} of secret {name} is a placeholder"
-            click.secho(message, fg="yellow", err=True)
+            if warn:
+                message = f"Note: key {key} of secret {name} is a placeholder"
+                click.secho(message, fg="yellow", err=True)
         found.setdefault(name, {})[key] = base64.b64encode(value.encode()).decode()
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +16,9 @@ from nublado.models.domain.tag_collection import RSPImageTagCollection
 
 __all__ = ["tags"]
 
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+"""https://github.com/opencontainers/distribution-spec/blob/main/spec.md"""
+
 
 @click.command(
     epilog="""\b
@@ -23,7 +27,6 @@ __all__ = ["tags"]
       skopeo list-tags docker://… | jq -r '.Tags[]' | nublado tags --json
     """
 )
-@click.help_option("-h", "--help")
 @click.argument("names", metavar="[TAG]…", nargs=-1)
 @click.option(
     "--alias", "aliases", metavar="TAG", multiple=True, help="A tag that is an alias."
@@ -35,14 +38,16 @@ __all__ = ["tags"]
 def tags(
     names: Sequence[str], aliases: Sequence[str], cycle: int | None, *, as_json: bool
 ) -> None:
-    """Show what the service makes of tags, in the order of the menu.
+    """Show how the service understands tags, in the order of the menu.
 
     Tags are read from standard input, one a line, if none are given. Variants
     of a tag for one architecture are left out if the tag itself is there.
     """
-    found = RSPImageTagCollection.from_names(
-        names or _from_standard_input(), aliases=set(aliases)
-    )
+    names = names or _from_standard_input()
+    for name in (*names, *aliases):
+        if not _TAG.fullmatch(name):
+            fail(f"{name!r} is no tag: 1 to 128 letters, digits, _, . and -")
+    found = RSPImageTagCollection.from_names(names, aliases=set(aliases))
     if cycle is not None:
         found = found.of_cycle(cycle)
     shown = [_show(tag) for tag in found]

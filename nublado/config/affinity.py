@@ -36,8 +36,10 @@ FIELD_OPERATORS = ("In", "NotIn")
 class KubernetesSchema(ConfigSchema):
     """A mapping that stays one, in Kubernetes' spelling."""
 
+    empty_text_is_absent = True
+
     def build(self, data: dict[str, Any]) -> JSON:
-        """Make the mapping."""
+        """Create the mapping."""
         return {
             camel_case(name): list(value) if isinstance(value, tuple) else value
             for name, value in data.items()
@@ -55,7 +57,7 @@ class LabelRequirementSchema(KubernetesSchema):
     def check_values(
         self, data: dict[str, Any], original: dict[str, Any], **_: Any
     ) -> None:
-        """Each operator takes values of its own kind."""
+        """Each operator accepts values of its own kind."""
         values = data.get("values", ())
         refused = not values and original.get("values")
         if "operator" in data and not refused:

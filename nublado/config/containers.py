@@ -64,7 +64,7 @@ class PVCResourcesSchema(ConfigSchema):
 
     @validates_schema(skip_on_field_errors=False)
     def check_storage(self, data: dict[str, Any], **_: Any) -> None:
-        """Kubernetes takes no claim that does not ask for storage."""
+        """Kubernetes accepts no claim without a request for storage."""
         if "storage" not in data.get("requests", {"storage": ""}):
             raise ValidationError(
                 {"requests": {"storage": ["is required, and missing"]}}

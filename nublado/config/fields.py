@@ -42,7 +42,7 @@ MAX_CORES = 100_000.0
 
 
 class Setting(fields.Field[T]):
-    """A field that only reads, and knows nothing of what is around it."""
+    """A field that only reads, independent of other fields."""
 
     default_error_messages = MESSAGES
 

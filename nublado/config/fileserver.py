@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from marshmallow import ValidationError, validates_schema
@@ -9,30 +10,24 @@ from marshmallow import ValidationError, validates_schema
 from nublado.config import kubernetes_names, paths
 from nublado.config.affinity import AffinitySchema
 from nublado.config.containers import ContainerImageSchema, VolumeMountSchema
-from nublado.config.fields import Boolean, Cores, Duration, Memory, OptionalText, Text
+from nublado.config.fields import Boolean, Duration, OptionalText, Text
 from nublado.config.lab import MAX_ANNOTATIONS
-from nublado.config.model import FileserverConfig, FileserverResources, ResourceAmount
+from nublado.config.model import FileserverConfig, FileserverResources
+from nublado.config.resources import ResourcesSchema
 from nublado.config.schema import ConfigSchema
 from nublado.config.sections import ListOf, MapOf, Section
 from nublado.config.tolerations import TolerationSchema
+from nublado.models.domain.resources import Resources
 
 __all__ = ["FileserverSection", "fileserver_enabled"]
-
-
-class ResourceAmountSchema(ConfigSchema):
-    """CPU and memory."""
-
-    model = ResourceAmount
-    cpu = Cores(required=True)
-    memory = Memory(required=True)
 
 
 class FileserverResourcesSchema(ConfigSchema):
     """The section ``resources``."""
 
     model = FileserverResources
-    limits = Section(ResourceAmountSchema)
-    requests = Section(ResourceAmountSchema)
+    limits = Section(ResourcesSchema)
+    requests = Section(ResourcesSchema)
 
     @validates_schema
     def check_requests(self, data: dict[str, Any], **_: Any) -> None:
@@ -41,9 +36,9 @@ class FileserverResourcesSchema(ConfigSchema):
         if not limits or not requests:
             return
         errors = {
-            name: ["must not be more than the limit"]
-            for name in ("cpu", "memory")
-            if getattr(requests, name) > getattr(limits, name)
+            resource.name: ["must not be more than the limit"]
+            for resource in fields(Resources)
+            if getattr(requests, resource.name) > getattr(limits, resource.name)
         }
         if errors:
             raise ValidationError({"requests": errors})
@@ -70,13 +65,13 @@ class FileserverSchema(ConfigSchema):
     idle_timeout = Duration()
 
     def build(self, data: dict[str, Any]) -> FileserverConfig:
-        """Make the configuration."""
+        """Create the configuration."""
         del data["enabled"]
         return FileserverConfig(**data)
 
 
 def fileserver_enabled(section: object) -> bool:
-    """Whether a section of the file asks for file servers."""
+    """Whether a section of the file enables file servers."""
     return (
         isinstance(section, dict)
         and str(section.get("enabled") or False).lower() == "true"

@@ -1,6 +1,6 @@
 """Rules for the names of container images and their registries.
 
-Each rule takes a text and returns it, or raises `ValueError` with what was
+Each rule accepts a text and returns it, or raises `ValueError` with what was
 expected.
 
 References

@@ -1,6 +1,6 @@
 """Rules for the names, labels and amounts that Kubernetes accepts.
 
-Each rule takes a text and returns it, or raises `ValueError` with what was
+Each rule accepts a text and returns it, or raises `ValueError` with what was
 expected.
 
 References
@@ -13,6 +13,7 @@ and the validation in ``k8s.io/apimachinery/pkg/util/validation``.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from nublado.config.values import quoted
 from nublado.constants import (
@@ -20,6 +21,7 @@ from nublado.constants import (
     RESERVED_ENV,
     RESERVED_ENV_PREFIX,
 )
+from nublado.units import parse_quantity
 
 __all__ = [
     "RESERVED_VOLUME_NAMES",
@@ -50,10 +52,6 @@ _MAX_PREFIX = _MAX_LABEL - 1 - _MAX_USERNAME
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_QUANTITY = re.compile(
-    r"(?P<number>[0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?",
-    re.ASCII,
-)
 
 
 def dns_label(text: str) -> str:
@@ -108,7 +106,7 @@ def init_container_name(text: str) -> str:
 
 
 def storage_class(text: str) -> str:
-    """Name of a storage class; the empty one asks for static volumes."""
+    """Name of a storage class; the empty one means static volumes."""
     return dns_subdomain(text) if text else text
 
 
@@ -170,9 +168,12 @@ def environment_name(text: str) -> str:
 
 
 def quantity(text: str) -> str:
-    """Amount of storage above zero, spelled as Kubernetes takes it."""
-    match = _QUANTITY.fullmatch(text)
-    if not match or not float(match["number"]):
+    """Amount of storage above zero, spelled as Kubernetes accepts it."""
+    try:
+        amount = parse_quantity(text)
+    except ValueError:
+        amount = Decimal(0)
+    if not amount:
         raise ValueError(
             f"must be a Kubernetes quantity above zero such as 10Gi, not {quoted(text)}"
         )

@@ -11,7 +11,7 @@ from nublado.config.containers import (
     VolumeMountSchema,
     VolumeSchema,
 )
-from nublado.config.fields import Choice, Cores, Duration, Memory, OptionalText, Text
+from nublado.config.fields import Choice, Duration, Memory, OptionalText, Text
 from nublado.config.model import (
     HomedirSchema,
     LabConfig,
@@ -20,11 +20,13 @@ from nublado.config.model import (
     NSSConfig,
     TmpSource,
 )
+from nublado.config.resources import ResourcesSchema
 from nublado.config.schema import ConfigSchema
 from nublado.config.sections import ListOf, MapOf, Section
 from nublado.config.tolerations import TolerationSchema
 from nublado.config.values import text_of
 from nublado.constants import SIZE_NAMES
+from nublado.models.domain.resources import Resources
 
 __all__ = ["LabSchema"]
 
@@ -44,18 +46,17 @@ class WrittenMemory(Memory):
         return super()._read(value), (text_of(value) or "").strip()
 
 
-class LabSizeSchema(ConfigSchema):
+class LabSizeSchema(ResourcesSchema):
     """An element of ``sizes``."""
 
-    model = LabSizeDefinition
     size = Choice(SIZE_NAMES, any_case=True, required=True)
-    cpu = Cores(required=True)
     memory = WrittenMemory(required=True)
 
     def build(self, data: dict[str, Any]) -> LabSizeDefinition:
-        """Make the definition."""
-        data["memory"], data["memory_text"] = data["memory"]
-        return LabSizeDefinition(**data)
+        """Create the definition."""
+        size = data.pop("size")
+        data["memory"], memory_text = data["memory"]
+        return LabSizeDefinition(size, Resources(**data), memory_text)
 
 
 class LabSecretSchema(ConfigSchema):
@@ -97,7 +98,7 @@ class LabSchema(ConfigSchema):
     init_containers = ListOf(Section(InitContainerSchema))
     jupyterlab_config_dir = Text(paths.directory)
     runtime_mounts_dir = Text(paths.directory)
-    lab_start_command = ListOf(Text())
+    lab_start_command = ListOf(Text(str))
     node_selector = MapOf(kubernetes_names.qualified_name, kubernetes_names.label_value)
     nss = Section(NSSSchema)
     pull_secret = OptionalText(kubernetes_names.dns_subdomain)

@@ -18,6 +18,7 @@ from typing import Literal
 
 from nublado.constants import FILES_PREFIX, PATH_PREFIX
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.resources import Resources
 
 __all__ = [
     "AccessMode",
@@ -39,7 +40,6 @@ __all__ = [
     "PVCSource",
     "Profile",
     "PullPolicy",
-    "ResourceAmount",
     "TmpSource",
     "Toleration",
     "Volume",
@@ -96,7 +96,7 @@ class ContainerImage:
 
     @property
     def reference(self) -> str:
-        """``repository:tag``, as Kubernetes takes it."""
+        """``repository:tag``, as Kubernetes accepts it."""
         return f"{self.repository}:{self.tag}"
 
 
@@ -118,9 +118,9 @@ class NFSSource:
 
 @dataclass(frozen=True, slots=True)
 class PVCSource:
-    """A claim that is made for every user.
+    """A claim that is created for every user.
 
-    ``resources`` is passed on as Kubernetes takes it
+    ``resources`` is passed on as Kubernetes accepts it
     (``{"requests": {"storage": "1Gi"}}``).
     """
 
@@ -173,21 +173,25 @@ class LabSecret:
 
 @dataclass(frozen=True, slots=True)
 class LabSizeDefinition:
-    """Limits of a lab of one size: ``cpu`` in cores, ``memory`` in bytes.
+    """Limits of a lab of one size.
 
-    ``memory_text`` is the amount as it is written in the configuration, for
-    people.
+    ``memory_text`` is the amount of memory as it is written in the
+    configuration, for people.
     """
 
     size: str
-    cpu: float
-    memory: int
+    limits: Resources
     memory_text: str
+
+    @property
+    def label(self) -> str:
+        """Text for people, such as ``Small (1.0 CPU, 3Gi RAM)``."""
+        return f"{self.size.title()} ({self.limits.label(self.memory_text)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
-    """A taint that labs put up with."""
+    """A taint that labs tolerate."""
 
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -296,19 +300,16 @@ class ImagesConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceAmount:
-    """CPU in cores and memory in bytes."""
-
-    cpu: float
-    memory: int
-
-
-@dataclass(frozen=True, slots=True)
 class FileserverResources:
     """Limits and requests of a file server; either may be absent."""
 
-    limits: ResourceAmount | None = None
-    requests: ResourceAmount | None = None
+    limits: Resources | None = None
+    requests: Resources | None = None
+
+    def to_kubernetes(self) -> JSON:
+        """Spell them as the ``resources`` of a container."""
+        given = {"limits": self.limits, "requests": self.requests}
+        return {name: value.to_kubernetes() for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Rules for paths, in labs and on the platform.
 
-Each rule takes a text and returns the normalised path, or raises `ValueError`
+Each rule accepts a text and returns the normalised path, or raises `ValueError`
 with what was expected.
 """
 
@@ -60,7 +60,7 @@ def local_path(text: str) -> str:
 def directory(text: str) -> str:
     """Directory in a container, other than its root.
 
-    Colons are refused, since Kubernetes takes none in mount paths and passwd
+    Colons are refused, since Kubernetes accepts none in mount paths and passwd
     none in home directories.
     """
     path = absolute_path(text)

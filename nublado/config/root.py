@@ -33,7 +33,7 @@ class RootSchema(ConfigSchema):
     fileserver = FileserverSection()
 
     def build(self, data: dict[str, Any]) -> Config:
-        """Make the configuration."""
+        """Create the configuration."""
         if "metadata_path" in data:
             data["metadata_path"] = Path(data["metadata_path"])
         return Config(**data)

@@ -47,6 +47,9 @@ class ConfigSchema(Schema):
     meaningful_when_empty: ClassVar[frozenset[str]] = frozenset()
     """Fields for which an empty mapping is not the same as none."""
 
+    empty_text_is_absent: ClassVar[bool] = False
+    """Whether an empty text is as good as none, as it is in Kubernetes."""
+
     def read(self, value: object) -> Any:
         """Check a value of the file and turn it into a `model`.
 
@@ -73,6 +76,8 @@ class ConfigSchema(Schema):
                 continue
             value = data[key]
             empty = value is None or value == {} or value == []
+            if self.empty_text_is_absent and value == "":
+                empty = True
             if value is not None and name in self.meaningful_when_empty:
                 empty = False
             if field.required or not empty:
@@ -97,11 +102,11 @@ class ConfigSchema(Schema):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Make the model."""
+        """Create the model."""
         return self.build(data)
 
     def build(self, data: dict[str, Any]) -> Any:
-        """Make the model from values by field name."""
+        """Create the model from values by field name."""
         return self.model(**data)
 
 

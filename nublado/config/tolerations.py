@@ -26,6 +26,7 @@ class TolerationSchema(ConfigSchema):
     """A toleration, without the combinations that Kubernetes refuses."""
 
     model = Toleration
+    empty_text_is_absent = True
     key = OptionalText(kubernetes_names.qualified_name)
     operator = Choice(("Equal", "Exists"), load_default="Equal")
     value = Text(kubernetes_names.label_value)
@@ -49,7 +50,7 @@ class TolerationSchema(ConfigSchema):
             raise ValidationError(errors)
 
     def build(self, data: dict[str, Any]) -> Toleration:
-        """Make the toleration."""
+        """Create the toleration."""
         if data["operator"] == "Exists":
             data.pop("value", None)
         return Toleration(**data)

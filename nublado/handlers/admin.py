@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
+from typing import cast
 
-from flask import (
-    Blueprint,
-    Response,
-    copy_current_request_context,
-    jsonify,
-    render_template,
-    url_for,
-)
+from flask import Blueprint, Response, current_app, jsonify, url_for
 
-from nublado.context import ProcessContext
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe, server_sent_events
+from nublado.handlers.describe import Caller, ResponseSpec, describe, server_sent_events
 from nublado.handlers.page import render_page
-from nublado.handlers.stream import HEARTBEAT, HEARTBEAT_SECONDS, RETRY, guarded_stream
-from nublado.models.domain.kubernetes import JSON
+from nublado.handlers.status_feed import (
+    SECTIONS,
+    StatusFeed,
+    StatusSource,
+    shown_status,
+)
+from nublado.handlers.stream import open_stream
 from nublado.models.v1.status import ServiceStatusSchema, dump_status
 
 __all__ = ["admin"]
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
-_SECTIONS = ("health", "labs", "operations", "prepulls", "fileservers", "failures")
-_REFRESH_SECONDS = 2.0
-_SILENCE_SECONDS = 90.0
-
 
 @admin.get("/v1/status")
-@describe(Caller.ADMIN, Answer("The state", schema=ServiceStatusSchema))
+@describe(Caller.ADMIN, ResponseSpec("The state", schema=ServiceStatusSchema))
 def status() -> Response:
     """State of the service: labs, operations, prepulls, jobs, failures."""
     return jsonify(dump_status(process().status.status()))
 
 
 @admin.get("")
-@describe(Caller.ADMIN, Answer("The page", media_type="text/html"))
+@describe(Caller.ADMIN, ResponseSpec("The page", media_type="text/html"))
 def status_page() -> Response:
     """Show the state of the service to operators."""
     return render_page(
         "admin.html",
-        sections=_SECTIONS,
-        status=_shown(process()),
+        sections=SECTIONS,
+        status=shown_status(process()),
         events_url=url_for("admin.status_events"),
     )
 
@@ -54,42 +45,14 @@ def status_page() -> Response:
 @admin.get("/v1/events")
 @describe(
     Caller.ADMIN,
-    Answer(
+    ResponseSpec(
         "Server-sent events. Each has the name of a section of the page, and JSON"
         " with its `html`.",
         media_type="text/event-stream",
-        schema=server_sent_events(*_SECTIONS),
+        schema=server_sent_events(*SECTIONS),
     ),
 )
 def status_events() -> Response:
     """Sections of the page, whenever they have changed."""
-    render = copy_current_request_context(render_template)
-    context = process()
-
-    def chunks() -> Iterator[str]:
-        sent: dict[str, str] = {}
-        told = time.monotonic()
-        yield RETRY
-        while True:
-            shown = _shown(context)
-            for section in _SECTIONS:
-                html = render(f"admin/{section}.html", status=shown)
-                if sent.get(section) != html:
-                    sent[section] = html
-                    told = time.monotonic()
-                    yield f"event: {section}\ndata: {json.dumps({'html': html})}\n\n"
-            if context.stops_within(_REFRESH_SECONDS):
-                return
-            if time.monotonic() - told > HEARTBEAT_SECONDS:
-                told = time.monotonic()
-                yield HEARTBEAT
-
-    return guarded_stream(chunks(), context.streams)
-
-
-def _shown(context: ProcessContext) -> JSON:
-    """State as the page shows it: nothing in it changes but what matters."""
-    shown = dump_status(context.status.status())
-    for watcher in shown["watchers"]:
-        watcher["silent"] = watcher.pop("silence") > _SILENCE_SECONDS
-    return shown
+    feed = cast("StatusFeed", current_app.extensions["nublado.status-feed"])
+    return open_stream(StatusSource(feed), process().streams, None)

@@ -1,4 +1,4 @@
-"""What handlers get of the process, and of the request they answer."""
+"""What handlers need of the process and of the request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from flask import current_app, request
 
 from nublado.constants import USERNAME_PATTERN
 from nublado.context import ProcessContext
-from nublado.exceptions import (
-    PermissionDeniedError,
-    ValidationProblem,
-    ValidationProblemsError,
-)
+from nublado.exceptions import PermissionDeniedError, UnknownUserError
+from nublado.handlers.problems import missing_headers
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
 from nublado.services.alerts import Alerts
 
@@ -39,7 +36,7 @@ def alerts() -> Alerts:
 
 
 def authenticated_username() -> str:
-    """Username that the ingress vouches for.
+    """Username that the ingress has authenticated.
 
     Raises
     ------
@@ -63,16 +60,16 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
     InvalidTokenError
         Raised if Gafaelfawr does not accept the token.
     PermissionDeniedError
-        Raised if the token is that of another user, or the request acts on
-        another user.
+        Raised if the token is that of another user, the request acts on
+        another user, or nobody may have this name.
     ValidationProblemsError
         Raised if a header is missing.
     GafaelfawrError
-        Raised if Gafaelfawr does not answer as it should.
+        Raised if Gafaelfawr fails.
     """
     claimed, token = _headers(_USER_HEADER, _TOKEN_HEADER)
     info = process().gafaelfawr.user_info(token)
-    if info.username != claimed:
+    if info.username != claimed or not USERNAME_PATTERN.fullmatch(claimed):
         raise PermissionDeniedError
     if username is not None and username != claimed:
         raise PermissionDeniedError
@@ -80,17 +77,17 @@ def authenticated_user(username: str | None = None) -> GafaelfawrUser:
 
 
 def check_username(username: str) -> None:
-    """Check a username in a path.
+    """Check a username in a path by which something is read or deleted.
+
+    JupyterHub may ask for any name.
 
     Raises
     ------
-    ValidationProblemsError
+    UnknownUserError
         Raised if nobody can have this name.
     """
     if not USERNAME_PATTERN.fullmatch(username):
-        message = "Not a valid username"
-        problem = ValidationProblem("value_error", message, ("path", "username"))
-        raise ValidationProblemsError([problem])
+        raise UnknownUserError(username)
 
 
 def _header(name: str) -> str:
@@ -99,11 +96,7 @@ def _header(name: str) -> str:
 
 
 def _headers(*names: str) -> list[str]:
-    problems = [
-        ValidationProblem("missing", "Header is required", ("header", name))
-        for name in names
-        if not request.headers.get(name)
-    ]
-    if problems:
-        raise ValidationProblemsError(problems)
+    missing = [name for name in names if not request.headers.get(name)]
+    if missing:
+        raise missing_headers(*missing)
     return [request.headers[name] for name in names]

@@ -1,8 +1,8 @@
-"""What a route says of itself, for the description of the API.
+"""How routes describe themselves, for the description of the API.
 
-The words come from the docstring of the handler; what is said here is what
-code alone does not tell. Errors are given as the exceptions that the handler
-lets out, so that the description shows what would really be answered.
+The words come from the docstring of the handler; the rest is what code alone
+does not show. Errors are given as the exceptions that the handler
+raises, so that the description shows the actual responses.
 """
 
 from __future__ import annotations
@@ -15,13 +15,8 @@ from typing import Any, TypeVar, cast
 
 from marshmallow import Schema
 
-from nublado.exceptions import (
-    ClientRequestError,
-    PermissionDeniedError,
-    UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
-)
+from nublado.exceptions import PermissionDeniedError, UnknownUserError
+from nublado.handlers.problems import RequestError, missing_headers
 from nublado.models.domain.kubernetes import JSON
 
 __all__ = [
@@ -29,16 +24,14 @@ __all__ = [
     "NOT_MINE",
     "UNKNOWN_USER",
     "USERNAMES",
-    "WRONG_USERNAME",
-    "Answer",
     "Caller",
     "Description",
+    "Needs",
     "describe",
     "description_of",
     "server_sent_events",
 ]
 
-RequestError = ClientRequestError | ValidationProblemsError
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -51,9 +44,19 @@ class Caller(StrEnum):
     ADMIN = "operators"
 
 
+class Needs(StrEnum):
+    """What has to be up before a route can be used."""
+
+    NOTHING = "nothing"
+    STATE = "state of labs, which is told during a stop as well"
+    LABS = "labs"
+    FILESERVERS = "file servers"
+    IMAGES = "images"
+
+
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a route answers when all is well.
+class ResponseSpec:
+    """A response of a route when all is well.
 
     Parameters
     ----------
@@ -68,9 +71,9 @@ class Answer:
     media_type
         Type of what is not JSON; None if there is no body at all.
     headers
-        Headers that the answer has, and what they tell.
+        Headers of the response, and what they mean.
     example
-        What an answer may look like.
+        An example of the body.
     links
         Operations that make sense next, for the same user.
     """
@@ -91,51 +94,46 @@ USERNAMES: JSON = {"type": "array", "items": {"type": "string"}}
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """All that is said of a route besides its docstring.
+    """The description of a route besides its docstring.
 
     Parameters
     ----------
     caller
         Who may call it.
-    answers
-        What it answers when all is well.
+    responses
+        Its responses when all is well.
     errors
-        Examples of what it answers else.
+        Examples of its other responses.
     body
-        Schema of the body that it takes, and an example of one.
+        Schema of the body that it accepts, and an example.
     needs_user
-        Whether it takes the name of the user from the ingress.
+        Whether the ingress must name the user.
     needs_token
-        Whether it takes their token as well.
+        Whether the ingress must add their token as well.
     resumes
         Whether it takes up where an earlier answer stopped.
+    needs
+        What has to be up before it can be used.
+        Whether it resumes where an earlier response stopped.
     """
 
     caller: Caller
-    answers: Sequence[Answer]
+    responses: Sequence[ResponseSpec]
     errors: Sequence[RequestError] = ()
     body: tuple[type[Schema], JSON] | None = None
     needs_user: bool = False
     needs_token: bool = False
     resumes: bool = False
+    needs: Needs = Needs.NOTHING
 
 
-UNKNOWN_USER = UnknownUserError("rachel", ("path", "username"))
-WRONG_USERNAME = ValidationProblemsError(
-    [ValidationProblem("value_error", "Not a valid username", ("path", "username"))]
-)
+UNKNOWN_USER = UnknownUserError("rachel")
 NOT_MINE = PermissionDeniedError()
-MISSING_HEADER = ValidationProblemsError(
-    [
-        ValidationProblem(
-            "missing", "Header is required", ("header", "x-auth-request-user")
-        )
-    ]
-)
+MISSING_HEADER = missing_headers("x-auth-request-user")
 
 
 def server_sent_events(*kinds: str, ids: bool = False) -> JSON:
-    """Make the JSON schema of an event, taken apart into its fields.
+    """Create the JSON schema of an event, taken apart into its fields.
 
     Parameters
     ----------
@@ -157,9 +155,11 @@ def server_sent_events(*kinds: str, ids: bool = False) -> JSON:
 _ATTRIBUTE = "_nublado_description"
 
 
-def describe(caller: Caller, *answers: Answer, **said: Any) -> Callable[[View], View]:
+def describe(
+    caller: Caller, *responses: ResponseSpec, **details: Any
+) -> Callable[[View], View]:
     """Attach a description to a handler; see `Description`."""
-    description = Description(caller, answers, **said)
+    description = Description(caller, responses, **details)
 
     def attach(view: View) -> View:
         setattr(view, _ATTRIBUTE, description)

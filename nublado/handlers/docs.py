@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, jsonify, url_for
 
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe
+from nublado.handlers.describe import Caller, ResponseSpec, describe
 from nublado.handlers.openapi import openapi_document
 from nublado.handlers.page import render_page
 from nublado.models.domain.kubernetes import JSON
@@ -16,14 +16,14 @@ docs = Blueprint("docs", __name__)
 
 
 @docs.get("/openapi.json")
-@describe(Caller.ANYONE, Answer("OpenAPI document", schema={"type": "object"}))
+@describe(Caller.ANYONE, ResponseSpec("OpenAPI document", schema={"type": "object"}))
 def openapi() -> Response:
     """Describe the API to programs."""
     return jsonify(_document())
 
 
 @docs.get("/docs")
-@describe(Caller.ANYONE, Answer("The page", media_type="text/html"))
+@describe(Caller.ANYONE, ResponseSpec("The page", media_type="text/html"))
 def browse() -> Response:
     """Describe the API to people."""
     document = _document()
@@ -46,8 +46,8 @@ def browse() -> Response:
 
 
 def _document() -> JSON:
-    """The document; made once, as routes never change."""
-    made: dict[str, JSON] = current_app.extensions.setdefault("nublado-openapi", {})
-    if "document" not in made:
-        made["document"] = openapi_document(current_app, process().config.name)
-    return made["document"]
+    """The document; created once, as routes never change."""
+    created: dict[str, JSON] = current_app.extensions.setdefault("nublado-openapi", {})
+    if "document" not in created:
+        created["document"] = openapi_document(current_app, process().config.name)
+    return created["document"]

@@ -7,12 +7,14 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify
 
 from nublado.exceptions import (
+    CrossSiteError,
     FileserverCreationError,
     FileserverDeletionError,
     InvalidTokenError,
     NotSupportedError,
     UnknownUserError,
 )
+from nublado.handlers.body import refuse_cross_site
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
@@ -24,9 +26,9 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    WRONG_USERNAME,
-    Answer,
     Caller,
+    Needs,
+    ResponseSpec,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -40,7 +42,7 @@ fileservers = Blueprint("fileservers", __name__, url_prefix="/fileserver/v1")
 files = Blueprint("files", __name__)
 
 
-_RUNNING = Answer(
+_RUNNING = ResponseSpec(
     "It is running", schema=FileserverStatusSchema, example={"running": True}
 )
 
@@ -48,8 +50,9 @@ _RUNNING = Answer(
 @fileservers.get("/users")
 @describe(
     Caller.ADMIN,
-    Answer("Usernames", schema=USERNAMES, example=["rachel"]),
+    ResponseSpec("Usernames", schema=USERNAMES, example=["rachel"]),
     errors=[NotSupportedError()],
+    needs=Needs.FILESERVERS,
 )
 def list_fileservers() -> Response:
     """Usernames of those whose file server is running."""
@@ -60,36 +63,34 @@ def list_fileservers() -> Response:
 @describe(
     Caller.ADMIN,
     _RUNNING,
-    errors=[UNKNOWN_USER, NotSupportedError(), WRONG_USERNAME],
+    errors=[UNKNOWN_USER, NotSupportedError()],
+    needs=Needs.FILESERVERS,
 )
 def get_fileserver(username: str) -> Response:
     """Whether a user's file server is running."""
     manager = _manager()
     check_username(username)
     if not manager.is_running(username):
-        raise UnknownUserError(username, ("path", "username"))
+        raise UnknownUserError(username)
     return jsonify(FileserverStatusSchema().dump({"running": True}))
 
 
 @fileservers.delete("/users/<username>")
 @describe(
     Caller.ADMIN,
-    Answer("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    ResponseSpec("It is gone", HTTPStatus.NO_CONTENT, media_type=None),
     errors=[
         UNKNOWN_USER,
         NotSupportedError(),
-        WRONG_USERNAME,
         FileserverDeletionError("Error deleting object"),
     ],
+    needs=Needs.FILESERVERS,
 )
 def delete_fileserver(username: str) -> Response:
-    """Delete a file server, and answer once it is gone."""
+    """Delete a file server, and respond once it is gone."""
     manager = _manager()
     check_username(username)
-    try:
-        manager.delete(username)
-    except UnknownUserError as e:
-        raise UnknownUserError(username, ("path", "username")) from e
+    manager.delete(username)
     return Response(status=204)
 
 
@@ -97,8 +98,9 @@ def delete_fileserver(username: str) -> Response:
 @describe(
     Caller.USER,
     _RUNNING,
-    errors=[UnknownUserError("rachel"), NotSupportedError(), MISSING_HEADER],
+    errors=[UNKNOWN_USER, NotSupportedError(), MISSING_HEADER],
     needs_user=True,
+    needs=Needs.FILESERVERS,
 )
 def fileserver_user_status() -> Response:
     """Whether the caller's own file server is running."""
@@ -112,20 +114,23 @@ def fileserver_user_status() -> Response:
 @files.get("")
 @describe(
     Caller.USER,
-    Answer("The page that explains it", media_type="text/html"),
+    ResponseSpec("The page that explains it", media_type="text/html"),
     errors=[
         InvalidTokenError(),
         NOT_MINE,
+        CrossSiteError(),
         NotSupportedError(),
         MISSING_HEADER,
         FileserverCreationError("File server did not start"),
     ],
     needs_user=True,
     needs_token=True,
+    needs=Needs.FILESERVERS,
 )
 @files.get("/<path:_path>")
 def landing(_path: str = "") -> Response:
     """Start the caller's file server, and explain how to use it."""
+    refuse_cross_site(unless_navigation=True)
     manager = _manager()
     user = authenticated_user()
     manager.create(user.info)

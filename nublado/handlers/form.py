@@ -11,8 +11,9 @@ from nublado.handlers.context import authenticated_user, process
 from nublado.handlers.describe import (
     MISSING_HEADER,
     NOT_MINE,
-    Answer,
     Caller,
+    Needs,
+    ResponseSpec,
     describe,
 )
 
@@ -28,10 +29,11 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
 @form.get("/<username>")
 @describe(
     Caller.USER,
-    Answer("The form, for a page of JupyterHub", media_type="text/html"),
+    ResponseSpec("The form, for a page of JupyterHub", media_type="text/html"),
     errors=[InvalidTokenError(), NOT_MINE, MISSING_HEADER],
     needs_user=True,
     needs_token=True,
+    needs=Needs.IMAGES,
 )
 def lab_form(username: str) -> Response:
     """Form of a user."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe
+from nublado.handlers.describe import Caller, Needs, ResponseSpec, describe
 from nublado.models.v1.images import (
     KnownImagesSchema,
     PrepullStatusSchema,
@@ -19,14 +19,22 @@ images = Blueprint("images", __name__, url_prefix="/spawner/v1")
 
 
 @images.get("/images")
-@describe(Caller.ADMIN, Answer("Images", schema=KnownImagesSchema))
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("Images", schema=KnownImagesSchema),
+    needs=Needs.IMAGES,
+)
 def list_images() -> Response:
     """All known images, and what stands out among them."""
     return jsonify(dump_images(process().images.images()))
 
 
 @images.get("/prepulls")
-@describe(Caller.ADMIN, Answer("Prepulls", schema=PrepullStatusSchema))
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("Prepulls", schema=PrepullStatusSchema),
+    needs=Needs.IMAGES,
+)
 def list_prepulls() -> Response:
     """What has been prepulled, and what has not."""
     status = process().images.prepulls()

@@ -11,10 +11,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nublado import __version__
 from nublado.handlers.context import process
-from nublado.handlers.describe import Answer, Caller, describe
+from nublado.handlers.describe import Caller, ResponseSpec, describe
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.v1.common import (
-    MetadataAnswerSchema,
+    MetadataResponseSchema,
     MetadataSchema,
     ProbeSchema,
 )
@@ -25,9 +25,11 @@ probes = Blueprint("probes", __name__)
 index = Blueprint("index", __name__)
 
 
-_PROBE_ANSWERS = (
-    Answer("All is well", schema=ProbeSchema, example={"status": "ok", "problems": []}),
-    Answer(
+_PROBE_RESPONSES = (
+    ResponseSpec(
+        "All is well", schema=ProbeSchema, example={"status": "ok", "problems": []}
+    ),
+    ResponseSpec(
         "Something is wrong",
         HTTPStatus.SERVICE_UNAVAILABLE,
         schema=ProbeSchema,
@@ -39,7 +41,8 @@ _METADATA = {"name": "nublado", "version": __version__}
 
 @probes.get("/")
 @describe(
-    Caller.ANYONE, Answer("The application", schema=MetadataSchema, example=_METADATA)
+    Caller.ANYONE,
+    ResponseSpec("The application", schema=MetadataSchema, example=_METADATA),
 )
 def root() -> Response:
     """Application metadata, for probes and whoever looks from the cluster."""
@@ -47,21 +50,26 @@ def root() -> Response:
 
 
 @probes.get("/healthz")
-@describe(Caller.ANYONE, *_PROBE_ANSWERS)
+@describe(Caller.ANYONE, *_PROBE_RESPONSES)
 def healthz() -> Response:
     """Whether the process works; if not, it has to be restarted."""
-    return _probe(process().unhealthy())
+    problems = process().unhealthy()
+    return _probe(problems, is_ok=not problems)
 
 
 @probes.get("/readyz")
-@describe(Caller.ANYONE, *_PROBE_ANSWERS)
+@describe(Caller.ANYONE, *_PROBE_RESPONSES)
 def readyz() -> Response:
-    """Whether the process may be sent requests."""
-    return _probe(process().unready())
+    """Whether the state of labs can be told, and what else does not work.
+
+    Not being able to tell which images there are is a problem, but no reason to
+    send no more requests.
+    """
+    return _probe(process().problems(), is_ok=not process().unready())
 
 
 @probes.get("/metrics")
-@describe(Caller.ANYONE, Answer("Metrics", media_type="text/plain"))
+@describe(Caller.ANYONE, ResponseSpec("Metrics", media_type="text/plain"))
 def metrics() -> Response:
     """Metrics in the format of Prometheus."""
     return Response(
@@ -72,19 +80,21 @@ def metrics() -> Response:
 @index.get("")
 @describe(
     Caller.ANYONE,
-    Answer(
-        "The application", schema=MetadataAnswerSchema, example={"metadata": _METADATA}
+    ResponseSpec(
+        "The application",
+        schema=MetadataResponseSchema,
+        example={"metadata": _METADATA},
     ),
 )
 def external_root() -> Response:
     """Application metadata, for whoever looks from outside."""
-    return jsonify(MetadataAnswerSchema().dump({"metadata": _metadata()}))
+    return jsonify(MetadataResponseSchema().dump({"metadata": _metadata()}))
 
 
-def _probe(problems: list[str]) -> Response:
-    status = "failed" if problems else "ok"
+def _probe(problems: list[str], *, is_ok: bool) -> Response:
+    status = "ok" if is_ok else "failed"
     response = jsonify(ProbeSchema().dump({"status": status, "problems": problems}))
-    response.status_code = 503 if problems else 200
+    response.status_code = 200 if is_ok else 503
     return response
 
 

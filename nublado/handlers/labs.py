@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
 
 from nublado.exceptions import (
-    ClientRequestError,
+    CrossSiteError,
     InsufficientQuotaError,
     InvalidDockerReferenceError,
     InvalidLabSizeError,
@@ -20,10 +17,9 @@ from nublado.exceptions import (
     OperationInProgressError,
     PermissionDeniedError,
     UnknownImageError,
-    UnknownUserError,
-    ValidationProblem,
-    ValidationProblemsError,
+    UnsupportedMediaTypeError,
 )
+from nublado.handlers.body import json_body, refuse_foreign_forms
 from nublado.handlers.context import (
     authenticated_user,
     authenticated_username,
@@ -35,9 +31,9 @@ from nublado.handlers.describe import (
     NOT_MINE,
     UNKNOWN_USER,
     USERNAMES,
-    WRONG_USERNAME,
-    Answer,
     Caller,
+    Needs,
+    ResponseSpec,
     describe,
     server_sent_events,
 )
@@ -88,7 +84,11 @@ _EVENT = (
 
 
 @labs.get("/labs")
-@describe(Caller.HUB, Answer("Usernames", schema=USERNAMES, example=["rachel"]))
+@describe(
+    Caller.HUB,
+    ResponseSpec("Usernames", schema=USERNAMES, example=["rachel"]),
+    needs=Needs.STATE,
+)
 def list_labs() -> Response:
     """Usernames of those whose lab is running."""
     return jsonify(process().labs.running())
@@ -97,23 +97,21 @@ def list_labs() -> Response:
 @labs.get("/labs/<username>")
 @describe(
     Caller.HUB,
-    Answer("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
-    errors=[UNKNOWN_USER, WRONG_USERNAME],
+    ResponseSpec("The lab", schema=LabStateSchema, example=_STATE, links=_NEXT),
+    errors=[UNKNOWN_USER],
+    needs=Needs.STATE,
 )
 def get_lab(username: str) -> Response:
     """State of a lab."""
     check_username(username)
-    try:
-        return jsonify(dump_lab_state(process().labs.state(username)))
-    except UnknownUserError as e:
-        raise _in_path(e) from e
+    return jsonify(dump_lab_state(process().labs.state(username)))
 
 
 @labs.post("/labs/<username>/create")
 @describe(
     Caller.USER,
-    Answer(
-        "The lab will be made",
+    ResponseSpec(
+        "The lab is being created",
         HTTPStatus.CREATED,
         schema={"type": "null"},
         headers={"Location": "URL of the lab"},
@@ -123,13 +121,13 @@ def get_lab(username: str) -> Response:
         UnknownImageError("No recommended image found", (*_OPTIONS, "image_class")),
         InvalidTokenError(),
         NOT_MINE,
-        InsufficientQuotaError(
-            "Insufficient quota to spawn requested lab", (*_OPTIONS, "size")
-        ),
+        CrossSiteError(),
+        InsufficientQuotaError(),
         LabExistsError("rachel"),
         OperationInProgressError("rachel"),
+        UnsupportedMediaTypeError(),
         MISSING_HEADER,
-        InvalidLabSizeError('Invalid lab size "gargantuan"', (*_OPTIONS, "size")),
+        InvalidLabSizeError("gargantuan"),
         InvalidDockerReferenceError(
             'Docker reference "example.org/lab" has no tag', (*_OPTIONS, "image_list")
         ),
@@ -137,11 +135,13 @@ def get_lab(username: str) -> Response:
     body=(LabSpecificationSchema, _SPECIFICATION),
     needs_user=True,
     needs_token=True,
+    needs=Needs.IMAGES,
 )
 def create_lab(username: str) -> Response:
     """Begin to create a lab."""
+    refuse_foreign_forms()
     user = authenticated_user()
-    specification = parse_lab_specification(_json_body())
+    specification = parse_lab_specification(json_body())
     if user.username != username:
         raise PermissionDeniedError
     process().labs.create(user, specification)
@@ -154,23 +154,21 @@ def create_lab(username: str) -> Response:
 @labs.delete("/labs/<username>")
 @describe(
     Caller.HUB,
-    Answer("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
-    errors=[UNKNOWN_USER, WRONG_USERNAME, LabDeletionError()],
+    ResponseSpec("The lab is gone", HTTPStatus.NO_CONTENT, media_type=None),
+    errors=[UNKNOWN_USER, LabDeletionError()],
+    needs=Needs.LABS,
 )
 def delete_lab(username: str) -> Response:
-    """Delete a lab, and answer once it is gone."""
+    """Delete a lab, and respond once it is gone."""
     check_username(username)
-    try:
-        process().labs.delete(username)
-    except UnknownUserError as e:
-        raise _in_path(e) from e
+    process().labs.delete(username)
     return Response(status=204)
 
 
 @labs.get("/labs/<username>/events")
 @describe(
     Caller.USER,
-    Answer(
+    ResponseSpec(
         "Server-sent events. `id` counts them, `event` is `info`, `error`, `complete`"
         " or `failed`, `data` is JSON with `message` and perhaps `progress` in percent."
         " The stream ends after `complete` or `failed`.",
@@ -178,51 +176,31 @@ def delete_lab(username: str) -> Response:
         schema=server_sent_events("info", "error", "complete", "failed", ids=True),
         example=_EVENT,
     ),
-    Answer(
-        "All has been told, the client need not come back",
+    ResponseSpec(
+        "There is nothing more to send; the client need not reconnect",
         HTTPStatus.NO_CONTENT,
         media_type=None,
     ),
     errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
     resumes=True,
+    needs=Needs.LABS,
 )
 def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
     if authenticated_username() != username:
         raise PermissionDeniedError
-    try:
-        log = process().labs.events(username)
-    except UnknownUserError as e:
-        raise _in_path(e) from e
-    return event_stream(log, process().streams)
+    return event_stream(process().labs.events(username), process().streams, username)
 
 
 @labs.get("/user-status")
 @describe(
     Caller.USER,
-    Answer("The lab", schema=LabStateSchema, example=_STATE),
-    errors=[UnknownUserError("rachel"), MISSING_HEADER],
+    ResponseSpec("The lab", schema=LabStateSchema, example=_STATE),
+    errors=[UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
+    needs=Needs.STATE,
 )
 def user_status() -> Response:
     """State of the caller's own lab."""
     return jsonify(dump_lab_state(process().labs.state(authenticated_username())))
-
-
-def _in_path(error: ClientRequestError) -> ClientRequestError:
-    error.location = ["path", "username"]
-    return error
-
-
-def _json_body() -> Any:
-    try:
-        return json.loads(request.get_data())
-    except (ValueError, RecursionError) as e:
-        reason = e.msg if isinstance(e, json.JSONDecodeError) else "cannot be decoded"
-        message = f"Body is not valid JSON: {reason}"
-        problem = ValidationProblem("json_invalid", message, ("body",))
-        raise ValidationProblemsError([problem]) from e
-    except BadRequest as e:
-        problem = ValidationProblem("json_invalid", "Body is incomplete", ("body",))
-        raise ValidationProblemsError([problem]) from e

@@ -1,4 +1,4 @@
-"""The description of the API, made from the routes and the schemas they use.
+"""The description of the API, derived from the routes and their schemas.
 
 References
 ----------
@@ -22,14 +22,14 @@ from werkzeug.routing import Rule
 
 from nublado import __version__
 from nublado.constants import USERNAME_PATTERN
-from nublado.exceptions import (
-    ClientRequestError,
-    ServiceUnavailableError,
-    ValidationProblem,
-    ValidationProblemsError,
+from nublado.handlers.describe import Description, ResponseSpec, description_of
+from nublado.handlers.problems import (
+    framework_problem,
+    internal_problem,
+    malformed_body,
+    problems_of,
+    starting,
 )
-from nublado.handlers.describe import Answer, Description, description_of
-from nublado.handlers.errors import problems_of
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.v1.common import ErrorSchema
 from nublado.models.v1.fields import describe_form_field
@@ -55,14 +55,7 @@ _TAGS = {
     "probes": "Probes and metrics",
     "docs": "This description",
 }
-_UNAVAILABLE = ServiceUnavailableError("Service is starting, try again")
-_MALFORMED = ValidationProblemsError(
-    [ValidationProblem("json_invalid", "Body is not valid JSON", ("body",))]
-)
-_FRAMEWORK = {
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
-}
+_REQUEST_ID = "6d250bb7f7aa609b"
 
 
 def openapi_document(app: Flask, title: str = "nublado") -> JSON:
@@ -158,7 +151,7 @@ def _parameters(rule: Rule, description: Description) -> Iterator[JSON]:
         text = "Notebook token of the user, set by the ingress"
         yield _header("X-Auth-Request-Token", text, "gt-rachel")
     if description.resumes:
-        text = "Id of the last event that was seen; only later ones are told"
+        text = "Id of the last event that was seen; only later ones are sent"
         header = _header("Last-Event-ID", text, "0f2f5e6a8c11:3")
         yield {**header, "required": False}
 
@@ -180,48 +173,50 @@ def _header(name: str, text: str, example: str) -> JSON:
 def _responses(
     rule: Rule, description: Description, tag: str
 ) -> Iterator[tuple[str, JSON]]:
-    for answer in description.answers:
-        yield str(answer.status.value), _response(answer, rule)
-    yield from _error_responses(description, tag)
+    for spec in description.responses:
+        yield str(spec.status.value), _response(spec, rule)
+    yield from _error_responses(rule, description, tag)
 
 
-def _response(answer: Answer, rule: Rule) -> JSON:
-    response: JSON = {"description": answer.description}
-    if answer.media_type is not None:
-        content: JSON = {"schema": answer.schema or {"type": "string"}}
-        if answer.example is not None:
-            content["example"] = answer.example
-        response["content"] = {answer.media_type: content}
-    if answer.headers:
+def _response(spec: ResponseSpec, rule: Rule) -> JSON:
+    response: JSON = {"description": spec.description}
+    if spec.media_type is not None:
+        content: JSON = {"schema": spec.schema or {"type": "string"}}
+        if spec.example is not None:
+            content["example"] = spec.example
+        response["content"] = {spec.media_type: content}
+    if spec.headers:
         response["headers"] = {
             name: {"description": text, "required": True, "schema": {"type": "string"}}
-            for name, text in answer.headers.items()
+            for name, text in spec.headers.items()
         }
-    if answer.links:
+    if spec.links:
         parameters = dict.fromkeys(sorted(rule.arguments), "$request.path.username")
         response["links"] = {
-            name: {"operationId": name, "parameters": parameters}
-            for name in answer.links
+            name: {"operationId": name, "parameters": parameters} for name in spec.links
         }
     return response
 
 
-def _error_responses(description: Description, tag: str) -> Iterator[tuple[str, JSON]]:
+def _error_responses(
+    rule: Rule, description: Description, tag: str
+) -> Iterator[tuple[str, JSON]]:
     """Describe errors: those of the route, and those that any route may have."""
     examples: dict[int, JSON] = defaultdict(dict)
-    errors: list[ClientRequestError | ValidationProblemsError]
     errors = list(description.errors)
+    problems = [(HTTPStatus.INTERNAL_SERVER_ERROR, [internal_problem(_REQUEST_ID)])]
     if description.body is not None:
-        errors.append(_MALFORMED)
+        errors.append(malformed_body())
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        examples[status] = _framework_example(status)
+        problems.append((status, [framework_problem(status)]))
     if tag != "probes":
-        errors.append(_UNAVAILABLE)
-    for error in errors:
-        problems = problems_of(error)
-        examples[error.status][problems[0]["type"]] = {"value": {"detail": problems}}
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    examples[status] = {**examples[status], **_framework_example(status)}
+        errors.append(starting("Kubernetes does not list pods"))
+    problems += [
+        (HTTPStatus(error.status), problems_of(error, rule.arguments))
+        for error in errors
+    ]
+    for status, detail in problems:
+        examples[status][detail[0]["type"]] = {"value": {"detail": detail}}
     for code, shown in sorted(examples.items()):
         content = {"schema": ErrorSchema, "examples": shown}
         response: JSON = {
@@ -239,21 +234,11 @@ def _error_responses(description: Description, tag: str) -> Iterator[tuple[str, 
         yield str(code), response
 
 
-def _framework_example(status: HTTPStatus) -> JSON:
-    type_ = _FRAMEWORK[status]
-    message = (
-        "Internal error, see the log for request 6d250bb7f7aa609b"
-        if status is HTTPStatus.INTERNAL_SERVER_ERROR
-        else status.phrase
-    )
-    return {type_: {"value": {"detail": [{"type": type_, "msg": message}]}}}
-
-
 # --- Schemas -------------------------------------------------------------
 
 
 def _form_field(_: Any, field: fields.Field[Any], ret: JSON, **__: Any) -> JSON:
-    """Put what a form field really takes in place of what it was taken for."""
+    """Describe what a form field really accepts."""
     described = describe_form_field(field)
     if described:
         for name in ("type", "enum", "default", "additionalProperties"):

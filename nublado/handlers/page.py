@@ -20,14 +20,14 @@ _NONCE_BYTES = 16
 def render_page(
     template: str, *, code: HTTPStatus = HTTPStatus.OK, **values: Any
 ) -> Response:
-    """Render a template as the answer of a route.
+    """Render a template as the response of a route.
 
     Parameters
     ----------
     template
         Name of the template; its ``nonce`` allows styles and scripts.
     code
-        Status of the answer.
+        Status of the response.
     values
         What else it shows.
 

@@ -13,8 +13,9 @@ from nublado.handlers.describe import (
     MISSING_HEADER,
     NOT_MINE,
     UNKNOWN_USER,
-    Answer,
     Caller,
+    Needs,
+    ResponseSpec,
     describe,
 )
 from nublado.handlers.page import render_page
@@ -28,27 +29,28 @@ progress = Blueprint("progress", __name__, url_prefix="/spawner/v1")
 @progress.get("/labs/<username>/progress")
 @describe(
     Caller.USER,
-    Answer("The page", media_type="text/html"),
+    ResponseSpec("The page", media_type="text/html"),
     errors=[NOT_MINE, UNKNOWN_USER, MISSING_HEADER],
     needs_user=True,
+    needs=Needs.LABS,
 )
 def lab_progress(username: str) -> Response:
-    """Show how the start of a lab, or its end, goes on.
+    """Show the progress of a spawn or a deletion.
 
-    The page follows the events of the operation. Without JavaScript it tells
-    what has happened so far, and loads itself again.
+    The page follows the events of the operation. Without JavaScript it shows
+    what has happened so far, and reloads itself.
     """
     if authenticated_username() != username:
         raise PermissionDeniedError
     labs = process().labs
     try:
         operation = labs.newest_operation(username)
-    except UnknownUserError as e:
+    except UnknownUserError:
         if "text/html" in request.headers.get("Accept", ""):
             return render_page(
                 "no-lab.html", code=HTTPStatus.NOT_FOUND, username=username
             )
-        raise UnknownUserError(username, ("path", "username")) from e
+        raise
     described = describe_progress(operation, labs.table.state(username))
     base_url = process().environment.external_url
     return render_page(

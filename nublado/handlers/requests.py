@@ -1,4 +1,4 @@
-"""What is done before and after every request, whichever route answers it."""
+"""What is done before and after every request, whatever its route."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, current_app, g, redirect, request
@@ -15,20 +16,28 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from nublado.exceptions import ServiceUnavailableError
+from nublado.config.environment import Network
 from nublado.handlers.context import process
+from nublado.handlers.describe import Needs, description_of
+from nublado.handlers.problems import starting, stopping
+from nublado.startup import Part
 
 __all__ = ["TrustedProxies", "register_request_hooks"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-_READY_SECONDS = 10.0
+_START_SECONDS = 1.0
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_PARTS = {
+    Needs.STATE: Part.LABS,
+    Needs.LABS: Part.LABS,
+    Needs.FILESERVERS: Part.FILESERVERS,
+    Needs.IMAGES: Part.IMAGES,
+}
 
 
 class TrustedProxies:
-    """Believes ``X-Forwarded-*`` headers of proxies only, not of clients.
+    """Trusts ``X-Forwarded-*`` headers of proxies only, not of clients.
 
     Parameters
     ----------
@@ -44,7 +53,7 @@ class TrustedProxies:
         self._networks = tuple(networks)
 
     def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
-        """Answer a request."""
+        """Handle a request."""
         proxied = self._is_trusted(environ.get("REMOTE_ADDR", ""))
         application = self._proxied if proxied else self._direct
         return application(environ, start_response)
@@ -59,10 +68,10 @@ class TrustedProxies:
 
 
 def register_request_hooks(app: Flask) -> None:
-    """Give requests an id, hold them until the service is ready, log them."""
+    """Give requests an id, refuse those that come too early or late, log them."""
     app.before_request(_identify)
     app.before_request(_drop_trailing_slash)
-    app.before_request(_wait_until_ready)
+    app.before_request(_check_up)
     app.after_request(_log)
 
 
@@ -75,35 +84,45 @@ def _identify() -> None:
 
 
 def _drop_trailing_slash() -> BaseResponse | None:
-    """Redirect a path with a trailing slash to the route without it."""
+    """Redirect a path with a trailing slash to the route without it.
+
+    The path is kept as it was sent, since a decoded one may mean something else.
+    """
     if not isinstance(request.routing_exception, NotFound):
         return None
-    path = "/" + request.path.strip("/")
-    if path == request.path:
+    sent, mark, query = str(request.environ["RAW_URI"]).partition("?")
+    path = "/" + sent.strip("/")
+    if path == sent or not sent.startswith("/"):
         return None
     adapter = current_app.create_url_adapter(request)
     try:
         if adapter is None:
             return None
-        adapter.match(path, method=request.method)
+        adapter.match("/" + request.path.strip("/"), method=request.method)
     except (NotFound, MethodNotAllowed, RequestRedirect):
         return None
-    query = request.query_string.decode("latin-1")
-    return redirect(path + (f"?{query}" if query else ""), 308)
+    return redirect(f"{path}{mark}{query}", 308)
 
 
-def _wait_until_ready() -> None:
-    """Hold requests that come while the service starts, but not for long."""
-    if request.path in _QUIET_PATHS or request.path == "/":
+def _check_up() -> None:
+    """Hold requests for what will be up in a moment, and refuse them after that."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    description = description_of(view) if view is not None else None
+    if description is None or description.needs is Needs.NOTHING:
         return
-    if not process().wait_ready(_READY_SECONDS):
-        raise ServiceUnavailableError("Service is starting, try again")
+    context, part = process(), _PARTS[description.needs]
+    if context.stopping and description.needs is not Needs.STATE:
+        raise stopping()
+    if not context.wait_up(part, _START_SECONDS):
+        raise starting(context.why_not_up(part))
 
 
 def _log(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.headers.pop("Content-Type", None)
     if request.path not in _QUIET_PATHS:
         structlog.get_logger(__name__).info(
             "Request",

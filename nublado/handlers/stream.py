@@ -1,4 +1,4 @@
-"""Server-sent events: an event log as a response that goes on.
+"""Server-sent events: responses that are handed over to the writer of streams.
 
 References
 ----------
@@ -8,42 +8,45 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from flask import Response, request
 
 from nublado.events import Event, EventLog, EventType
 from nublado.exceptions import ServiceUnavailableError
-from nublado.services.streams import StreamSlots
+from nublado.services.streams import HEARTBEAT, Source, Stream, StreamWriter
 
-__all__ = ["HEARTBEAT", "HEARTBEAT_SECONDS", "RETRY", "event_stream", "guarded_stream"]
+__all__ = ["HANDED_OVER", "RETRY", "event_stream", "open_stream"]
 
-HEARTBEAT = ": still here\n\n"
-"""Tells proxies that a stream is alive, and finds out clients that are gone."""
+HANDED_OVER = "nublado.stream"
+"""Key of the WSGI environment under which the worker finds the stream."""
 
-HEARTBEAT_SECONDS = 15.0
-"""How often that is said at least (seconds)."""
+RETRY = b"retry: 2000\n"
+"""Tells clients after how many milliseconds to reconnect.
 
-RETRY = "retry: 2000\n\n"
-"""Tells clients after how many milliseconds to reconnect."""
+Stands in the block of the first event: some clients take a block of its own
+for an event.
+"""
 
 _RETRY_AFTER_SECONDS = 5
 _LAST = frozenset({EventType.COMPLETE, EventType.FAILED})
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def event_stream(log: EventLog, slots: StreamSlots) -> Response:
+def event_stream(log: EventLog, writer: StreamWriter, username: str) -> Response:
     """Make the response that tells a client what happens in an operation.
 
-    A client that reconnects is told only what it has missed, and one that has
-    missed nothing of an operation that is over is told to stay away (204).
+    A client that reconnects receives only what it has missed; if that is
+    nothing and the operation is over, the response is 204.
 
     Parameters
     ----------
     log
         Events of the operation.
-    slots
-        How many streams there may be: each keeps a thread for its life.
+    writer
+        Writes the stream.
+    username
+        Who listens.
 
     Raises
     ------
@@ -53,78 +56,86 @@ def event_stream(log: EventLog, slots: StreamSlots) -> Response:
     position = _position(log)
     if log.closed and position and position == len(log.all()) and _is_over(log):
         return Response(status=204)
-    return guarded_stream(_chunks(log, position), slots)
+    return open_stream(LogSource(log, position), writer, username)
 
 
-def guarded_stream(chunks: Iterator[str], slots: StreamSlots) -> Response:
-    """Make a response that goes on, if there may be one more of them.
+def open_stream(source: Source, writer: StreamWriter, owner: str | None) -> Response:
+    """Make the head of a stream, and leave its body to the writer.
 
     Parameters
     ----------
-    chunks
-        What is sent.
-    slots
-        How many streams there may be.
+    source
+        Where its bytes come from.
+    writer
+        Writes it.
+    owner
+        Whose stream it is; None for operators.
 
     Raises
     ------
     ServiceUnavailableError
         Raised if there are too many streams.
     """
+    response = Response(
+        content_type="text/event-stream; charset=utf-8", headers=_HEADERS
+    )
     if request.method == "HEAD":
-        return _response(iter(()))
-    if not slots.take():
+        return response
+    if not writer.admit(owner):
         raise ServiceUnavailableError(
             "Too many event streams, try again", _RETRY_AFTER_SECONDS
         )
-    return _response(_Stream(chunks, slots))
+    request.environ[HANDED_OVER] = Stream(source, owner)
+    return response
 
 
-class _Stream:
-    """Chunks of a response; gives its slot back when the response is closed.
+class LogSource:
+    """The events of an operation as a stream.
 
-    A generator would not do: closed before its first chunk, it never runs.
+    Parameters
+    ----------
+    log
+        Events of the operation.
+    position
+        How many of them the client has had.
     """
 
-    def __init__(self, chunks: Iterator[str], slots: StreamSlots) -> None:
-        self._chunks = chunks
-        self._slots = slots
+    def __init__(self, log: EventLog, position: int) -> None:
+        self._log = log
+        self._position = position
+        self._prefix = RETRY
+        self._is_first = True
+        self._wake: Callable[[], None] | None = None
 
-    def __iter__(self) -> Iterator[str]:
-        return self._chunks
+    def attach(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` for each event."""
+        self._wake = wake
+        self._log.listen(wake)
 
-    def close(self) -> None:
-        """Called by the server at the end, however the response ended."""
-        self._slots.give_back()
+    def pull(self) -> tuple[bytes, bool]:
+        """Take the events that are new; at first at least a comment."""
+        events, closed = self._log.since(self._position)
+        self._position += len(events)
+        data = b"".join(_frame(self._log, event) for event in events)
+        if data:
+            data, self._prefix = self._prefix + data, b""
+        elif self._is_first:
+            data = HEARTBEAT
+        self._is_first = False
+        return data, closed
 
-
-def _response(chunks: Iterator[str] | _Stream) -> Response:
-    return Response(
-        chunks,
-        content_type="text/event-stream; charset=utf-8",
-        headers=_HEADERS,
-    )
-
-
-def _chunks(log: EventLog, position: int) -> Iterator[str]:
-    yield RETRY
-    while True:
-        events, closed = log.read(position, HEARTBEAT_SECONDS)
-        position += len(events)
-        if events:
-            yield "".join(_frame(log, event) for event in events)
-        if closed:
-            return
-        if not events:
-            yield HEARTBEAT
+    def detach(self) -> None:
+        """Call ``wake`` no more."""
+        if self._wake is not None:
+            self._log.unlisten(self._wake)
 
 
-def _frame(log: EventLog, event: Event) -> str:
+def _frame(log: EventLog, event: Event) -> bytes:
     data: dict[str, str | int] = {"message": event.message}
     if event.progress is not None:
         data["progress"] = event.progress
     head = f"id: {log.id}:{event.number}\nevent: {event.type}\n"
-    return f"{head}data: {json.dumps(data)}\n\n"
+    return f"{head}data: {json.dumps(data)}\n\n".encode()
 
 
 def _position(log: EventLog) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Group", "group_of"]
+__all__ = ["Group", "group_of", "start_links"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,38 @@ def group_of(path: str, prefix: str, files_prefix: str) -> Group | None:
         return None
     rest = path.removeprefix(prefix)
     return next(group for pattern, group in _ROUTES if re.fullmatch(pattern, rest))
+
+
+def start_links(
+    username: str | None, prefix: str, files_prefix: str
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Pages that may be opened: groups of name, path and description.
+
+    Parameters
+    ----------
+    username
+        Who may open them.
+    prefix, files_prefix
+        Where the service is.
+    """
+    spawner = f"{prefix}/spawner/v1"
+    lab = f"{spawner}/labs/{username}"
+    return [
+        (
+            "Your lab",
+            [
+                ("Progress", f"{lab}/progress", "how it comes up, in words"),
+                ("Events", f"{lab}/events", "the same as a stream, for programs"),
+                ("State", f"{spawner}/user-status", "as JSON"),
+                ("Files", files_prefix, "by WebDAV, from your own computer"),
+            ],
+        ),
+        (
+            "For operators",
+            [
+                ("State of the service", f"{prefix}/admin", "for admin only"),
+                ("Running labs", f"{spawner}/labs", "as JSON, for JupyterHub"),
+                ("API", f"{prefix}/docs", "all routes, with examples"),
+            ],
+        ),
+    ]

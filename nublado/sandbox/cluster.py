@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from nublado.sandbox.deployment import NAMESPACE, provide_for, write_metadata
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
+from nublado.sandbox.known_images import known_images
 from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
+from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE, release_named
 from nublado.sandbox.kubernetes.server import ApiServer
 from nublado.sandbox.kubernetes.store import Store
@@ -27,9 +30,13 @@ from nublado.sandbox.roles import bind_roles
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.webdav import FileServers
 
-__all__ = ["Endpoints", "Sandbox", "SandboxOptions"]
+__all__ = ["Endpoints", "Sandbox", "SandboxError", "SandboxOptions"]
 
 _NAMESPACES = ("default", "kube-system", "kube-public", NAMESPACE)
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,9 @@ class Sandbox:
         release = release_named(options.kubernetes)
         self.api = ApiServer(self.store, self.faults, self.stats, release=release)
         self.controllers = Controllers(self.store, self.settings, release)
-        self.file_servers = FileServers(self.store, self.controllers.kubelet)
+        self.file_servers = FileServers(
+            self.store, self.controllers.kubelet, options.directory
+        )
         self.registry = Registry(self.faults, self.stats)
         self.gafaelfawr = Gafaelfawr(self.faults, self.stats)
         prefixes = {}
@@ -113,12 +122,28 @@ class Sandbox:
         )
         self.ingress.service_url = options.service_url
         self._listeners: list[Listener] = []
-        kubernetes = self._listener("kubernetes", self.api.app)
-        self._kubernetes = kubernetes
-        self.outage = ApiServerOutage(kubernetes, self.api, self.store)
+        self._kubernetes = self._listener("kubernetes", self.api.app)
+        self.outage = ApiServerOutage(self._kubernetes, self.api, self.store)
 
     async def start(self) -> Endpoints:
-        """Start everything; returns once all servers listen."""
+        """Start everything; returns once all servers listen.
+
+        Raises
+        ------
+        SandboxError
+            Raised if a port is taken, or the configuration or the roles need
+            something that cannot be. Nothing is left running then.
+        """
+        try:
+            return await self._start()
+        except ApiError as e:
+            await self.stop()
+            raise SandboxError(f"The cluster cannot be prepared: {e}") from e
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> Endpoints:
         for name in _NAMESPACES:
             self.store.create("Namespace", {"metadata": {"name": name}})
             account = {"metadata": {"name": "default"}}
@@ -138,7 +163,7 @@ class Sandbox:
             token = bind_roles(self.store, self.options.rbac)
             self.api.access.enforced = True
         endpoints = Endpoints(
-            kubernetes=await _start(self._kubernetes),
+            kubernetes=await self._listen("kubernetes", self._kubernetes),
             registry=await self._serve("registry", self._registries()),
             gafaelfawr=await self._serve("gafaelfawr", self.gafaelfawr.app()),
             ingress=await self._serve("ingress", self.ingress.app()),
@@ -150,6 +175,10 @@ class Sandbox:
                 self.options.directory / "kubeconfig", endpoints.kubernetes, token
             )
         return endpoints
+
+    def known_images(self) -> set[str]:
+        """References of the images that there are."""
+        return known_images(self.options.config, self.registry, self.store)
 
     async def stop(self) -> None:
         """Stop everything."""
@@ -171,12 +200,19 @@ class Sandbox:
         return listener
 
     async def _serve(self, name: str, app: web.Application) -> str:
-        return await _start(self._listener(name, app))
+        return await self._listen(name, self._listener(name, app))
 
-
-async def _start(listener: Listener) -> str:
-    await listener.start()
-    return listener.url
+    async def _listen(self, name: str, listener: Listener) -> str:
+        try:
+            await listener.start()
+        except OSError as e:
+            port = self.options.ports.get(name, 0)
+            reason = os.strerror(e.errno) if e.errno else str(e)
+            raise SandboxError(
+                f"The server {name} cannot listen on port {port}: {reason}."
+                " Choose another port, or none for any that is free."
+            ) from e
+        return listener.url
 
 
 def write_kubeconfig(path: Path, url: str, token: str | None = None) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from json import JSONDecodeError
+from typing import Any, Protocol
 
+import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.checks import check_keys, check_range, is_http_url, suggestion
+from nublado.sandbox.faults import Faults
+from nublado.sandbox.gafaelfawr import Gafaelfawr
+from nublado.sandbox.ingress import Ingress
+from nublado.sandbox.kubernetes.controllers import ClusterSettings
 from nublado.sandbox.kubernetes.errors import ApiError
-from nublado.sandbox.trouble import TROUBLE_HELP, add_trouble
-
-if TYPE_CHECKING:
-    from nublado.sandbox.cluster import Sandbox
+from nublado.sandbox.registry import Registry
+from nublado.sandbox.stats import Stats
+from nublado.sandbox.trouble import TROUBLE_HELP, Troubled, add_trouble
+from nublado.sandbox.typed_json import parse
 
 __all__ = ["make_control_app"]
 
@@ -24,7 +31,7 @@ _HELP = {
     "PUT /faults": 'replace them: {"rules": […], "watch": {…}, "seed": 1}',
     "DELETE /faults": "switch all off",
     "GET /settings": "how fast and how well the cluster works",
-    "PATCH /settings": "change some of that",
+    "PATCH /settings": 'change some of that: {"failing_pulls": ["w_2026"]}',
     "GET /stats": "requests and connections, counted",
     "POST /stats/reset": "begin to count anew",
     "POST /watches/drop": "close all watches",
@@ -47,11 +54,32 @@ _OUT_OF_MEMORY = (
     "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
     " 58472Ki. "
 )
-_NODE_SETTINGS = ("unschedulable", "taints")
-_REGISTRY_SETTINGS = ("auth", "token_seconds")
+_NODE_SETTINGS = {"unschedulable": bool, "taints": list}
+_REGISTRY_AUTH = ("anonymous", "basic", "bearer")
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
 
 
-def make_control_app(sandbox: Sandbox) -> web.Application:
+class Controlled(Troubled, Protocol):
+    """The parts of a sandbox that can be controlled."""
+
+    faults: Faults
+    settings: ClusterSettings
+    stats: Stats
+    registry: Registry
+    gafaelfawr: Gafaelfawr
+    ingress: Ingress
+
+    def known_images(self) -> set[str]:
+        """References of the images that there are."""
+
+
+def make_control_app(sandbox: Controlled) -> web.Application:
     """Make the web application that controls a sandbox."""
     control = _Control(sandbox)
     app = web.Application(middlewares=[_errors])
@@ -88,14 +116,34 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ApiError as e:
         return web.json_response({"error": str(e)}, status=e.code)
-    except (ValueError, TypeError, KeyError) as e:
-        return web.json_response({"error": f"{type(e).__name__}: {e}"}, status=422)
+    except JSONDecodeError as e:
+        message = f"The body is not JSON: {e.msg} in line {e.lineno}"
+        return web.json_response({"error": message}, status=422)
+    except ValueError as e:
+        return web.json_response({"error": str(e)}, status=422)
+    except web.HTTPNotFound:
+        message = f"There is no {request.path}.{suggestion(request.path, _paths())}"
+        return web.json_response({"error": message, "routes": _HELP}, status=404)
+    except web.HTTPMethodNotAllowed as e:
+        allowed = ", ".join(sorted(e.allowed_methods))
+        message = f"{request.method} is not possible here, but {allowed}"
+        return web.json_response({"error": message}, status=405)
+
+
+@dataclass(frozen=True, slots=True)
+class _ListedImage:
+    names: list[str] | None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            check_range("size", self.size, 1, 2**63)
 
 
 class _Control:
     """Handlers of the control API."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Controlled) -> None:
         self._sandbox = sandbox
 
     async def help(self, _: web.Request) -> web.Response:
@@ -119,17 +167,11 @@ class _Control:
 
     async def patch_settings(self, request: web.Request) -> web.Response:
         settings = self._sandbox.settings
-        changes = await _object(request)
-        known = {f.name: type(getattr(settings, f.name)) for f in fields(settings)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown setting {name}")
-            number = known[name] is float and isinstance(value, int)
-            if not (isinstance(value, known[name]) or number):
-                raise ValueError(f"{name} must be {known[name].__name__}")
-        for name, value in changes.items():
-            setattr(settings, name, value)
-        return web.json_response(asdict(settings))
+        settings.change(await _object(request))
+        warnings = settings.idle_patterns(self._sandbox.known_images())
+        for warning in warnings:
+            structlog.get_logger(__name__).warning(warning)
+        return web.json_response({**asdict(settings), "warnings": warnings})
 
     # --- Watches and counts ----------------------------------------------
 
@@ -159,22 +201,22 @@ class _Control:
         self._sandbox.controllers.kubelet.finish(
             request.match_info["namespace"],
             request.match_info["name"],
-            int(options.get("exit_code", 0)),
-            options.get("reason"),
+            _field(options, "exit_code", int, 0),
+            _field(options, "reason", str, None),
         )
         return _done()
 
     async def evict_pod(self, request: web.Request) -> web.Response:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
         options = await _object(request)
-        message = str(options.get("message", _OUT_OF_MEMORY))
+        message = _field(options, "message", str, _OUT_OF_MEMORY)
         self._sandbox.controllers.kubelet.evict(namespace, name, message)
         return _done()
 
     async def add_node(self, request: web.Request) -> web.Response:
         options = await _object(request)
         node = self._sandbox.controllers.nodes.add(
-            options.get("name"), options.get("labels")
+            _field(options, "name", str, None), _field(options, "labels", dict, None)
         )
         return web.json_response({"name": node["metadata"]["name"]}, status=201)
 
@@ -184,9 +226,9 @@ class _Control:
 
     async def patch_node(self, request: web.Request) -> web.Response:
         changes = await _object(request)
-        for name in changes:
-            if name not in _NODE_SETTINGS:
-                raise ValueError(f"unknown setting {name}")
+        check_keys(changes, _NODE_SETTINGS, "setting")
+        for name, kind in _NODE_SETTINGS.items():
+            _field(changes, name, kind, None)
         self._sandbox.controllers.nodes.change(request.match_info["name"], changes)
         return _done()
 
@@ -194,34 +236,46 @@ class _Control:
         options, node = await _object(request), request.match_info["name"]
         nodes = self._sandbox.controllers.nodes
         if "names" in options:
-            size = int(options.get("size", self._sandbox.settings.image_bytes))
-            nodes.list_image(node, options["names"], size)
+            listed = parse(_ListedImage, "body", options)
+            size = listed.size or self._sandbox.settings.image_bytes
+            nodes.list_image(node, listed.names, size)
         else:
-            nodes.add_image(node, str(options["image"]))
+            nodes.add_image(node, _field(options, "image", str))
         return _done()
 
     # --- Registry and users ----------------------------------------------
 
     async def put_tag(self, request: web.Request) -> web.Response:
         repository, tag = request.match_info["repository"], request.match_info["tag"]
-        digest = str((await _object(request))["digest"])
+        digest = _field(await _object(request), "digest", str)
         self._sandbox.registry.repositories.setdefault(repository, {})[tag] = digest
         return _done()
 
     async def delete_tag(self, request: web.Request) -> web.Response:
         repository, tag = request.match_info["repository"], request.match_info["tag"]
-        del self._sandbox.registry.repositories[repository][tag]
+        tags = self._sandbox.registry.repositories.get(repository, {})
+        if tags.pop(tag, None) is None:
+            raise ApiError(404, "NotFound", f"{repository} has no tag {tag}")
         return _done()
 
     async def patch_registry(self, request: web.Request) -> web.Response:
-        for name, value in (await _object(request)).items():
-            if name not in _REGISTRY_SETTINGS:
-                raise ValueError(f"unknown setting {name}")
-            setattr(self._sandbox.registry, name, value)
+        changes = await _object(request)
+        registry = self._sandbox.registry
+        check_keys(changes, ("auth", "token_seconds"), "setting")
+        auth = changes.get("auth", registry.auth)
+        if auth not in _REGISTRY_AUTH:
+            raise ValueError(f"auth must be one of {', '.join(_REGISTRY_AUTH)}")
+        seconds = changes.get("token_seconds", registry.token_seconds)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ValueError("token_seconds must be a number")  # noqa: TRY004
+        registry.auth, registry.token_seconds = auth, seconds
         return _done()
 
     async def put_service(self, request: web.Request) -> web.Response:
-        self._sandbox.ingress.service_url = str((await _object(request))["url"])
+        url = _field(await _object(request), "url", str)
+        if not is_http_url(url):
+            raise ValueError(f"url must be like http://127.0.0.1:8080, not {url}")
+        self._sandbox.ingress.service_url = url
         return _done()
 
     async def put_user(self, request: web.Request) -> web.Response:
@@ -235,8 +289,24 @@ async def _object(request: web.Request) -> JSON:
         return {}
     body: Any = await request.json()
     if not isinstance(body, dict):
-        raise ValueError("body must be a JSON object")  # noqa: TRY004
+        raise ValueError("The body must be a JSON object")  # noqa: TRY004
     return body
+
+
+def _paths() -> set[str]:
+    return {route.split()[1] for route in _HELP}
+
+
+def _field(body: JSON, name: str, kind: type, *default: Any) -> Any:
+    """Take a field of a body, which has to be there unless it has a default."""
+    if name not in body:
+        if default:
+            return default[0]
+        raise ValueError(f"The body lacks {name}, which is {_WORDS[kind]}")
+    value = body[name]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{name} must be {_WORDS[kind]}")
+    return value
 
 
 def _done() -> web.Response:

@@ -15,6 +15,7 @@ from nublado.sandbox.stack import Stack
 __all__ = ["Demonstration", "DemonstrationError", "server_sent_events"]
 
 _SECONDS = 120.0
+_UNLUCKY_TAG = "d_2026_11_09"
 _KINDS = (
     ("api/v1", "persistentvolumeclaims"),
     ("api/v1", "configmaps"),
@@ -84,16 +85,17 @@ class Demonstration:
         return {
             "options": {
                 "image_class": "recommended",
-                "size": self._stack.config.lab.sizes[0].size,
+                "size": self._size,
             },
             "env": {"JUPYTERHUB_SERVICE_PREFIX": f"/nb/user/{self._user}/"},
         }
 
-    def state(self) -> str:
+    def state(self) -> JSON:
         """State of the lab, as JupyterHub is told it."""
         answer = requests.get(self._lab, headers=self._as_hub, timeout=_SECONDS)
         _check(answer, 200)
-        return json.dumps(answer.json(), indent=2)
+        state: JSON = answer.json()
+        return state
 
     def delete(self) -> float:
         """Delete the lab; returns the seconds that it took.
@@ -137,29 +139,51 @@ class Demonstration:
             ]
         return "\n".join(lines)
 
-    def hints(self) -> str:
-        """What to try by hand."""
+    def summary(self) -> str:
+        """What to open, as whom to log in, and where things are."""
         stack = self._stack
-        as_user = f"-H 'Authorization: {self._as_user['Authorization']}'"
-        as_hub = f"-H 'Authorization: {self._as_hub['Authorization']}'"
-        body = json.dumps(self.specification())
-        fileserver = stack.config.fileserver
-        files = fileserver.path_prefix if fileserver else " are disabled"
+        lines = [
+            f"Open     {stack.endpoints.ingress}/",
+            f"Log in   as {self._user}, or as admin to see what operators see",
+            f"API      {stack.ingress_url}/docs",
+            f"kubectl  export KUBECONFIG={stack.sandbox.kubeconfig}",
+        ]
+        if stack.log_file:
+            lines.append(f"Logs     tail -f {stack.log_file}")
+        return "\n".join(lines)
+
+    def tour(self) -> str:
+        """Commands that show how the service takes it when things break."""
+        stack = self._stack
+        unlucky = {
+            "options": {"image_tag": _UNLUCKY_TAG, "size": self._size},
+            "env": {"JUPYTERHUB_SERVICE_PREFIX": "/nb/user/mona/"},
+        }
+        faults = {"rules": [{"target": "registry", "status": 503}]}
+        settings = {"failing_pulls": [_UNLUCKY_TAG]}
         return dedent(
             f"""\
-            In a browser:   {stack.endpoints.ingress}/nb/hub/spawn
-                            {stack.ingress_url}/admin (log in as admin)
-                            {stack.ingress_url}/docs
-            As the user:    curl -N {as_user} {self._lab}/events
-                            curl -i {as_user} -d '{body}' {self._lab}/create
-            As JupyterHub:  curl {as_hub} {self._lab}
-                            curl -i -X DELETE {as_hub} {self._lab}
-            Files:          {stack.endpoints.ingress}{files}
-            Kubernetes:     export KUBECONFIG={stack.sandbox.kubeconfig}
-                            kubectl get pods -A
-            The service:    {stack.service.url}/metrics
-            Faults:         curl {stack.endpoints.control}/"""
+            N={stack.ingress_url} C={stack.endpoints.control}
+            # Break the registry: labs still start; soon $N/admin counts the failures.
+            curl -X PUT $C/faults -d '{_compact(faults)}'
+            curl -X DELETE $C/faults   # repairs it
+            # Let an image fail to be pulled, and read what its user is told.
+            curl -X PATCH $C/settings -d '{_compact(settings)}'
+            M=$N/spawner/v1/labs/mona; H='Authorization: bearer gt-mona'
+            curl -H "$H" $M/create -d '{_compact(unlucky)}'
+            curl -NH "$H" $M/events
+            # Kill the service in the middle of that: it comes back, and goes on.
+            pkill -9 -P {stack.service.pid}
+            curl $C/   # what else can go wrong"""
         )
+
+    @property
+    def _size(self) -> str:
+        return self._stack.config.lab.sizes[0].size
+
+
+def _compact(value: JSON) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def server_sent_events(response: requests.Response) -> Iterator[tuple[str, JSON]]:

@@ -1,4 +1,4 @@
-"""What can be asked to go wrong on the wire."""
+"""What can be asked to go wrong with requests."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.answers import ANSWERS, answer_for, json_answer, status_body
+from nublado.sandbox.checks import check_patterns, check_range
 
-__all__ = ["TARGETS", "FaultRule", "WatchFaults"]
+__all__ = ["TARGETS", "FaultRule"]
 
 TARGETS = ("kubernetes", "registry", "gafaelfawr", "ingress")
 """Servers that can have faults."""
+
+_MOST_SECONDS = 86_400.0
 
 
 @dataclass(slots=True)
@@ -77,20 +80,18 @@ class FaultRule:
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
-            raise ValueError(f"target: must be one of {', '.join(TARGETS)}")
-        if self.drop not in (None, "before", "after", "within"):
-            raise ValueError("drop: must be before, after or within")
-        if self.status is not None and not 200 <= self.status < 600:
-            raise ValueError("status: must be an HTTP status from 200 to 599")
+            raise ValueError(f"target must be one of {', '.join(TARGETS)}")
         if self.answer is not None and self.answer not in ANSWERS:
-            raise ValueError(f"answer: must be one of {', '.join(ANSWERS)}")
+            raise ValueError(f"answer must be one of {', '.join(ANSWERS)}")
         if self.answer is not None and self.status is not None:
-            raise ValueError("answer: has a status of its own; leave status out")
+            raise ValueError("answer has a status of its own; leave status out")
+        if self.status is not None:
+            check_range("status", self.status, 200, 599)
+        check_range("probability", self.probability, 0, 1)
+        check_range("count", self.count or 0, 0, 2**63)
+        check_range("delay", self.delay, 0, _MOST_SECONDS)
         for name in ("method", "path"):
-            try:
-                re.compile(getattr(self, name))
-            except re.error as e:
-                raise ValueError(f"{name}: not a regular expression: {e}") from e
+            check_patterns(name, [getattr(self, name)])
 
     def matches(self, target: str, method: str, path: str) -> bool:
         """Whether a request may be hit."""
@@ -139,47 +140,3 @@ async def _object_of(request: web.Request) -> JSON:
     except ValueError:
         return {}
     return sent if isinstance(sent, dict) else {}
-
-
-@dataclass(slots=True)
-class WatchFaults:
-    """What goes wrong with watches; open ones are hit as well.
-
-    Parameters
-    ----------
-    kinds
-        Plural names of the kinds that are hit; empty for all.
-    drop_after
-        Seconds after which a watch is cut off.
-    reset
-        Whether it is cut off by a reset of the connection, in the middle of a
-        line, and not by an orderly end.
-    expire_after
-        Seconds after which a watch ends with an expired version (410).
-    silent
-        Watches stay open but tell nothing any more, not even when the time
-        that was asked for is over; nor do they recover.
-    expire_probability
-        How likely the version that a watch starts from has expired (410).
-    too_large_probability
-        How likely the version that a watch starts from is not there yet
-        (504).
-    compact_every
-        Seconds, on average, between compactions of the history.
-    bookmark_interval
-        Seconds between bookmarks.
-    """
-
-    kinds: list[str] = field(default_factory=list)
-    drop_after: float | None = None
-    reset: bool = False
-    expire_after: float | None = None
-    silent: bool = False
-    expire_probability: float = 0.0
-    too_large_probability: float = 0.0
-    compact_every: float | None = None
-    bookmark_interval: float = 60.0
-
-    def hit(self, plural: str) -> bool:
-        """Whether watches of a kind are hit."""
-        return not self.kinds or plural in self.kinds

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import aiohttp
 from aiohttp import web
-from jinja2 import Environment, PackageLoader
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.gafaelfawr import Gafaelfawr, Token
+from nublado.sandbox.pages import render, tell
 
 __all__ = ["SESSION", "Hub"]
 
@@ -18,7 +19,6 @@ SESSION = web.AppKey("session", aiohttp.ClientSession)
 """Connections of the application that the page is added to."""
 
 _SPAWN = "/nb/hub/spawn"
-_POLICY = "default-src 'self'; form-action 'self'; frame-ancestors 'none'"
 _SECONDS = 30.0
 
 
@@ -48,10 +48,6 @@ class Hub:
         self._identify = identify
         self._service = service
         self._base = PurePosixPath(prefix) / "spawner" / "v1"
-        templates = Environment(
-            loader=PackageLoader("nublado.sandbox"), autoescape=True
-        )
-        self._page = templates.get_template("spawn.html")
 
     def add_routes(self, app: web.Application) -> None:
         """Add the page to the application of the ingress."""
@@ -64,8 +60,8 @@ class Hub:
         async with self._ask("GET", f"lab-form/{user}", user, request) as answer:
             text = await answer.text()
             if answer.status != web.HTTPOk.status_code:
-                return self._render(user, error=text, status=answer.status)
-            return self._render(user, form=text)
+                return render("spawn.html", answer.status, error=_words(text))
+            return render("spawn.html", form=text)
 
     async def _spawn(self, request: web.Request) -> web.Response:
         """Send the fields as JupyterHub does: each is a list of strings."""
@@ -77,16 +73,15 @@ class Hub:
         path = f"labs/{user}/create"
         async with self._ask("POST", path, user, request, body) as answer:
             if answer.status != web.HTTPCreated.status_code:
-                return self._render(
-                    user, error=await answer.text(), status=answer.status
-                )
+                error = _words(await answer.text())
+                return render("spawn.html", answer.status, error=error)
         raise web.HTTPSeeOther(f"{self._base}/labs/{user}/progress")
 
     async def _lab(self, request: web.Request) -> web.Response:
         """Stand in for a lab: nothing runs in an embedded cluster."""
         user = self._user(request)
-        text = f"This is where JupyterLab of {user} would be.\n"
-        return web.Response(text=text)
+        text = f"This is where JupyterLab of {user} would be: nothing runs in here."
+        return tell(request, 200, f"Lab of {user}", text, "good")
 
     def _user(self, request: web.Request) -> str:
         token = self._identify(request)
@@ -111,18 +106,10 @@ class Hub:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         return session.request(method, url, headers=headers, json=body, timeout=timeout)
 
-    def _render(
-        self,
-        user: str,
-        *,
-        form: str | None = None,
-        error: str | None = None,
-        status: int = 200,
-    ) -> web.Response:
-        text = self._page.render(username=user, form=form, error=error)
-        return web.Response(
-            text=text,
-            status=status,
-            content_type="text/html",
-            headers={"Content-Security-Policy": _POLICY},
-        )
+
+def _words(answer: str) -> str:
+    """Take the message out of an error of the service."""
+    try:
+        return "; ".join(problem["msg"] for problem in json.loads(answer)["detail"])
+    except (ValueError, LookupError, TypeError):
+        return answer

@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
-from jinja2 import Environment, PackageLoader
 from multidict import CIMultiDict
 
-from nublado.sandbox.access import Group, group_of
+from nublado.sandbox.access import Group, group_of, start_links
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
 from nublado.sandbox.hub import SESSION, Hub
+from nublado.sandbox.pages import render, tell, wants_page
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.webdav import FileServers
 
@@ -81,10 +81,6 @@ class Ingress:
         self._prefix = prefix
         self._files_prefix = files_prefix
         self._session: aiohttp.ClientSession | None = None
-        templates = Environment(
-            loader=PackageLoader("nublado.sandbox"), autoescape=True
-        )
-        self._home = templates.get_template("home.html")
 
     def app(self) -> web.Application:
         """Make the web application."""
@@ -118,26 +114,16 @@ class Ingress:
     async def _show_home(self, request: web.Request) -> web.Response:
         token = self._token(request)
         username = token.username if token else None
-        labs = f"{self._prefix}/spawner/v1/labs/{username}"
-        links = [
-            ("Spawn a lab", "/nb/hub/spawn"),
-            ("The start of your lab", f"{labs}/progress"),
-            ("Your lab's events", f"{labs}/events"),
-            ("Your lab's state", f"{self._prefix}/spawner/v1/user-status"),
-            ("All running labs (hub)", f"{self._prefix}/spawner/v1/labs"),
-            ("Your files", self._files_prefix),
-            ("The state of the service (operators)", f"{self._prefix}/admin"),
-            ("The API", f"{self._prefix}/docs"),
-        ]
+        groups = start_links(username, self._prefix, self._files_prefix)
         rd = request.query.get("rd", "/")
-        text = self._home.render(username=username, links=links, rd=rd)
-        return web.Response(text=text, content_type="text/html")
+        return render("home.html", username=username, groups=groups, rd=rd)
 
     async def _log_in(self, request: web.Request) -> web.Response:
         form = await request.post()
         username, target = str(form.get("username", "")), str(form.get("rd", "/"))
         if not _USERNAME.fullmatch(username):
-            return web.Response(status=400, text="That is not a username.\n")
+            problem = "That is not a username: lower-case letters, digits, hyphens."
+            return render("home.html", 400, problem=problem, rd=target)
         is_local = target.startswith("/") and not target.startswith("//")
         response = web.Response(
             status=303, headers={"Location": target if is_local else "/"}
@@ -164,14 +150,16 @@ class Ingress:
             return await self._pass_to_file_server(request, file_server)
         group = group_of(request.path, self._prefix, self._files_prefix)
         if group is None:
-            return web.Response(status=404, text="default backend - 404\n")
+            return tell(request, 404, "Nothing is here", "default backend - 404")
         token = self._token(request)
         if group.scope is not None and token is None:
             return self._ask_to_log_in(request)
         if token and group.scope is not None and group.scope not in token.scopes:
-            return web.Response(status=403, text=f"{group.scope} is needed\n")
+            text = f"{group.scope} is needed, which {token.username} does not have"
+            return tell(request, 403, "Not allowed", text)
         if self.service_url is None or self._session is None:
-            return web.Response(status=503, text="no service behind the ingress\n")
+            text = "no service behind the ingress"
+            return tell(request, 503, "The service is not there", text)
         agent = request.headers.get("User-Agent", "")
         self._stats.request("ingress", request.method, group.scope or "anyone", agent)
         try:
@@ -264,7 +252,7 @@ class Ingress:
         return self._gafaelfawr.check(request.cookies.get(_COOKIE, ""))
 
     def _ask_to_log_in(self, request: web.Request) -> web.Response:
-        if "text/html" in request.headers.get("Accept", ""):
+        if wants_page(request):
             target = f"/?rd={quote(request.path_qs, safe='')}"
             return web.Response(status=302, headers={"Location": target})
         challenge = 'Bearer realm="sandbox"'

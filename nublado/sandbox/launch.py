@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import requests
 
@@ -22,9 +23,9 @@ __all__ = ["Control", "SandboxProcess", "SandboxThread"]
 
 T = TypeVar("T")
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
-_REQUEST_SECONDS = 10.0
+_START_SECONDS = 90.0
+_STOP_SECONDS = 30.0
+_REQUEST_SECONDS = 60.0
 
 
 class Control:
@@ -128,11 +129,22 @@ class SandboxProcess:
     ----------
     arguments
         Further arguments of ``nublado sandbox``.
+    directory
+        Where to write its files; a temporary one by default. It is removed in
+        the end, even if this process is killed.
+    log
+        File for its messages; by default they go where those of this process
+        go.
     """
 
-    def __init__(self, *arguments: str) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="sandbox-")
-        self.directory = Path(self._temporary.name)
+    def __init__(
+        self,
+        *arguments: str,
+        directory: Path | None = None,
+        log: IO[str] | None = None,
+    ) -> None:
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="sandbox-"))
+        self._log = log
         self._state_file = self.directory / "state.json"
         self._command = [
             sys.executable,
@@ -140,6 +152,7 @@ class SandboxProcess:
             "nublado",
             "sandbox",
             "--quiet",
+            "--leashed",
             "--directory",
             str(self.directory),
             "--state-file",
@@ -168,13 +181,17 @@ class SandboxProcess:
         """
         # In a session of its own, it outlives a Ctrl-C until it is stopped.
         self._process = subprocess.Popen(  # noqa: S603
-            self._command, start_new_session=True
+            self._command,
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
         )
         deadline = time.monotonic() + _START_SECONDS
         while not self._state_file.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError("The sandbox has not started")
+                raise RuntimeError("The sandbox has not started; see its message")
             time.sleep(0.02)
         return Endpoints(**json.loads(self._state_file.read_text()))
 
@@ -186,5 +203,17 @@ class SandboxProcess:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait()
-        self._temporary.cleanup()
+        self._clean_up()
+
+    def kill(self) -> None:
+        """Kill it and remove its files."""
+        if self._process is not None:
+            self._process.kill()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._process is not None:
+            self._process.wait(_STOP_SECONDS)
+            assert self._process.stdin is not None  # noqa: S101
+            self._process.stdin.close()
+        shutil.rmtree(self.directory, ignore_errors=True)

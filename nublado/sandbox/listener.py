@@ -35,12 +35,12 @@ class Listener:
             app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
         )
         self._site: web.SockSite | None = None
-        self._held = _bind(port)
-        self._port: int = self._held.getsockname()[1]
+        self._held: socket.socket | None = None
+        self._port = port
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Where it is, once it has been started."""
         return f"http://{_HOST}:{self._port}"
 
     @property
@@ -49,8 +49,16 @@ class Listener:
         return self._site is not None
 
     async def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve.
+
+        Raises
+        ------
+        OSError
+            Raised if the port is taken, or may not be used.
+        """
         await self._runner.setup()
+        self._held = _bind(self._port)
+        self._port = self._held.getsockname()[1]
         await self.open()
 
     async def open(self) -> None:
@@ -76,7 +84,8 @@ class Listener:
     async def stop(self) -> None:
         """Stop for good."""
         await self._runner.cleanup()
-        self._held.close()
+        if self._held is not None:
+            self._held.close()
 
 
 def _bind(port: int) -> socket.socket:

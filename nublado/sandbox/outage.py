@@ -6,12 +6,15 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from nublado.sandbox.checks import check_range
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.server import ApiServer
 from nublado.sandbox.kubernetes.store import Backup, Store
 from nublado.sandbox.listener import Listener
 
 __all__ = ["ApiServerOutage", "Restart"]
+
+_MOST_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,7 @@ class Restart:
 
     def __post_init__(self) -> None:
         for name in ("away", "forbidden", "bookmark_delay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: must not be negative")
+            check_range(name, getattr(self, name), 0, _MOST_SECONDS)
 
 
 class ApiServerOutage:

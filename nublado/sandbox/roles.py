@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,39 @@ def read_manifests(path: Path) -> list[JSON]:
     Raises
     ------
     ValueError
-        Raised if the file is no YAML, or has no binding of a service account.
+        Raised if the file is no YAML, has a role or binding without a name, or
+        has no binding of a service account.
     """
     try:
-        documents: list[Any] = list(yaml.safe_load_all(path.read_text()))
-    except yaml.YAMLError as e:
+        documents: list[Any] = list(yaml.safe_load_all(path.read_bytes()))
+    except (yaml.YAMLError, RecursionError) as e:
         raise ValueError(f"{path}: not YAML: {e}") from e
-    found: list[JSON] = []
-    for document in documents:
-        if isinstance(document, dict):
-            found += document.get("items", [document])
-    manifests = [obj for obj in found if obj.get("kind") in RBAC_KINDS]
+    manifests = [obj for obj in _objects(documents) if obj.get("kind") in RBAC_KINDS]
+    for obj in manifests:
+        _check_fields(path, obj)
     if not any(_accounts(obj) for obj in manifests):
         raise ValueError(
             f"{path}: no ClusterRoleBinding or RoleBinding names a ServiceAccount, so"
             " the controller would have no rights; give the chart's rbac.yaml, rendered"
         )
     return manifests
+
+
+def _objects(documents: list[Any]) -> Iterator[JSON]:
+    for document in documents:
+        if isinstance(document, dict):
+            listed = document.get("items", [document])
+            if isinstance(listed, list):
+                yield from (obj for obj in listed if isinstance(obj, dict))
+
+
+def _check_fields(path: Path, obj: JSON) -> None:
+    metadata, subjects = obj.get("metadata"), obj.get("subjects") or []
+    if not isinstance(metadata, dict) or not metadata.get("name"):
+        raise ValueError(f"{path}: a {obj['kind']} has no metadata.name")
+    if not isinstance(subjects, list) or not all(isinstance(s, dict) for s in subjects):
+        place = f"{obj['kind']} {metadata['name']}"
+        raise ValueError(f"{path}: subjects of {place} must be a list of objects")
 
 
 def bind_roles(store: Store, manifests: list[JSON]) -> str:
@@ -53,6 +70,11 @@ def bind_roles(store: Store, manifests: list[JSON]) -> str:
         Objects of the cluster.
     manifests
         What `read_manifests` has read.
+
+    Raises
+    ------
+    ApiError
+        Raised if one of them is invalid (422) or is there twice (409).
     """
     accounts: list[JSON] = []
     for obj in manifests:

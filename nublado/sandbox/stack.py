@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -14,16 +15,16 @@ from typing import IO, Self
 import requests
 
 from nublado.config import load
-from nublado.config.model import Config, DockerSourceConfig
+from nublado.config.model import Config
 from nublado.sandbox.cluster import Endpoints
+from nublado.sandbox.known_images import registry_host
 from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxProcess
 from nublado.sandbox.ports import free_port
 
 __all__ = ["ServiceProcess", "Stack"]
 
-_ROOT = Path(__file__).parent.parent.parent
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _PROBE_SECONDS = 5.0
 
@@ -37,10 +38,25 @@ class ServiceProcess:
         Environment in addition to that of this process.
     log
         File for what it writes; by default it shares that of this process.
+    port
+        Where it listens; by default a free one.
+    descriptors
+        How many files it may have open; by default what it inherits.
     """
 
-    def __init__(self, environ: dict[str, str], log: IO[str] | None = None) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        environ: dict[str, str],
+        log: IO[str] | None = None,
+        port: int | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self._limits = (
+            []
+            if descriptors is None
+            else ["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
+        )
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {
             **os.environ,
@@ -62,16 +78,35 @@ class ServiceProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def has_processes(self) -> bool:
+        """Whether any of its processes lives, be it without gunicorn's master."""
+        if self.is_running:
+            return True
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @property
     def exit_code(self) -> int | None:
         """With what it has ended; None if it has not."""
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
         """Start it; `wait_ready` tells when it may be asked."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"],
-            cwd=_ROOT,
+        self._process = subprocess.Popen(  # noqa: S603
+            [
+                *self._limits,
+                sys.executable,
+                "-m",
+                "nublado.sandbox.leash",
+                "gunicorn",
+                "-c",
+                "python:nublado.gunicorn_conf",
+            ],
             env=self._environ,
+            stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
             text=True,
@@ -99,19 +134,28 @@ class ServiceProcess:
 
     def kill(self) -> None:
         """Kill it and its worker, as a crash would."""
-        if self._process is not None:
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._wait(_STOP_SECONDS)
 
     def stop(self) -> None:
         """Stop it as Kubernetes does; kill it if that takes too long."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def _wait(self, seconds: float) -> None:
+        assert self._process is not None  # noqa: S101
+        self._process.wait(seconds)
+        # Not earlier: it is killed when that closes.
+        assert self._process.stdin is not None  # noqa: S101
+        self._process.stdin.close()
 
     def _is_ready(self) -> bool:
         try:
@@ -138,7 +182,12 @@ class Stack:
     environ
         Further environment of the service.
     log
-        File for what the service writes.
+        File for what the service and the sandbox write.
+    descriptors
+        How many files the service may have open; by default what it inherits.
+    directory
+        Where to write files of the sandbox; a temporary one by default. It is
+        removed in the end.
     """
 
     def __init__(
@@ -149,7 +198,10 @@ class Stack:
         rbac: Path | None = None,
         environ: dict[str, str] | None = None,
         log: IO[str] | None = None,
+        descriptors: int | None = None,
+        directory: Path | None = None,
     ) -> None:
+        self._descriptors = descriptors
         self.config: Config = load(config_file)
         self._config_file = config_file
         self._environ = environ or {}
@@ -157,7 +209,9 @@ class Stack:
         arguments = ["--config", str(config_file), "--kubernetes", kubernetes]
         if rbac is not None:
             arguments += ["--rbac", str(rbac)]
-        self.sandbox = SandboxProcess(*arguments, *sandbox_arguments)
+        self.sandbox = SandboxProcess(
+            *arguments, *sandbox_arguments, directory=directory, log=log
+        )
         self.endpoints: Endpoints
         self.control: Control
         self.service: ServiceProcess
@@ -175,6 +229,11 @@ class Stack:
         self.stop()
 
     @property
+    def log_file(self) -> str | None:
+        """Path of the file that service and sandbox write to, if they have one."""
+        return None if self._log is None else self._log.name
+
+    @property
     def api_url(self) -> str:
         """Where the routes of the service are, without the ingress."""
         return f"{self.service.url}{self.config.path_prefix}"
@@ -186,18 +245,26 @@ class Stack:
 
     def start(self) -> None:
         """Start everything; returns once the service is ready."""
-        self.endpoints = self.sandbox.start()
-        self.control = Control(self.endpoints.control)
         try:
+            self.endpoints = self.sandbox.start()
+            self.control = Control(self.endpoints.control)
             self.start_service()
             self.service.wait_ready()
         except BaseException:
             self.stop()
             raise
 
-    def start_service(self) -> None:
-        """Start the service, anew if it was stopped or killed."""
-        self.service = ServiceProcess(self._service_environ(), self._log)
+    def start_service(self, port: int | None = None) -> None:
+        """Start the service, anew if it was stopped or killed.
+
+        Parameters
+        ----------
+        port
+            Where it listens; by default a free one.
+        """
+        self.service = ServiceProcess(
+            self._service_environ(), self._log, port, self._descriptors
+        )
         self.control("PUT", "/service", {"url": self.service.url})
         self.service.start()
 
@@ -207,6 +274,12 @@ class Stack:
             self.service.stop()
         self.sandbox.stop()
 
+    def kill(self) -> None:
+        """Kill everything, and leave no files."""
+        if hasattr(self, "service"):
+            self.service.kill()
+        self.sandbox.kill()
+
     def _service_environ(self) -> dict[str, str]:
         environ = {
             "NUBLADO_CONFIG": str(self._config_file.resolve()),
@@ -214,14 +287,7 @@ class Stack:
             "EXTERNAL_INSTANCE_URL": self.endpoints.ingress,
             "KUBECONFIG": str(self.sandbox.kubeconfig),
             "NUBLADO_REGISTRY_MIRRORS": (
-                f"{_registry_of(self.config)}={self.endpoints.registry}"
+                f"{registry_host(self.config)}={self.endpoints.registry}"
             ),
         }
         return {**environ, **self._environ}
-
-
-def _registry_of(config: Config) -> str:
-    source = config.images.source
-    if isinstance(source, DockerSourceConfig):
-        return source.registry
-    return f"{source.location}-docker.pkg.dev"

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.answers import ANSWERS
+from nublado.sandbox.checks import check_keys, check_range
+from nublado.sandbox.kubernetes.controllers import Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.resources import KINDS, kind_named
-from nublado.sandbox.kubernetes.store import Backup
+from nublado.sandbox.kubernetes.server import ApiServer
+from nublado.sandbox.kubernetes.store import Backup, Store
 from nublado.sandbox.kubernetes.version_gate import Refusal
 from nublado.sandbox.kubernetes.webhooks import Webhook
-from nublado.sandbox.outage import Restart
+from nublado.sandbox.outage import ApiServerOutage, Restart
 from nublado.sandbox.typed_json import parse
 
-if TYPE_CHECKING:
-    from nublado.sandbox.cluster import Sandbox
-
-__all__ = ["TROUBLE_HELP", "add_trouble"]
+__all__ = ["TROUBLE_HELP", "Troubled", "add_trouble"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _T = TypeVar("_T")
@@ -48,7 +48,16 @@ TROUBLE_HELP = {
 """Its routes and what each is for."""
 
 
-def add_trouble(app: web.Application, sandbox: Sandbox) -> None:
+class Troubled(Protocol):
+    """The parts of a sandbox that can be unkind."""
+
+    store: Store
+    api: ApiServer
+    outage: ApiServerOutage
+    controllers: Controllers
+
+
+def add_trouble(app: web.Application, sandbox: Troubled) -> None:
     """Add the routes to the application that controls a sandbox."""
     trouble = _Trouble(sandbox)
     handlers: dict[str, Handler] = {
@@ -87,15 +96,16 @@ class _Hold:
 
     def __post_init__(self) -> None:
         known = {kind.kind for kind in KINDS if kind.namespaced}
-        for kind in self.kinds:
-            if kind not in known:
-                raise ValueError(f"kinds: {kind} is not one of {sorted(known)}")
+        check_keys(self.kinds, known, "kind")
 
 
 @dataclass(frozen=True, slots=True)
 class _Kill:
     exit_code: int = 137
     reason: str = "OOMKilled"
+
+    def __post_init__(self) -> None:
+        check_range("exit_code", self.exit_code, 0, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,7 @@ class _Rbac:
 class _Trouble:
     """Handlers of the routes."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Troubled) -> None:
         self._sandbox = sandbox
         self._backup: Backup | None = None
 

@@ -54,13 +54,20 @@ class FileServers:
         Objects of the cluster.
     kubelet
         Ends pods.
+    directory
+        Where to make the directory of all files; that of temporary files by
+        default.
     """
 
-    def __init__(self, store: Store, kubelet: Kubelet) -> None:
+    def __init__(
+        self, store: Store, kubelet: Kubelet, directory: Path | None = None
+    ) -> None:
         self._store = store
         self._kubelet = kubelet
         self._servers: dict[str, _FileServer] = {}
-        self._files = tempfile.TemporaryDirectory(prefix="sandbox-files-")
+        self._files = tempfile.TemporaryDirectory(
+            prefix="sandbox-files-", dir=directory
+        )
         self._unsubscribe: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
 

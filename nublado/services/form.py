@@ -109,11 +109,7 @@ class FormService:
     def form(self, user: UserInfo) -> SpawnerForm:
         """Make the form of a user."""
         sizes = tuple(
-            SizeChoice(
-                definition.size,
-                f"{definition.size.title()} ({definition.cpu} CPU,"
-                f" {definition.memory_text} RAM)",
-            )
+            SizeChoice(definition.size, definition.label)
             for definition in self._config.sizes
             if self._is_allowed(user, definition.size)
         )

@@ -1,9 +1,9 @@
-"""What the service tells Prometheus of itself."""
+"""The metrics of the service, for Prometheus."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -12,76 +12,47 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
 from nublado.services.lab.operation import OperationKind
-from nublado.services.lab.record import LabTable
-from nublado.services.streams import StreamSlots
-from nublado.storage.kubernetes.watcher import Watcher
+from nublado.services.status import StatusService
 
 __all__ = ["make_registry"]
 
 
-def make_registry(
-    labs: LabTable,
-    streams: StreamSlots,
-    watchers: Sequence[Watcher],
-    jobs: Callable[[], Mapping[str, JobState]],
-) -> CollectorRegistry:
-    """Make the metrics, which are read off the state whenever they are asked for.
-
-    Parameters
-    ----------
-    labs
-        Labs and the operations on them.
-    streams
-        Event streams.
-    watchers
-        Watches of Kubernetes.
-    jobs
-        Tells how each background job fares.
-    """
+def make_registry(status: StatusService) -> CollectorRegistry:
+    """Create the metrics, which are collected from the status on each scrape."""
     registry = CollectorRegistry()
-    registry.register(_ServiceCollector(labs, streams, watchers, jobs))
+    registry.register(_ServiceCollector(status))
     return registry
 
 
 class _ServiceCollector(Collector):
-    def __init__(
-        self,
-        labs: LabTable,
-        streams: StreamSlots,
-        watchers: Sequence[Watcher],
-        jobs: Callable[[], Mapping[str, JobState]],
-    ) -> None:
-        self._labs = labs
-        self._streams = streams
-        self._watchers = watchers
-        self._jobs = jobs
+    def __init__(self, status: StatusService) -> None:
+        self._status = status
 
     def collect(self) -> Iterable[Metric]:
-        """Read off the state."""
-        states: Counter[str] = Counter()
-        operations: Counter[str] = Counter()
-        for record in self._labs:
-            if record.state is not None:
-                states[record.state.status] += 1
-            if record.operation is not None:
-                operations[record.operation.kind] += 1
-        yield _gauge("nublado_labs", "Labs by status", "status", states, LabStatus)
-        yield _gauge(
+        """Collect the state of the service."""
+        status = self._status.status()
+        yield _counts(
+            "nublado_labs",
+            "Labs by status",
+            "status",
+            (lab.status for lab in status.labs),
+            LabStatus,
+        )
+        yield _counts(
             "nublado_operations",
             "Operations in progress",
             "kind",
-            operations,
+            (operation.kind for operation in status.operations),
             OperationKind,
         )
         yield GaugeMetricFamily(
-            "nublado_event_streams", "Event streams that are open", self._streams.open
+            "nublado_event_streams", "Event streams that are open", status.streams
         )
-        silence = GaugeMetricFamily(
-            "nublado_watch_silence_seconds",
-            "Time since Kubernetes last said anything to a watch",
+        idle = GaugeMetricFamily(
+            "nublado_watch_idle_seconds",
+            "Time since Kubernetes last sent anything to a watch",
             labels=["watch"],
         )
         connections = CounterMetricFamily(
@@ -89,10 +60,11 @@ class _ServiceCollector(Collector):
             "How often a watch has connected",
             labels=["watch"],
         )
-        for watcher in self._watchers:
-            silence.add_metric([watcher.name], watcher.silence)
-            connections.add_metric([watcher.name], watcher.connections)
-        yield silence
+        for watcher in status.watchers:
+            label = f"watch-{watcher.name}"
+            idle.add_metric([label], watcher.idle)
+            connections.add_metric([label], watcher.connections)
+        yield idle
         yield connections
         success = GaugeMetricFamily(
             "nublado_job_last_success_timestamp_seconds",
@@ -104,20 +76,21 @@ class _ServiceCollector(Collector):
             "How often a background job has failed since it last succeeded",
             labels=["job"],
         )
-        for name, job in self._jobs().items():
+        for name, job in status.jobs.items():
             success.add_metric([name], job.last_success.timestamp())
             failures.add_metric([name], job.failures)
         yield success
         yield failures
 
 
-def _gauge(
+def _counts(
     name: str,
     documentation: str,
     label: str,
-    counts: Counter[str],
+    found: Iterable[str],
     values: Iterable[str],
 ) -> GaugeMetricFamily:
+    counts = Counter(found)
     gauge = GaugeMetricFamily(name, documentation, labels=[label])
     for value in values:
         gauge.add_metric([str(value)], counts[value])

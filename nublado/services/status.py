@@ -1,4 +1,4 @@
-"""Tells operators how the service is, from what it knows anyway."""
+"""The state of the service for operators, from what is in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nublado.services.fileserver import FileserverManager
 from nublado.services.image import ImageService
 from nublado.services.lab.operation import Operation
 from nublado.services.lab.record import LabTable
-from nublado.services.streams import StreamSlots
+from nublado.services.streams import StreamWriter
 from nublado.storage.kubernetes.watcher import Watcher
 
 __all__ = ["StatusService"]
@@ -42,7 +42,7 @@ _URGENCY = {
 
 
 class StatusService:
-    """Puts the state of the service together; asks nobody else for it.
+    """Collects the state of the service; sends no requests.
 
     Parameters
     ----------
@@ -55,15 +55,15 @@ class StatusService:
     fileservers
         File servers; None where they are disabled.
     alerts
-        Knows what went wrong.
+        Recent failures.
     streams
         Event streams.
     watchers
         Watches of Kubernetes.
     jobs
-        Tells how each background job fares.
+        Returns the state of each background job.
     problems
-        Tells why the service cannot work as it should.
+        Returns why the service cannot work as it should.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class StatusService:
         images: ImageService,
         fileservers: FileserverManager | None,
         alerts: Alerts,
-        streams: StreamSlots,
+        streams: StreamWriter,
         watchers: Sequence[Watcher],
         jobs: Callable[[], Mapping[str, JobState]],
         problems: Callable[[], list[str]],
@@ -92,7 +92,7 @@ class StatusService:
         self._problems = problems
 
     def status(self) -> ServiceStatus:
-        """Tell the state of the service now."""
+        """Return the state of the service now."""
         fileservers = self._fileservers
         return ServiceStatus(
             name=self._name,
@@ -110,8 +110,8 @@ class StatusService:
                 WatcherLine(
                     name=watcher.selection.resource.plural,
                     synced=watcher.synced,
-                    heard=_at(self._epoch + watcher.heard),
-                    silence=watcher.silence,
+                    last_activity=_at(self._epoch + watcher.heard),
+                    idle=watcher.silence,
                     connections=watcher.connections,
                 )
                 for watcher in self._watchers

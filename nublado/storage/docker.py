@@ -21,18 +21,14 @@ import structlog
 from nublado.config.model import DockerSourceConfig
 from nublado.exceptions import DockerRegistryError
 from nublado.models.domain.docker import DIGEST_PATTERN, DockerCredentials
+from nublado.models.domain.urls import is_loopback, origin_of
 from nublado.storage.docker_auth import RegistryAuthenticator
 from nublado.storage.docker_credentials import DockerCredentialStore
-from nublado.storage.docker_hosts import (
-    is_loopback,
-    origin_of,
-    parse_mirrors,
-    registry_endpoint,
-)
+from nublado.storage.docker_hosts import registry_endpoint
 from nublado.storage.http import HTTPClient, HTTPRequestError, HTTPResponse
 from nublado.timeout import Timeout
 
-__all__ = ["DockerRegistryClient", "parse_mirrors"]
+__all__ = ["DockerRegistryClient"]
 
 _DOCKER_HUB = "docker.io"
 _CONNECTIONS = 32

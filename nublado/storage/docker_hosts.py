@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-__all__ = [
-    "is_loopback",
-    "is_trusted_realm",
-    "origin_of",
-    "parse_mirrors",
-    "registry_endpoint",
-]
+from nublado.models.domain.urls import is_loopback, origin_of
+
+__all__ = ["is_trusted_realm", "registry_endpoint"]
 
 _DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
-_SETTING = "NUBLADO_REGISTRY_MIRRORS"
-_PORTS = {"http": 80, "https": 443}
-
-_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
-_URL = re.compile(
-    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?(?:[/?][!-~]*)?",
-    re.ASCII,
-)
-"""Matches (with ``fullmatch``) URLs that all parsers read alike.
-
-No user, no backslash in front of the path: what a careless parser takes for
-the host is the host.
-"""
 
 _SECOND_LEVEL = frozenset(
     {
@@ -50,31 +31,6 @@ _SHARED = frozenset(
 """Domains below which hosts belong to different customers."""
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this very machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of a URL.
-
-    Raises
-    ------
-    ValueError
-        Raised if it is not an HTTP URL, or one that may be misread.
-    """
-    if not _URL.fullmatch(url):
-        raise ValueError("is not a plain HTTP URL")
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme)
-
-
 def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:
     """Find the base URL at which a registry is reached.
 
@@ -91,41 +47,6 @@ def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:
         return f"https://{_DOCKER_HUB_API}"
     host = urlsplit(f"//{registry}").hostname or ""
     return f"{'http' if is_loopback(host) else 'https'}://{registry}"
-
-
-def parse_mirrors(text: str) -> dict[str, str]:
-    """Parse the setting that sends requests for a registry elsewhere.
-
-    Parameters
-    ----------
-    text
-        ``HOST=URL,…``, such as ``docker.io=https://mirror.example.org``.
-
-    Raises
-    ------
-    ValueError
-        Raised if it is malformed; says which part, and what is expected.
-    """
-    mirrors: dict[str, str] = {}
-    for number, entry in enumerate(text.split(","), 1):
-        if not entry.strip():
-            continue
-        host, _, url = (part.strip() for part in entry.partition("="))
-        try:
-            mirrors[host] = _mirror(host, url)
-        except ValueError as e:
-            # Never quotes the entry: a URL that is refused may hold a password.
-            raise ValueError(f"{_SETTING}, entry {number}: {e}") from None
-    return mirrors
-
-
-def _mirror(host: str, url: str) -> str:
-    if not _REGISTRY.fullmatch(host) or not _URL.fullmatch(url):
-        raise ValueError("must be HOST=URL, with neither user nor password")
-    scheme, mirror, _ = origin_of(url)
-    if scheme == "http" and not is_loopback(mirror):
-        raise ValueError("must be reached by https; only loopback hosts may use http")
-    return url.rstrip("/")
 
 
 def is_trusted_realm(realm: str, endpoint: str) -> bool:

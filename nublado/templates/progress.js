@@ -63,10 +63,10 @@ function later() {
 async function reload() {
   source?.close();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.status >= 500) throw new Error(answer.statusText);
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (response.status >= 500) throw new Error(response.statusText);
     // Only what is shown: the style of the page has a nonce of its own.
-    const [shown] = (await answer.text()).match(/<main>[^]*<\/main>/);
+    const [shown] = (await response.text()).match(/<main>[^]*<\/main>/);
     const page = new DOMParser().parseFromString(shown, "text/html");
     const wasOpen = byId("log")?.open;
     document.querySelector("main").replaceWith(page.querySelector("main"));

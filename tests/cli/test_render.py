@@ -73,10 +73,22 @@ def test_a_lab_as_yaml_and_as_json(inputs: Inputs) -> None:
 
 
 def test_secrets_that_are_not_given_are_placeholders(inputs: Inputs) -> None:
-    result = inputs.render("--spec", inputs.spec, "--image", IMAGE, "--json")
+    arguments = ("--spec", inputs.spec, "--image", IMAGE, "--json")
+    result = inputs.render(*arguments, "--with-secrets")
     assert result.exit_code == 0
     assert "nublado-lab-secret is a placeholder" in result.stderr
-    assert len(json.loads(result.stdout)) > 8
+    assert "Secret" in [obj["kind"] for obj in json.loads(result.stdout)]
+
+
+def test_secrets_are_left_out_by_default(inputs: Inputs) -> None:
+    arguments = ("--spec", inputs.spec, "--image", IMAGE, "--json")
+    result = inputs.render(*arguments)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    kinds = [obj["kind"] for obj in json.loads(result.stdout)]
+    assert "Secret" not in kinds
+    assert kinds[0] == "Namespace"
+    assert kinds[-1] == "Pod"
 
 
 def test_a_file_server(inputs: Inputs) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from nublado.cli import main
@@ -50,3 +51,12 @@ def test_a_cycle_has_to_be_a_number() -> None:
     result = CliRunner().invoke(main, ["tags", "--cycle", "x", "w_2026_45"])
     assert result.exit_code == 2
     assert "--cycle" in result.output
+
+
+@pytest.mark.parametrize("name", ["", "a b", "lab:w_2026_45", "-x", "é", "a" * 129])
+@pytest.mark.parametrize("option", [[], ["w_1", "--alias"]])
+def test_what_is_no_tag_is_refused(name: str, option: list[str]) -> None:
+    arguments = ["tags", *option, name] if option else ["tags", "--", name]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert f"{name!r} is no tag" in result.output

@@ -22,11 +22,11 @@ from nublado.config.model import (
     Profile,
     PullPolicy,
     PVCSource,
-    ResourceAmount,
     TmpSource,
 )
 from nublado.config.values import camel_case
 from nublado.exceptions import ConfigurationError
+from nublado.models.domain.resources import Resources
 
 AssertAccepted = Callable[[str, str], Config]
 
@@ -54,7 +54,7 @@ def test_minimal_configuration_gets_all_defaults() -> None:
     source = DockerSourceConfig(
         repository="library/sketchbook", registry="registry.example.org"
     )
-    size = LabSizeDefinition(size="small", cpu=1.0, memory=3 * 2**30, memory_text="3Gi")
+    size = LabSizeDefinition("small", Resources(1.0, 3 * 2**30), "3Gi")
     assert load(CONFIGS / "minimal.yaml") == Config(
         lab=LabConfig(namespace_prefix="userlabs", sizes=(size,)),
         images=ImagesConfig(source=source),
@@ -101,8 +101,8 @@ def test_lab_settings_arrive_normalised() -> None:
 
 def test_sizes_keep_how_memory_is_written() -> None:
     assert load(CONFIGS / "complete.yaml").lab.sizes == (
-        LabSizeDefinition("tiny", 0.5, 3 * 2**29, "1.5GiB"),
-        LabSizeDefinition("custom", 16.0, 2**36, "68719476736"),
+        LabSizeDefinition("tiny", Resources(0.5, 3 * 2**29), "1.5GiB"),
+        LabSizeDefinition("custom", Resources(16.0, 2**36), "68719476736"),
     )
 
 
@@ -156,7 +156,7 @@ def test_google_source_and_file_servers() -> None:
     assert config.fileserver is not None
     assert config.fileserver.path_prefix == "/dav"
     assert config.fileserver.resources == FileserverResources(
-        ResourceAmount(2.0, 4 * 2**30), ResourceAmount(0.5, 512 * 2**20)
+        Resources(2.0, 4 * 2**30), Resources(0.5, 512 * 2**20)
     )
 
 
@@ -174,6 +174,29 @@ def test_empty_optional_settings_mean_the_default(
         fragment = "\n".join(f"{name}: {empty}" for name in sorted(settings))
         config = assert_accepted(section, fragment)
         assert config == assert_accepted("", "")
+
+
+def test_empty_text_in_tolerations_and_affinities_means_the_default(
+    assert_accepted: AssertAccepted,
+) -> None:
+    config = assert_accepted(
+        "lab",
+        """
+        tolerations: [{key: a, operator: "", value: "", effect: ""}]
+        affinity: {nodeAffinity: "", podAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: ""}}
+        """,
+    )
+    plain = assert_accepted("lab", "tolerations: [{key: a}]")
+    assert config.lab.tolerations == plain.lab.tolerations
+    assert not (config.lab.affinity or {}).get("nodeAffinity")
+
+
+def test_arguments_of_the_start_command_may_be_empty(
+    assert_accepted: AssertAccepted,
+) -> None:
+    config = assert_accepted("lab", "labStartCommand: [run, '', lab]")
+    assert config.lab.lab_start_command == ("run", "", "lab")
 
 
 def test_numbers_stand_for_the_text_they_are_written_as(

@@ -60,7 +60,6 @@ LAB: list[Case] = [
     ("lab", "jupyterlabConfigDir: a # here", "lab.jupyterlabConfigDir", "absolute"),
     ("lab", "runtimeMountsDir: / # here", "lab.runtimeMountsDir", "other than /"),
     ("lab", "labStartCommand: run # here", "lab.labStartCommand", "a list"),
-    ("lab", "labStartCommand: ['']  # here", "lab.labStartCommand[0]", "empty"),
     ("lab", "nodeSelector: [a] # here", "lab.nodeSelector", "a mapping"),
     ("lab", "nodeSelector: {a b: c} # here", 'lab.nodeSelector["a b"]', "a name"),
     ("lab", "nodeSelector: {a: true} # here", "lab.nodeSelector.a", "quotes"),

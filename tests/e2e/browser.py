@@ -16,7 +16,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-_SECONDS = 15.0
+# Also long enough for the back-off of a pull, which doubles with every failure.
+_SECONDS = 90.0
 _ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",

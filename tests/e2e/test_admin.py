@@ -12,7 +12,8 @@ from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import start_browser
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 _FILES = CONFIG.parent / "files.yaml"
 _CROWD = 500
@@ -46,7 +47,7 @@ def test_status_tells_of_labs_and_failures(stack: Stack, user: User) -> None:
     assert all(not job["failures"] for job in shown["jobs"])
     watches = {watcher["name"]: watcher for watcher in shown["watchers"]}
     assert watches["pods"]["synced"]
-    assert 0 <= watches["pods"]["silence"] < 90
+    assert 0 <= watches["pods"]["idle"] < 90
     assert shown["service"]["problems"] == []
 
 

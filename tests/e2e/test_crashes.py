@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import requests
 
 from nublado.sandbox.stack import ServiceProcess, Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 
 def crowd(stack: Stack, count: int) -> list[User]:
@@ -46,15 +48,16 @@ def test_killed_in_the_middle_of_spawns(own_stack: Stack) -> None:
 
 
 def test_stopped_in_a_surge_loses_no_spawn(own_stack: Stack) -> None:
-    own_stack.control.faults({"path": "^/api", "delay": 0.1})
-    users = crowd(own_stack, 40)
+    # With 16 connections, the last namespace comes in the second turn.
+    rule = {"method": "POST", "path": "/namespaces$", "delay": 2.0}
+    own_stack.control.faults(rule)
+    users = crowd(own_stack, 24)
     with ThreadPoolExecutor(len(users)) as threads:
         answers = list(threads.map(lambda user: user.create(), users))
     assert {answer.status_code for answer in answers} == {201}
     assert _environments(own_stack) < len(users)
-    began = time.monotonic()
     own_stack.service.stop()
-    assert time.monotonic() - began < 12
+    assert own_stack.service.exit_code == 0
     assert _environments(own_stack) == len(users)
     users = restart(own_stack, users)
     wait_for(lambda: all(user.status == "running" for user in users))
@@ -83,19 +86,96 @@ def test_restart_keeps_labs_and_only_costs_a_reconnect(own_stack: Stack) -> None
     assert pending.create(image_tag="w_2026_45").status_code == 201
     events = pending.follow()
     wait_for(lambda: any("Back-off" in m for m in events.messages))
-    began = time.monotonic()
     own_stack.service.stop()
-    assert time.monotonic() - began < 10
-    assert events.ended.wait(5)
+    assert own_stack.service.exit_code == 0
+    assert events.ended.wait(SECONDS)
     assert "failed" not in events.kinds
     running, pending = restart(own_stack, [running, pending])
     assert running.status == "running"
     again = pending.follow()
     own_stack.control.settings(failing_pulls=[])
-    assert again.ended.wait(20)
+    assert again.ended.wait(SECONDS)
     expected = f"Monitoring in-progress lab creation for {pending.name}"
     assert again.messages[0] == expected
     assert again.kinds[-1] == "complete"
+
+
+def test_state_is_told_until_the_end_of_a_stop(own_stack: Stack) -> None:
+    running, starting = crowd(own_stack, 2)
+    running.spawn()
+    own_stack.control.faults({"method": "POST", "path": "/namespaces$", "delay": 5.0})
+    assert starting.create().status_code == 201
+    os.kill(own_stack.service.pid, signal.SIGTERM)
+    wait_for(lambda: _ready(own_stack) == 503)
+    assert running.status == "running"
+    assert starting.status == "pending"
+    assert running.user_status().json()["status"] == "running"
+    names = requests.get(f"{own_stack.api_url}/spawner/v1/labs", timeout=SECONDS)
+    assert names.json() == [running.name]
+    refused = User(own_stack, "late").create()
+    assert refused.status_code == 503
+    assert refused.json()["detail"][0]["type"] == "unavailable"
+    own_stack.control("DELETE", "/faults")
+    wait_for(lambda: not own_stack.service.is_running)
+    assert own_stack.service.exit_code == 0
+
+
+def test_worker_without_master_stops_and_frees_the_port(own_stack: Stack) -> None:
+    running, starting = crowd(own_stack, 2)
+    running.spawn()
+    own_stack.control.settings(failing_pulls=["sciplat/lab"])
+    assert starting.create(image_tag="w_2026_45").status_code == 201
+    events = starting.follow()
+    wait_for(lambda: any("Back-off" in m for m in events.messages))
+    orphaned = own_stack.service
+    os.kill(orphaned.pid, signal.SIGKILL)
+    own_stack.start_service(port=orphaned.port)
+    assert events.ended.wait(SECONDS)
+    assert "failed" not in events.kinds
+    own_stack.service.wait_ready()
+    assert running.status == "running"
+    own_stack.control.settings(failing_pulls=[])
+    assert starting.follow().ended.wait(SECONDS)
+    assert starting.status == "running"
+    wait_for(lambda: not orphaned.has_processes)
+
+
+def test_start_in_front_of_a_silent_api_server(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as log, Stack(CONFIG, log=log) as stack:
+        user = User(stack, "patient")
+        user.spawn()
+        stack.service.stop()
+        stack.control.faults({"path": "/api", "delay": 3600})
+        stack.start_service()
+        wait_for(lambda: _ready(stack) is not None)
+        answer = User(stack, user.name).state()
+        assert answer.status_code == 503
+        assert answer.elapsed.total_seconds() < SECONDS / 2
+        assert "Kubernetes does not list pods" in answer.json()["detail"][0]["msg"]
+        probe = requests.get(f"{stack.service.url}/readyz", timeout=SECONDS)
+        assert probe.status_code == 503
+        assert probe.json()["problems"] == ["Kubernetes does not list pods"]
+        assert requests.get(f"{stack.service.url}/healthz", timeout=SECONDS).ok
+        page = requests.get(f"{stack.api_url}/admin", timeout=SECONDS)
+        assert "Kubernetes does not list pods" in page.text
+
+
+def test_state_does_not_wait_for_the_registry(own_stack: Stack) -> None:
+    user = User(own_stack, "patient")
+    user.spawn()
+    own_stack.service.stop()
+    own_stack.control.faults({"target": "registry", "status": 503})
+    (user,) = restart(own_stack, [user])
+    assert user.status == "running"
+    refused = User(own_stack, "hasty").create()
+    assert refused.status_code == 503
+    assert "registry" in refused.json()["detail"][0]["msg"].lower()
+    probe = requests.get(f"{own_stack.service.url}/readyz", timeout=SECONDS).json()
+    assert probe["status"] == "ok"
+    assert probe["problems"]
+    assert user.delete().status_code == 204
+    own_stack.control("DELETE", "/faults")
+    wait_for(lambda: User(own_stack, "hasty").create().status_code == 201)
 
 
 def test_watches_that_end_every_second_and_expire(own_stack: Stack) -> None:
@@ -109,9 +189,7 @@ def test_watches_that_end_every_second_and_expire(own_stack: Stack) -> None:
 def test_watches_that_fall_silent(own_stack: Stack) -> None:
     own_stack.control.faults(silent=True)
     user = User(own_stack, "patient")
-    began = time.monotonic()
     assert user.spawn().kinds[-1] == "complete"
-    assert time.monotonic() - began < 16
     wait_for(lambda: user.status == "running")
 
 
@@ -123,7 +201,7 @@ def test_kubernetes_is_away_for_a_while(own_stack: Stack) -> None:
     events = user.follow()
     wait_for(lambda: events.messages)
     own_stack.control("DELETE", "/faults")
-    assert events.ended.wait(20)
+    assert events.ended.wait(SECONDS)
     assert events.kinds[-1] == "complete"
 
 
@@ -143,7 +221,7 @@ def test_gafaelfawr_is_away(own_stack: Stack) -> None:
     [
         ({"GUNICORN_CMD_ARGS": "--workers 2"}, "Only one worker process"),
         ({"NUBLADO_CONFIG": "/nowhere/config.yaml"}, "/nowhere/config.yaml"),
-        ({"NUBLADO_THREADS": "none"}, "NUBLADO_THREADS must be a number"),
+        ({"NUBLADO_THREADS": "none"}, "NUBLADO_THREADS: must be a whole number"),
         ({"NUBLADO_REGISTRY_MIRRORS": "nonsense"}, "NUBLADO_REGISTRY_MIRRORS"),
     ],
 )
@@ -162,15 +240,23 @@ def test_what_cannot_work_is_refused_before_a_port_is_bound(
     assert "Listening at" not in written
 
 
+def _ready(stack: Stack) -> int | None:
+    url = f"{stack.service.url}/readyz"
+    try:
+        return requests.get(url, timeout=SECONDS).status_code
+    except requests.ConnectionError:
+        return None
+
+
 def _namespaces(stack: Stack) -> set[str]:
     url = f"{stack.endpoints.kubernetes}/api/v1/namespaces"
     query = {"labelSelector": "nublado.lsst.io/category=lab"}
-    found = requests.get(url, params=query, timeout=10).json()["items"]
+    found = requests.get(url, params=query, timeout=SECONDS).json()["items"]
     return {namespace["metadata"]["name"] for namespace in found}
 
 
 def _environments(stack: Stack) -> int:
     url = f"{stack.endpoints.kubernetes}/api/v1/configmaps"
     query = {"labelSelector": "nublado.lsst.io/category=lab"}
-    found = requests.get(url, params=query, timeout=10).json()["items"]
+    found = requests.get(url, params=query, timeout=SECONDS).json()["items"]
     return sum(o["metadata"]["name"].endswith("-nb-env") for o in found)

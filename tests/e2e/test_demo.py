@@ -4,19 +4,162 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
+
+from nublado.sandbox import DEMO_CONFIG
+from nublado.sandbox.ports import free_port
 
 _ROOT = Path(__file__).parent.parent.parent
 _EXAMPLES = _ROOT.parent / "shared" / "examples"
+_DEMO = (sys.executable, "-m", "nublado", "demo")
+_SECONDS = 120.0
 _CONFIGS = [
-    _ROOT / "conf" / "demo.yaml",
+    DEMO_CONFIG,
     _ROOT / "tests" / "data" / "configs" / "standard.yaml",
     *sorted(_EXAMPLES.glob("*.yaml")),
 ]
+
+
+class Running:
+    """A demonstration in a process of its own, with its files in a directory."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.directory = directory
+        self._output = directory.with_suffix(".out")
+        directory.mkdir()
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [*_DEMO, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=_ROOT,
+                env={**os.environ, "TMPDIR": str(directory)},
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def wait_for_output(self, text: str) -> None:
+        self._wait_for(lambda: text in self.output)
+
+    def wait_for_end(self) -> int:
+        """Wait until neither processes nor files are left."""
+        code = self.process.wait(_SECONDS)
+        self._wait_for(lambda: not self.processes() and not self.files())
+        return code
+
+    def files(self) -> list[Path]:
+        return list(self.directory.iterdir())
+
+    def processes(self) -> list[int]:
+        """Process ids of all that have inherited its directory."""
+        mark = f"TMPDIR={self.directory}\0".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in entry.read_bytes():
+                    found.append(int(entry.parent.name))
+        return found
+
+    def clean_up(self) -> None:
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _wait_for(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + _SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, (self.output, self.processes())
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def demonstration(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path / "files")
+    yield running
+    running.clean_up()
+
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="needs /proc"
+)
+slow = pytest.mark.timeout(300)
+
+
+@needs_proc
+@slow
+def test_ctrl_c_is_answered_and_ends_everything(demonstration: Running) -> None:
+    demonstration.wait_for_output("Ctrl-C ends the demonstration")
+    assert len(demonstration.processes()) >= 4
+    os.kill(demonstration.process.pid, signal.SIGINT)
+    demonstration.wait_for_output("Deleting the lab… (Ctrl-C again to stop at once)")
+    assert demonstration.wait_for_end() == 0
+    assert "Gone after" in demonstration.output
+
+
+@needs_proc
+@slow
+@pytest.mark.parametrize("moment", ["Starting", "Ctrl-C ends the demonstration"])
+def test_second_ctrl_c_ends_everything_at_once(
+    demonstration: Running, moment: str
+) -> None:
+    demonstration.wait_for_output(moment)
+    os.kill(demonstration.process.pid, signal.SIGINT)
+    demonstration.wait_for_output("(Ctrl-C again to stop at once)")
+    os.kill(demonstration.process.pid, signal.SIGINT)
+    # The first may have been enough, or just so.
+    assert demonstration.wait_for_end() in (0, 130, -signal.SIGINT)
+
+
+@needs_proc
+@slow
+@pytest.mark.parametrize("moment", ["Starting", "Ctrl-C ends the demonstration"])
+def test_nothing_is_left_of_a_killed_demonstration(
+    demonstration: Running, moment: str
+) -> None:
+    demonstration.wait_for_output(moment)
+    os.kill(demonstration.process.pid, signal.SIGKILL)
+    assert demonstration.wait_for_end() == -signal.SIGKILL
+
+
+@slow
+def test_summary_fits_on_a_screen_and_is_true(tmp_path: Path) -> None:
+    port = free_port()
+    running = Running(tmp_path / "files", "--port", str(port), "--user", "mary")
+    try:
+        running.wait_for_output("Ctrl-C ends the demonstration")
+        summary = running.output.partition("Open ")[2].splitlines()
+        assert len(summary) < 24
+        assert f"http://127.0.0.1:{port}/" in summary[0]
+        assert '"status": "running"' not in running.output
+        page = requests.get(f"http://127.0.0.1:{port}/", timeout=_SECONDS)
+        assert "Log in" in page.text
+        log = next(line.split()[-1] for line in summary if line.startswith("Logs "))
+        assert "Listening at" in Path(log).read_text()
+        for line in summary:
+            if line.startswith("curl -X"):
+                variables = next(text for text in summary if text.startswith("N="))
+                shell = [
+                    "bash",
+                    "-c",
+                    f"{variables}\n{line.replace('curl', 'curl -sf')}",
+                ]
+                subprocess.run(shell, check=True, timeout=_SECONDS)
+    finally:
+        running.clean_up()
 
 
 @pytest.mark.parametrize(
@@ -26,10 +169,10 @@ _CONFIGS = [
 )
 def test_demonstration_spawns_and_deletes_a_lab(config: Path) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "nublado", "demo", "--exit", "--config", str(config)],
+        [*_DEMO, "--exit", "--verbose", "--config", str(config)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
         cwd=_ROOT,
     )
@@ -40,14 +183,14 @@ def test_demonstration_spawns_and_deletes_a_lab(config: Path) -> None:
 
 
 def test_failure_of_the_demonstration_shows_in_its_exit_code(tmp_path: Path) -> None:
-    config = (_ROOT / "conf" / "demo.yaml").read_text()
+    config = DEMO_CONFIG.read_text()
     broken = tmp_path / "broken.yaml"
     broken.write_text(config.replace("profile: development", "profile: nonsense"))
     shown = subprocess.run(
-        [sys.executable, "-m", "nublado", "demo", "--exit", "--config", str(broken)],
+        [*_DEMO, "--exit", "--config", str(broken)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         cwd=_ROOT,
         env={**os.environ, "NO_COLOR": "1"},

@@ -74,7 +74,7 @@ def test_page_for_people(stack: Stack) -> None:
         assert browser.complaints() == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with (
         (tmp_path / "service.log").open("w+") as log,
@@ -93,7 +93,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             text=True,
             cwd=tmp_path,
             env={**os.environ, "NO_COLOR": "1"},
-            timeout=280,
+            timeout=1100,
             check=False,
         )
     print(result.stdout)

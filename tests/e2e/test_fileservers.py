@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,8 @@ import requests
 
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import start_browser
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
 SETTINGS = {"pull_seconds": 0.05, "termination_delay": 0.01, "address_delay": 0.02}
@@ -40,9 +40,10 @@ class Files:
     def api(self) -> str:
         return f"{self.stack.api_url}/fileserver/v1"
 
-    def open_page(self, path: str = "/files") -> requests.Response:
+    def open_page(self, path: str = "/files", **headers: str) -> requests.Response:
         url = f"{self.stack.service.url}{path}"
-        return requests.get(url, headers=self._user.headers, timeout=SECONDS)
+        headers = {**self._user.headers, **headers}
+        return requests.get(url, headers=headers, timeout=SECONDS)
 
     def delete(self) -> requests.Response:
         return requests.delete(f"{self.api}/users/{self.name}", timeout=SECONDS)
@@ -130,6 +131,13 @@ def test_page_starts_a_server_that_lists_the_files(files: Files) -> None:
     assert files.webdav(token="gt-somebody").status_code == 403
 
 
+def test_foreign_pages_start_none(files: Files) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert files.open_page(**foreign).status_code == 403
+    assert files.running() == []
+    assert files.open_page(**{**foreign, "Sec-Fetch-Mode": "navigate"}).ok
+
+
 def test_running_server_is_left_alone(files: Files) -> None:
     assert files.open_page().status_code == 200
     uid = files.pod()["metadata"]["uid"]
@@ -162,10 +170,8 @@ def test_everything_is_gone_after_the_pod_has_ended(
 ) -> None:
     assert files.open_page().status_code == 200
     files.finish_pod(exit_code)
-    began = time.monotonic()
     wait_for(lambda: files.running() == [])
     wait_for(lambda: files.objects() == {})
-    assert time.monotonic() - began < 10
     assert files.open_page().status_code == 200
     assert files.webdav(path="/home/rachel").status_code == 207
 

@@ -13,7 +13,8 @@ from selenium.webdriver.support.select import Select
 
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import Browser, start_browser
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 SENTINEL = "use_image_from_dropdown"
 

@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import SECONDS, User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
 REPOSITORY = "sciplat/lab"
@@ -131,13 +132,13 @@ def test_registry_that_is_down_for_three_refreshes(images: Images) -> None:
     before = images()
     rule = {"target": "registry", "status": 503}
     images.stack.control("PUT", "/faults", {"rules": [rule]})
-    wait_for(lambda: images.log("Background job fails again") >= 2)
+    wait_for(lambda: images.log("Background job still failing") >= 2)
     assert images() == before
     assert images.log("Background job failed", "refresh-images") == 1
     user = User(images.stack, "rachel")
     assert user.spawn().messages[-1] == "Lab Kubernetes pod started for rachel"
     images.stack.control("DELETE", "/faults")
-    wait_for(lambda: images.log("Background job works again"))
+    wait_for(lambda: images.log("Background job recovered"))
     images.wait_for_refreshes(1)
     assert images.log("Background job failed", "refresh-images") == 1
 
@@ -238,14 +239,18 @@ def test_leftover_pod_of_a_killed_service_is_replaced(images: Images) -> None:
     wait_for(lambda: not images.pods())
 
 
-def test_service_starts_once_the_registry_answers(images: Images) -> None:
+def test_images_are_known_once_the_registry_answers(images: Images) -> None:
     images.stack.service.stop()
     rule = {"target": "registry", "status": 503}
     images.stack.control("PUT", "/faults", {"rules": [rule]})
     images.stack.start_service()
-    wait_for(lambda: images.log("Cannot start yet, trying again") >= 2)
+    wait_for(lambda: images.log("Startup failed, retrying") >= 2)
     probe = requests.get(f"{images.stack.service.url}/readyz", timeout=SECONDS)
-    assert probe.status_code == 503
+    assert probe.status_code == 200
     assert "registry" in probe.json()["problems"][0].lower()
+    url = f"{images.stack.api_url}/spawner/v1/images"
+    refused = requests.get(url, timeout=SECONDS)
+    assert refused.status_code == 503
+    assert "registry" in refused.json()["detail"][0]["msg"].lower()
     images.stack.control("DELETE", "/faults")
-    images.stack.service.wait_ready()
+    wait_for(lambda: requests.get(url, timeout=SECONDS).ok)

@@ -9,7 +9,8 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import User, wait_for
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 
 def ids(response: requests.Response) -> list[str]:
@@ -23,9 +24,8 @@ def test_headers_and_format(user: User) -> None:
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["X-Accel-Buffering"] == "no"
-    first, second, *_ = response.text.split("\n\n")
-    assert first == "retry: 2000"
-    number, kind, data = second.split("\n")
+    retry, number, kind, data = response.text.split("\n\n")[0].split("\n")
+    assert retry == "retry: 2000"
     assert number.endswith(":1")
     assert kind == "event: info"
     expected = f'{{"message": "Starting lab creation for {user.name}", "progress": 1}}'
@@ -56,16 +56,16 @@ def test_all_listeners_get_everything(stack: Stack, user: User) -> None:
     early = [user.follow() for _ in range(3)]
     wait_for(lambda: all(any("Back-off" in m for m in e.messages) for e in early))
     stack.control.settings(failing_pulls=[])
-    assert all(e.ended.wait(20) for e in early)
+    assert all(e.ended.wait(SECONDS) for e in early)
     late = user.follow()
-    assert late.ended.wait(10)
+    assert late.ended.wait(SECONDS)
     assert late.kinds[-1] == "complete"
     assert all(e.seen == late.seen for e in early)
 
 
 def test_head_of_a_stream_does_not_wait(user: User) -> None:
     user.spawn()
-    answer = requests.head(f"{user.lab}/events", headers=user.headers, timeout=5)
+    answer = requests.head(f"{user.lab}/events", headers=user.headers, timeout=SECONDS)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/event-stream")
 
@@ -75,36 +75,73 @@ def test_through_the_ingress(user: User) -> None:
     as_user = {"Authorization": f"bearer gt-{user.name}"}
     forged = {**as_user, "X-Auth-Request-User": "somebody-else"}
     answer = requests.post(
-        f"{lab}/create", json=user.specification(), headers=forged, timeout=10
+        f"{lab}/create", json=user.specification(), headers=forged, timeout=SECONDS
     )
     assert answer.status_code == 201
     assert answer.headers["Location"] == lab
-    stream = requests.get(f"{lab}/events", headers=as_user, stream=True, timeout=20)
+    stream = requests.get(
+        f"{lab}/events", headers=as_user, stream=True, timeout=SECONDS
+    )
     kinds = [kind for kind, _ in server_sent_events(stream)]
     assert kinds[-1] == "complete"
-    assert requests.delete(lab, headers=as_user, timeout=10).status_code == 403
+    assert requests.delete(lab, headers=as_user, timeout=SECONDS).status_code == 403
 
 
-def test_streams_leave_threads_for_others(tmp_path: Path) -> None:
+def test_streams_take_no_threads_and_each_user_has_a_share(tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("w+") as log,
         Stack(CONFIG, environ={"NUBLADO_THREADS": "16"}, log=log) as stack,
     ):
         stack.control.settings(failing_pulls=["sciplat/lab"])
-        user = User(stack, "popular")
-        assert user.create().status_code == 201
-        streams = [user.stream() for _ in range(8)]
+        user, other = User(stack, "popular"), User(stack, "other")
+        for somebody in (user, other):
+            assert somebody.create().status_code == 201
+        streams = [user.stream() for _ in range(16)]
         assert {stream.status_code for stream in streams} == {200}
         refused = user.stream()
         assert refused.status_code == 503
         assert refused.json()["detail"][0]["type"] == "unavailable"
         assert int(refused.headers["Retry-After"]) > 0
-        probe = requests.get(f"{stack.service.url}/healthz", timeout=5)
-        assert probe.status_code == 200
+        others = other.stream()
+        assert others.status_code == 200
+        pages = [
+            requests.get(
+                f"{stack.api_url}/admin/v1/events", stream=True, timeout=SECONDS
+            )
+            for _ in range(20)
+        ]
+        assert {opened.status_code for opened in pages} == {200}
+        assert open_streams(stack) == 37
+        for opened in pages:
+            opened.close()
+        wait_for(lambda: open_streams(stack) == 17)
+        others.close()
         assert user.delete().status_code == 204
         assert [ids(stream)[-1] for stream in streams]
         assert user.stream().status_code == 200
-        metrics = requests.get(f"{stack.service.url}/metrics", timeout=5).text
+        metrics = requests.get(f"{stack.service.url}/metrics", timeout=SECONDS).text
         assert 'nublado_labs{status="running"} 0.0' in metrics
-        assert 'nublado_operations{kind="spawn"} 0.0' in metrics
+        assert 'nublado_operations{kind="spawn"} 1.0' in metrics
         assert 'nublado_job_failures{job="refresh-images"} 0.0' in metrics
+
+
+def test_a_client_that_has_gone_is_noticed(stack: Stack, user: User) -> None:
+    stack.control.settings(failing_pulls=["sciplat/lab"])
+    assert user.create(image_tag="d_2026_11_03").status_code == 201
+    before = open_streams(stack)
+    streams = [user.stream() for _ in range(5)]
+    assert open_streams(stack) == before + 5
+    for stream in streams:
+        stream.close()
+    wait_for(lambda: open_streams(stack) == before)
+    assert user.delete().status_code == 204
+
+
+def open_streams(stack: Stack) -> int:
+    metrics = requests.get(f"{stack.service.url}/metrics", timeout=SECONDS).text
+    line = next(
+        line
+        for line in metrics.splitlines()
+        if line.startswith("nublado_event_streams ")
+    )
+    return int(float(line.split()[1]))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +11,8 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 
-SECONDS = 30.0
+SECONDS = 90.0
+"""How long anything may take that is waited for, also on a busy machine."""
 
 
 @dataclass
@@ -68,6 +67,10 @@ class User:
     def state(self) -> requests.Response:
         return requests.get(self.lab, timeout=SECONDS)
 
+    def user_status(self) -> requests.Response:
+        url = f"{self.stack.api_url}/spawner/v1/user-status"
+        return requests.get(url, headers=self.headers, timeout=SECONDS)
+
     @property
     def status(self) -> str | None:
         answer = self.state()
@@ -106,11 +109,3 @@ class User:
         events = self.follow()
         assert events.ended.wait(SECONDS), events.messages
         return events
-
-
-def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "condition does not come true"
-        time.sleep(0.02)

@@ -16,9 +16,9 @@ from tests.faults.strikes import Field
 
 __all__ = ["Invariants"]
 
-_CALM_SECONDS = 120.0
+_CALM_SECONDS = 180.0
 _SETTLED = frozenset({"running", "failed", "terminated", None})
-_PROBE_SECONDS = 10.0
+_PROBE_SECONDS = 60.0
 _CONNECTIONS = 16
 _MORE_FILES = 40
 _MORE_MEMORY = 1.3

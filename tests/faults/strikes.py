@@ -22,8 +22,8 @@ from tests.faults.journal import Journal
 __all__ = ["GENTLE", "ROUGH", "UNKIND", "UNKIND_TO_LABS", "Field", "Strike"]
 
 _API = "^/api"
-_STOP_SECONDS = 12.0
-_HTTP_SECONDS = 10.0
+_STOP_SECONDS = 25.0
+_HTTP_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _FORBIDDEN_SECONDS = 1.0
 _EVICTION_SECONDS = 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.faults.soak import Soak, make_stack
@@ -12,6 +13,7 @@ _SEED = 57
 _SECONDS = 15.0
 
 
+@pytest.mark.timeout(900)
 def test_users_and_faults(tmp_path: Path) -> None:
     with (tmp_path / "service.log").open("w+") as log, make_stack(log) as stack:
         soak = Soak(stack, _SEED, 12, print)
@@ -24,6 +26,6 @@ def test_users_and_faults(tmp_path: Path) -> None:
 
         lost = next(player for player in soak.players if player.uid is not None)
         namespaces = f"{stack.endpoints.kubernetes}/api/v1/namespaces"
-        requests.delete(f"{namespaces}/{lost.user.namespace}", timeout=10)
+        requests.delete(f"{namespaces}/{lost.user.namespace}", timeout=60)
         soak.check()
     assert any(lost.name in violation for violation in soak.journal.violations)

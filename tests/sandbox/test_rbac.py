@@ -204,6 +204,27 @@ def test_administrator_passes_while_roles_are_not_known(held: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "content", "why"),
+    [
+        ("rolebindings", {}, "roleRef.kind: Unsupported value"),
+        (
+            "rolebindings",
+            {"roleRef": {"kind": "Role", "name": "a"}, "subjects": [{"kind": "Users"}]},
+            'subjects[0].kind: Unsupported value: "Users"',
+        ),
+        ("roles", {"rules": [{"resources": ["pods"]}]}, "rules[0].verbs: Required"),
+    ],
+)
+def test_roles_and_bindings_are_checked(
+    cluster: Cluster, kind: str, content: JSON, why: str
+) -> None:
+    path = f"/apis/{RBAC}/v1/namespaces/default/{kind}"
+    answer = cluster.ask("POST", path, {"metadata": {"name": "bad"}, **content})
+    assert answer.status_code == 422
+    assert why in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [("kind: [", "not YAML"), ("kind: Service", "names a ServiceAccount")],
 )

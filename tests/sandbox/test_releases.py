@@ -53,7 +53,7 @@ def test_newest_is_the_default(cluster: Cluster) -> None:
     ("option", "value", "text"),
     [
         ("--kubernetes", "1.12", "'1.12' is not one of '1.34', '1.36'"),
-        ("--faults", '{"rule": []}', "unknown keys: rule"),
+        ("--faults", '{"rule": []}', "Unknown key rule. Did you mean rules?"),
     ],
 )
 def test_bad_options_are_explained(option: str, value: str, text: str) -> None:

@@ -19,7 +19,7 @@ from nublado.sandbox.stats import Stats
 
 _T = TypeVar("_T")
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 
 class RunningRegistry:

@@ -19,7 +19,8 @@ from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.pod import reduce_pod
 from nublado.storage.kubernetes.resource import INGRESS, JOB, POD
 from nublado.storage.kubernetes.watcher import Selection, Watcher
-from tests.cluster import Cluster, user, wait_for
+from tests.cluster import Cluster, user
+from tests.waiting import wait_for
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
 NAMESPACE = "fileservers"

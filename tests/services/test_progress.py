@@ -7,11 +7,10 @@ import pytest
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.lab import (
     LabOptions,
-    LabResources,
     LabState,
     LabStatus,
-    ResourceQuantity,
 )
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.services.lab.operation import Operation, OperationKind
 from nublado.services.progress import (
     STEPS,
@@ -21,7 +20,7 @@ from nublado.services.progress import (
     step_of,
 )
 
-SOME = ResourceQuantity(1.0, 1024)
+SOME = Resources(1.0, 1024)
 
 
 def lab(status: LabStatus, path: str | None = "/nb/user/rachel/") -> LabState:

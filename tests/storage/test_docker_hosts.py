@@ -6,7 +6,6 @@ import pytest
 
 from nublado.storage.docker_hosts import (
     is_trusted_realm,
-    parse_mirrors,
     registry_endpoint,
 )
 
@@ -65,44 +64,3 @@ def test_tokens_come_from_the_registry_or_a_sibling(
     realm: str, endpoint: str, trusted: bool
 ) -> None:
     assert is_trusted_realm(realm, endpoint) == trusted
-
-
-@pytest.mark.parametrize(
-    ("text", "mirrors"),
-    [
-        ("", {}),
-        (" , ", {}),
-        (
-            "docker.io=https://mirror.test/a/, example.org:5000=http://127.0.0.1:81",
-            {
-                "docker.io": "https://mirror.test/a",
-                "example.org:5000": "http://127.0.0.1:81",
-            },
-        ),
-    ],
-)
-def test_mirrors_are_parsed(text: str, mirrors: dict[str, str]) -> None:
-    assert parse_mirrors(text) == mirrors
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("docker.io", "entry 1: must be HOST=URL"),
-        ("docker.io=", "must be HOST=URL"),
-        ("=https://mirror.test", "must be HOST=URL"),
-        ("a.org=https://b.org,https://c.org=https://d.org", "entry 2: must be"),
-        ("docker.io=mirror.test", "must be HOST=URL"),
-        ("docker.io=https://user:hunter2@mirror.test", "neither user nor password"),
-        ("https://user:hunter2@mirror.test", "must be HOST=URL"),
-        ("docker.io=http://mirror.test", "must be reached by https"),
-        ("docker.io=https://mirror.test:99999", "entry 1"),
-    ],
-)
-def test_malformed_mirrors_are_refused_without_quoting_them(
-    text: str, message: str
-) -> None:
-    with pytest.raises(ValueError, match="NUBLADO_REGISTRY_MIRRORS") as error:
-        parse_mirrors(text)
-    assert message in str(error.value)
-    assert "hunter2" not in str(error.value)

@@ -1,4 +1,4 @@
-"""File servers: what their objects are called, and what is made for one."""
+"""File servers: names and objects."""
 
 from __future__ import annotations
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.resources import Resources
 
 __all__ = ["GafaelfawrUser", "Group", "NotebookQuota", "UserInfo", "parse_user_info"]
 
 _BYTES_PER_GIB = 2**30
 
 _MAX_ID = 2**31 - 1
-"""Largest user or group ID that Kubernetes takes."""
+"""Largest user or group ID that Kubernetes accepts."""
 
 _MAX_MEMORY_GIB = 2.0**33
 """As many bytes as Kubernetes can count (2^63)."""
@@ -40,14 +41,14 @@ class NotebookQuota:
     spawn: bool = True
 
     @property
-    def memory_bytes(self) -> int:
-        """Memory in bytes."""
-        return int(self.memory_gib * _BYTES_PER_GIB)
+    def resources(self) -> Resources:
+        """CPU and memory, in the units of labs."""
+        return Resources(float(self.cpu), int(self.memory_gib * _BYTES_PER_GIB))
 
     @classmethod
-    def from_bytes(cls, cpu: float, memory: int) -> NotebookQuota:
-        """Make a quota of ``memory`` bytes."""
-        return cls(cpu=cpu, memory_gib=memory / _BYTES_PER_GIB)
+    def from_resources(cls, resources: Resources) -> NotebookQuota:
+        """Create the quota that allows these resources."""
+        return cls(cpu=resources.cpu, memory_gib=resources.memory / _BYTES_PER_GIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class GafaelfawrUser:
 
 
 def parse_user_info(data: object) -> UserInfo:
-    """Understand Gafaelfawr's answer to ``GET /auth/api/v1/user-info``.
+    """Parse Gafaelfawr's response to ``GET /auth/api/v1/user-info``.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def parse_user_info(data: object) -> UserInfo:
         If it is not a user; says which fields are wrong.
     """
     try:
-        info: UserInfo = _ANSWER.load(data)  # type: ignore[arg-type]
+        info: UserInfo = _RESPONSE.load(data)  # type: ignore[arg-type]
     except ValidationError as exc:
         raise ValueError(_describe(exc.messages)) from None
     return info
@@ -118,12 +119,12 @@ def _describe(messages: object, path: str = "") -> str:
     return f"{path}: {text}" if path else text
 
 
-class _AnswerSchema(Schema):
+class _ResponseSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
 
-class _GroupSchema(_AnswerSchema):
+class _GroupSchema(_ResponseSchema):
     name = fields.String(required=True, validate=validate.Length(min=1))
     id = fields.Integer(
         strict=True,
@@ -137,7 +138,7 @@ class _GroupSchema(_AnswerSchema):
         return Group(**data)
 
 
-class _NotebookQuotaSchema(_AnswerSchema):
+class _NotebookQuotaSchema(_ResponseSchema):
     cpu = fields.Float(required=True, validate=validate.Range(min=0))
     memory_gib = fields.Float(
         required=True,
@@ -151,11 +152,11 @@ class _NotebookQuotaSchema(_AnswerSchema):
         return NotebookQuota(**data)
 
 
-class _QuotaSchema(_AnswerSchema):
+class _QuotaSchema(_ResponseSchema):
     notebook = fields.Nested(_NotebookQuotaSchema, load_default=None, allow_none=True)
 
 
-class _UserInfoSchema(_AnswerSchema):
+class _UserInfoSchema(_ResponseSchema):
     username = fields.String(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, allow_none=True)
     uid = fields.Integer(
@@ -177,5 +178,5 @@ class _UserInfoSchema(_AnswerSchema):
         return UserInfo(**data, notebook_quota=quota.get("notebook"))
 
 
-_ANSWER = _UserInfoSchema()
-"""Made once: that takes longer than to use it."""
+_RESPONSE = _UserInfoSchema()
+"""Created once: that takes longer than using it."""

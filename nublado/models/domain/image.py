@@ -1,4 +1,4 @@
-"""Images of labs: how one is asked for, and what that turned out to be."""
+"""Images of labs: how one is requested, and what that resolves to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class ImageClass(StrEnum):
-    """Images that may be asked for by what they are."""
+    """Images that may be requested by kind."""
 
     RECOMMENDED = "recommended"
     LATEST_RELEASE = "latest-release"

@@ -10,7 +10,7 @@ __all__ = ["JobState"]
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How a background job fares.
+    """State of a background job.
 
     Parameters
     ----------

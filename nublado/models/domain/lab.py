@@ -1,4 +1,4 @@
-"""Labs: what is asked for, what is made, and in which state it is."""
+"""Labs: the request, the objects, and their state."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from enum import StrEnum
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.image import ImageSelection
 from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.resources import LabResources, Resources
 
 __all__ = [
     "LabObjectNames",
     "LabObjects",
     "LabOptions",
-    "LabResources",
     "LabSpecification",
     "LabState",
     "LabStatus",
     "LabUser",
     "RemainingLabObjects",
-    "ResourceQuantity",
 ]
 
 LabUser = UserInfo
@@ -36,22 +35,6 @@ class LabStatus(StrEnum):
     TERMINATING = "terminating"
     TERMINATED = "terminated"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceQuantity:
-    """CPU in cores and memory in bytes."""
-
-    cpu: float
-    memory: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabResources:
-    """What a lab may use at most, and what is set aside for it."""
-
-    limits: ResourceQuantity
-    requests: ResourceQuantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +54,7 @@ class LabSpecification:
 
 @dataclass(frozen=True, slots=True)
 class LabOptions:
-    """What a lab was made with; ``image`` is a reference with digest."""
+    """What a lab was created with; ``image`` is a reference with digest."""
 
     image: str
     size: str
@@ -85,7 +68,7 @@ class LabState:
 
     ``internal_url`` is None where there is nothing to connect to; ``quota``
     is None where the namespace has none. ``path`` is where its user finds it on
-    the platform, and ``created`` when it was asked for; None where unknown.
+    the platform, and ``created`` when it was requested; None where unknown.
     """
 
     user: LabUser
@@ -93,7 +76,7 @@ class LabState:
     status: LabStatus
     internal_url: str | None
     resources: LabResources
-    quota: ResourceQuantity | None = None
+    quota: Resources | None = None
     path: str | None = None
     created: datetime | None = field(default=None, compare=False)
 

@@ -47,7 +47,7 @@ class Node:
         node
             The object.
         tolerations
-            What labs put up with, in Kubernetes' spelling.
+            Tolerations of labs, in Kubernetes' spelling.
         """
         comment = _obstacle(node.get("spec") or {}, list(tolerations))
         cached = set()
@@ -67,7 +67,7 @@ class Node:
         )
 
     def with_image(self, reference: str, size: int | None = None) -> Self:
-        """Make a copy that has one more image.
+        """Create a copy that has one more image.
 
         Parameters
         ----------

@@ -26,9 +26,9 @@ class RSPImage:
     registry, repository
         Where the image is.
     name
-        The tag, and what it tells.
+        The tag, parsed.
     digest
-        Digest of the image; None as long as nobody has asked for it.
+        Digest of the image; None until it is requested.
     size
         Size in bytes, if it is known.
     nodes
@@ -97,9 +97,9 @@ class RSPImage:
 class RSPImageCollection(TagCollection[RSPImage]):
     """Images in the order of the menu, with their aliases.
 
-    Whatever the images were told in other collections about aliases is
-    forgotten, except in the subsets of one: there it stays, even if what an
-    alias points to is not part of the subset.
+    What the images know about aliases from other collections is forgotten,
+    except in the subsets of one: there it stays, even if the target of an alias
+    is not part of the subset.
 
     Parameters
     ----------
@@ -144,24 +144,15 @@ class RSPImageCollection(TagCollection[RSPImage]):
         selected._fill(items, self._main)
         return selected
 
-    def all(
-        self, *, hide_targets: bool = False, hide_aliases: bool = False
-    ) -> list[RSPImage]:
+    def all(self, *, hide_targets: bool = False) -> list[RSPImage]:
         """List the images in the order of the menu.
 
         Parameters
         ----------
         hide_targets
             Leave out versioned images that an alias in the collection names.
-        hide_aliases
-            Leave out aliases of what is in the collection.
         """
-        hidden = set()
-        for image in self:
-            if hide_targets and image.alias_target:
-                hidden.add(image.alias_target)
-            if hide_aliases and image.alias_target in self:
-                hidden.add(image.tag)
+        hidden = {image.alias_target for image in self} if hide_targets else set()
         return [image for image in self if image.tag not in hidden]
 
     def by_digest(self, digest: str) -> RSPImage | None:
@@ -179,12 +170,8 @@ class RSPImageCollection(TagCollection[RSPImage]):
         found = (self.by_digest(digest) for digest in self._by_digest)
         return [image for image in found if image is not None]
 
-    def subtract(self, other: RSPImageCollection) -> list[RSPImage]:
-        """List what another collection lacks, one image for each digest."""
-        return [i for i in self.one_per_digest() if i.digest not in other._by_digest]
-
     def with_nodes(self, nodes: Iterable[Node]) -> Self:
-        """Make a copy in which the images are on the nodes that have them."""
+        """Create a copy in which the images are on the nodes that have them."""
         names: dict[str, set[str]] = {}
         sizes: dict[str, int] = {}
         for node in nodes:
@@ -202,7 +189,7 @@ class RSPImageCollection(TagCollection[RSPImage]):
         )
 
     def mark_seen(self, digest: str, node: str, size: int | None = None) -> Self:
-        """Make a copy in which an image, and all its aliases, are on a node.
+        """Create a copy in which an image, and all its aliases, are on a node.
 
         Parameters
         ----------
@@ -219,7 +206,7 @@ class RSPImageCollection(TagCollection[RSPImage]):
         )
 
     def _located(self, images: Iterable[RSPImage]) -> Self:
-        """Make a copy with images that only differ in where they are."""
+        """Create a copy with images that only differ in where they are."""
         located = copy(self)
         located._exchange({image.tag: image for image in images})
         located._by_digest = {

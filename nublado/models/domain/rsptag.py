@@ -1,4 +1,4 @@
-"""Tags of images, and what their names tell.
+"""Tags of images, and what their names mean.
 
 What a tag points to is not known here; see `nublado.models.domain.rspimage`.
 The order of many tags is a matter of `nublado.models.domain.tag_collection`.
@@ -91,7 +91,7 @@ MenuOrder = tuple[tuple[int, ...], str, str]
 
 @dataclass(frozen=True, slots=True)
 class RSPImageTag:
-    """A tag, and what can be told from its name.
+    """A tag, parsed.
 
     Make one with `parse` or `alias`.
 
@@ -149,7 +149,7 @@ class RSPImageTag:
 
     @classmethod
     def alias(cls, tag: str) -> Self:
-        """Make a tag that is known to be another name of some image."""
+        """Create a tag that is known to be another name of some image."""
         tag = tag or _DEFAULT_TAG
         name, cycle_text, cycle = _split_cycle(tag)
         return cls(

@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class SpawnRecord:
-    """What a lab was asked for: by whom, with which options and image."""
+    """The request for a lab: by whom, with which options and image."""
 
     user: UserInfo
     options: LabOptions

@@ -33,7 +33,7 @@ class LabLine:
 
 @dataclass(frozen=True, slots=True)
 class LastEvent:
-    """What was last told of an operation."""
+    """The last event of an operation."""
 
     type: str
     message: str
@@ -61,9 +61,9 @@ class WatcherLine:
         What is watched.
     synced
         Whether it follows the cluster.
-    heard
+    last_activity
         When Kubernetes last sent anything.
-    silence
+    idle
         Seconds since then.
     connections
         How often it has connected.
@@ -71,8 +71,8 @@ class WatcherLine:
 
     name: str
     synced: bool
-    heard: datetime
-    silence: float
+    last_activity: datetime
+    idle: float
     connections: int
 
 

@@ -104,7 +104,7 @@ class TagCollection(Generic[_T]):
         return self._select([*chosen, *(item for item in named if item is not None)])
 
     def _select(self, items: Iterable[_T]) -> Self:
-        """Make a collection of some of the items, as they are."""
+        """Create a collection of some of the items, as they are."""
         return type(self)(items)
 
     def _exchange(self, items: Mapping[str, _T]) -> None:
@@ -136,7 +136,7 @@ class RSPImageTagCollection(TagCollection[RSPImageTag]):
             The tags. Those of one architecture are left out where there is
             one without it.
         aliases
-            Which of them are aliases, whatever their names tell.
+            Which of them are aliases, whatever their names.
         known
             Tags that have been understood before with the same aliases, to
             save the effort.
@@ -158,7 +158,7 @@ class RSPImageTagCollection(TagCollection[RSPImageTag]):
         cycle
             The cycle.
         keep
-            Tags that are also chosen if their names tell no cycle.
+            Tags that are also chosen if their names have no cycle.
         """
         return self._select(
             tag

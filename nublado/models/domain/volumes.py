@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 __all__ = ["MAX_NAME_LENGTH", "file_name_of", "file_volume_name"]
 
 MAX_NAME_LENGTH = 63
-"""Longest name of a volume (a DNS label) that Kubernetes takes."""
+"""Longest name of a volume (a DNS label) that Kubernetes accepts."""
 
 
 def file_name_of(path: str) -> str:

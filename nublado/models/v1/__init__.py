@@ -1,1 +1,1 @@
-"""What version 1 of the API shows and takes: marshmallow schemas."""
+"""What version 1 of the API accepts and returns: marshmallow schemas."""

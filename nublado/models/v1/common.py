@@ -1,4 +1,4 @@
-"""What all routes answer, and what those about the service itself do."""
+"""Responses that routes share, and those of routes about the service itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nublado.models.domain.kubernetes import JSON
 __all__ = [
     "ErrorSchema",
     "FileserverStatusSchema",
-    "MetadataAnswerSchema",
+    "MetadataResponseSchema",
     "MetadataSchema",
     "ProbeSchema",
     "dump_error",
@@ -47,7 +47,7 @@ class MetadataSchema(Schema):
     documentation_url = fields.String()
 
 
-class MetadataAnswerSchema(Schema):
+class MetadataResponseSchema(Schema):
     """The application, as it is shown to the outside."""
 
     metadata = fields.Nested(MetadataSchema, required=True)
@@ -61,7 +61,7 @@ class ProbeSchema(Schema):
 
 
 class FileserverStatusSchema(Schema):
-    """State of a file server: there is no answer for one that does not run."""
+    """State of a file server that runs; for others the response is 404."""
 
     running = fields.Boolean(required=True)
 

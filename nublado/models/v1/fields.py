@@ -31,7 +31,7 @@ MAX_ENV_BYTES = 768 * 1024
 """Largest environment in bytes: a config map holds 1 MiB, some of it ours."""
 
 MAX_ENV_VALUE_BYTES = 128 * 1024 - 512
-"""Largest variable in bytes; execve(2) takes 128 KiB, the name included."""
+"""Largest variable in bytes; execve(2) accepts 128 KiB, the name included."""
 
 REQUIRED = "Field required"
 NOT_AN_OBJECT = "Not an object"
@@ -179,7 +179,7 @@ class Environment(fields.Dict):
 
 
 def describe_form_field(field: fields.Field[Any]) -> dict[str, Any]:
-    """Say in JSON schema what a field of this module takes.
+    """Describe in JSON schema what a field of this module accepts.
 
     Parameters
     ----------

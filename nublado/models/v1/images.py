@@ -35,7 +35,7 @@ class _WithoutNoneSchema(Schema):
 
 
 class ImageSchema(_WithoutNoneSchema):
-    """An image that may be asked for."""
+    """An image that may be requested."""
 
     reference = fields.String(required=True)
     tag = fields.String(required=True)
@@ -46,7 +46,7 @@ class ImageSchema(_WithoutNoneSchema):
 
 
 class KnownImagesSchema(_WithoutNoneSchema):
-    """Answer of the route for images."""
+    """Response of the route for images."""
 
     recommended = fields.Nested(ImageSchema)
     latest_weekly = fields.Nested(ImageSchema)
@@ -84,7 +84,7 @@ class NodeSchema(_WithoutNoneSchema):
 
 
 class PrepullStatusSchema(Schema):
-    """Answer of the route for prepulls."""
+    """Response of the route for prepulls."""
 
     config = fields.Dict(required=True)
     images = fields.Nested(PrepulledSchema, required=True)

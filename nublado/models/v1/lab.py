@@ -1,4 +1,4 @@
-"""Labs as the API takes and shows them."""
+"""Labs as the API accepts and returns them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def dump_lab_state(state: LabState) -> JSON:
 
 
 class _RequestSchema(Schema):
-    """JupyterHub may send more than we know, and it is ignored."""
+    """Unknown fields that JupyterHub may send are ignored."""
 
     error_messages = {"type": NOT_AN_OBJECT}
 
@@ -153,7 +153,7 @@ class LabSpecificationSchema(_RequestSchema):
         return LabSpecification(env=data["env"], **data["options"])
 
 
-# --- Answer --------------------------------------------------------------
+# --- Response ------------------------------------------------------------
 
 
 class GroupSchema(Schema):
@@ -176,7 +176,7 @@ class LabUserSchema(Schema):
 
 
 class LabOptionsSchema(Schema):
-    """What a lab was made with."""
+    """What a lab was created with."""
 
     image = fields.String(
         required=True, metadata={"description": "Docker reference with digest"}
@@ -194,7 +194,7 @@ class ResourceQuantitySchema(Schema):
 
 
 class LabResourcesSchema(Schema):
-    """What a lab may use at most, and what is set aside for it."""
+    """What a lab may use at most, and what is reserved for it."""
 
     limits = fields.Nested(ResourceQuantitySchema, required=True)
     requests = fields.Nested(ResourceQuantitySchema, required=True)

@@ -46,7 +46,7 @@ class LabLineSchema(Schema):
 
 
 class LastEventSchema(Schema):
-    """What was last told of an operation."""
+    """The last event of an operation."""
 
     type = fields.String(required=True)
     message = fields.String(required=True)
@@ -85,11 +85,11 @@ class WatcherLineSchema(Schema):
 
     name = fields.String(required=True)
     synced = fields.Boolean(required=True)
-    heard = fields.AwareDateTime(
+    last_activity = fields.AwareDateTime(
         required=True,
         metadata={"description": "When Kubernetes last sent anything"},
     )
-    silence = fields.Float(
+    idle = fields.Float(
         required=True,
         metadata={"description": "Seconds since then"},
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.defaults import fill_in_defaults, initial_status
 from nublado.sandbox.kubernetes.errors import bad_request, forbidden, invalid
 from nublado.sandbox.kubernetes.metadata import clone
+from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.pod_admission import admit_pod
 from nublado.sandbox.kubernetes.pod_security import enforce_pod_security
 from nublado.sandbox.kubernetes.quotas import QuotaAccountant
@@ -20,9 +20,6 @@ from nublado.sandbox.kubernetes.validation import (
     problems_of_update,
 )
 from nublado.sandbox.kubernetes.webhooks import Webhooks
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
 
 __all__ = ["Admission"]
 
@@ -53,7 +50,7 @@ class Admission:
         Who else is asked.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Objects) -> None:
         self.webhooks = Webhooks()
         self._store = store
         self._quotas = QuotaAccountant(store)

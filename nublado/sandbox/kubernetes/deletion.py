@@ -21,15 +21,11 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-terminatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.metadata import now
+from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.resources import KINDS, Kind
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
 
 __all__ = ["is_held", "mark_deleted", "propagation_for", "release_dependents"]
 
@@ -105,7 +101,7 @@ def propagation_for(kind: Kind, asked: str | None) -> str:
     return asked
 
 
-def release_dependents(store: Store, uid: str) -> None:
+def release_dependents(store: Objects, uid: str) -> None:
     """Take an owner out of the objects that it owns."""
 
     def disown(obj: JSON) -> None:

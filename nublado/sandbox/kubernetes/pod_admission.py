@@ -8,15 +8,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.defaults import containers_of
 from nublado.sandbox.kubernetes.errors import forbidden
+from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.resources import kind_named
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
 
 __all__ = ["admit_pod"]
 
@@ -28,7 +25,7 @@ _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105
 _TOKEN_SECONDS = 3607
 
 
-def admit_pod(store: Store, pod: JSON) -> None:
+def admit_pod(store: Objects, pod: JSON) -> None:
     """Complete a new pod.
 
     Raises
@@ -59,7 +56,7 @@ def _tolerates(toleration: JSON, key: str) -> bool:
     )
 
 
-def _add_service_account(store: Store, pod: JSON) -> None:
+def _add_service_account(store: Objects, pod: JSON) -> None:
     spec, namespace = pod["spec"], pod["metadata"]["namespace"]
     name = spec.get("serviceAccountName") or "default"
     spec["serviceAccountName"] = spec["serviceAccount"] = name

@@ -9,15 +9,12 @@ https://github.com/kubernetes/pod-security-admission/tree/master/policy
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.defaults import containers_of
 from nublado.sandbox.kubernetes.errors import forbidden
+from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.resources import kind_named
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
 
 __all__ = ["enforce_pod_security"]
 
@@ -52,7 +49,7 @@ _RESTRICTED_VOLUMES = (
 Check = Callable[[JSON, list[JSON]], str | None]
 
 
-def enforce_pod_security(store: Store, pod: JSON) -> None:
+def enforce_pod_security(store: Objects, pod: JSON) -> None:
     """Check a new pod against the standard that its namespace enforces.
 
     Raises

@@ -8,15 +8,12 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.errors import ApiError, forbidden
+from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.quantities import canonical, quantity, write_quantity
 from nublado.sandbox.kubernetes.resources import KINDS, Kind, kind_named
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
 
 __all__ = ["QuotaAccountant"]
 
@@ -35,7 +32,7 @@ class QuotaAccountant:
         Objects of the cluster.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Objects) -> None:
         self._store = store
         store.subscribe(None, self._changed)
 

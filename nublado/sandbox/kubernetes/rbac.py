@@ -11,14 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.attributes import Attributes, denied
 from nublado.sandbox.kubernetes.identity import User
-
-if TYPE_CHECKING:
-    from nublado.sandbox.kubernetes.store import Store
+from nublado.sandbox.kubernetes.objects import Objects
 
 __all__ = ["RBAC_KINDS", "RoleAuthorizer"]
 
@@ -68,7 +65,7 @@ class RoleAuthorizer:
         Objects of the cluster.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Objects) -> None:
         self._store = store
         self._grants: dict[User, list[_Grant]] = {}
         self._decisions: dict[tuple[User, Attributes], _Grant | None] = {}

@@ -15,10 +15,10 @@ import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.faults import Faults
 from nublado.sandbox.kubernetes.access import Access
 from nublado.sandbox.kubernetes.discovery import aggregated, discover
 from nublado.sandbox.kubernetes.errors import ApiError
+from nublado.sandbox.kubernetes.faults import Faults
 from nublado.sandbox.kubernetes.listing import list_page
 from nublado.sandbox.kubernetes.openapi import openapi
 from nublado.sandbox.kubernetes.releases import (

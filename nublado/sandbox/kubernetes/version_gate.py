@@ -42,12 +42,6 @@ class Refusal:
     form: Literal["status", "event"] = "status"
     lists: bool = True
 
-    def __post_init__(self) -> None:
-        if self.answer not in _ERRORS:
-            raise ValueError(f"answer: must be one of {', '.join(_ERRORS)}")
-        if self.form not in ("status", "event"):
-            raise ValueError("form: must be status or event")
-
 
 class VersionGate:
     """Refuses versions up to one, for as long as it is told to.

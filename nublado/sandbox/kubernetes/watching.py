@@ -17,8 +17,8 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.connections import arrival, reset
-from nublado.sandbox.faults import Faults
 from nublado.sandbox.kubernetes.errors import ApiError, expired, too_large_version
+from nublado.sandbox.kubernetes.faults import Faults
 from nublado.sandbox.kubernetes.history import Change, Revision
 from nublado.sandbox.kubernetes.listing import check_version_match
 from nublado.sandbox.kubernetes.rendering import Rendering, encode, rendering_for

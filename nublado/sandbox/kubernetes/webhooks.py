@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass, field
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.checks import check_keys, check_patterns
 from nublado.sandbox.kubernetes.errors import ApiError
-from nublado.sandbox.kubernetes.resources import Kind
+from nublado.sandbox.kubernetes.resources import KINDS, Kind
 
 __all__ = ["Webhook", "Webhooks"]
 
@@ -46,11 +47,9 @@ class Webhook:
     fail: bool = False
 
     def __post_init__(self) -> None:
+        check_keys(self.kinds, {kind.kind for kind in KINDS}, "kind")
         for name in ("namespace", "object_name"):
-            try:
-                re.compile(getattr(self, name))
-            except re.error as e:
-                raise ValueError(f"{name}: not a regular expression: {e}") from e
+            check_patterns(name, [getattr(self, name)])
 
     def matches(self, kind: Kind, metadata: JSON) -> bool:
         """Whether it is asked about an object."""

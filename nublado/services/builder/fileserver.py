@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 from nublado.config.model import (
     FileserverConfig,
-    FileserverResources,
-    ResourceAmount,
     Volume,
 )
 from nublado.constants import (
@@ -200,7 +198,11 @@ class FileserverBuilder:
             "imagePullPolicy": config.image.pull_policy.value,
             "env": [{"name": k, "value": v} for k, v in environment.items()],
             "ports": [{"name": "http", "containerPort": _PORT}],
-            **({"resources": _resources(config.resources)} if config.resources else {}),
+            **(
+                {"resources": config.resources.to_kubernetes()}
+                if config.resources
+                else {}
+            ),
             "volumeMounts": mounts,
             "securityContext": {
                 "allowPrivilegeEscalation": False,
@@ -215,15 +217,7 @@ def _security_context(user: UserInfo) -> JSON:
         "runAsUser": user.uid,
         "runAsGroup": user.gid,
         "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
     groups = user.supplemental_groups
     return context | {"supplementalGroups": groups} if groups else context
-
-
-def _resources(resources: FileserverResources) -> JSON:
-    amounts = {"limits": resources.limits, "requests": resources.requests}
-    return {name: _spell(amount) for name, amount in amounts.items() if amount}
-
-
-def _spell(amount: ResourceAmount) -> JSON:
-    return {"cpu": str(amount.cpu), "memory": str(amount.memory)}

@@ -23,20 +23,18 @@ from nublado.models.domain.lab import (
     LabState,
     LabStatus,
     RemainingLabObjects,
-    ResourceQuantity,
 )
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.builder.lab_environment import (
     lab_environment,
-    lab_resources,
+    names_not_of_the_user,
     resources_of_environment,
 )
 from nublado.services.builder.lab_objects import LabObjectsBuilder, SecretData
 from nublado.services.builder.lab_pod import LabPodBuilder
 
 __all__ = ["LabBuilder", "quota_of"]
-
-_SIZE_LOCATION = ("body", "options", "size")
 
 
 class LabBuilder:
@@ -73,11 +71,8 @@ class LabBuilder:
         quota = user.notebook_quota
         if quota is None:
             return
-        fits = definition.cpu <= quota.cpu and definition.memory <= quota.memory_bytes
-        if not (quota.spawn and fits):
-            raise InsufficientQuotaError(
-                "Insufficient quota to spawn requested lab", _SIZE_LOCATION
-            )
+        if not (quota.spawn and definition.limits.fits(quota.resources)):
+            raise InsufficientQuotaError
 
     def pending_state(
         self,
@@ -100,13 +95,12 @@ class LabBuilder:
         InvalidLabSizeError
             If the size is not configured.
         """
-        size = self._size(spec.size)
         return LabState(
             user=user,
             options=_options(spec, image),
             status=LabStatus.PENDING,
             internal_url=None,
-            resources=lab_resources(ResourceQuantity(size.cpu, size.memory)),
+            resources=LabResources.from_limits(self._size(spec.size).limits),
             quota=quota_of(user),
             path=spec.env.get(SERVICE_PREFIX),
             created=now,
@@ -180,7 +174,8 @@ class LabBuilder:
         names = self.names(record.user.username)
         resources = resources_of_environment(env)
         objects = LabObjectsBuilder(self._config, names)
-        pod = LabPodBuilder(self._config, names, record.user, resources)
+        trusted = names_not_of_the_user(self._config, env)
+        pod = LabPodBuilder(self._config, names, record.user, resources, trusted)
         return RemainingLabObjects(
             others=tuple(objects.remaining(record.user, pull_secret)),
             pod=pod.build(record.image),
@@ -189,14 +184,13 @@ class LabBuilder:
     def _size(self, size: str) -> LabSizeDefinition:
         definition = self._sizes.get(size)
         if definition is None:
-            raise InvalidLabSizeError(f'Invalid lab size "{size}"', _SIZE_LOCATION)
+            raise InvalidLabSizeError(size)
         return definition
 
 
-def quota_of(user: UserInfo) -> ResourceQuantity | None:
+def quota_of(user: UserInfo) -> Resources | None:
     """Resources that a user's lab may use; None where there is no limit."""
-    quota = user.notebook_quota
-    return ResourceQuantity(quota.cpu, quota.memory_bytes) if quota else None
+    return user.notebook_quota.resources if user.notebook_quota else None
 
 
 def _options(spec: LabSpecification, image: ResolvedImage) -> LabOptions:

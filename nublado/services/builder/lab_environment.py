@@ -8,30 +8,41 @@ from dataclasses import replace
 from decimal import Decimal
 
 from nublado.config.model import LabConfig, LabSizeDefinition
-from nublado.constants import LIMIT_TO_REQUEST_RATIO
 from nublado.exceptions import MalformedLabError
 from nublado.models.domain.image import ResolvedImage
-from nublado.models.domain.lab import (
-    LabResources,
-    LabSpecification,
-    ResourceQuantity,
-)
-from nublado.services.builder.quantity import MAX_QUANTITY
+from nublado.models.domain.lab import LabSpecification
+from nublado.models.domain.resources import LabResources, Resources
+from nublado.units import MAX_QUANTITY
 
 __all__ = [
+    "SET_BY_CONTROLLER",
     "lab_environment",
-    "lab_resources",
+    "names_not_of_the_user",
     "resources_of_environment",
 ]
 
+SET_BY_CONTROLLER = frozenset(
+    {
+        "CONTAINER_SIZE",
+        "CPU_GUARANTEE",
+        "CPU_LIMIT",
+        "DEBUG",
+        "EXTERNAL_INSTANCE_URL",
+        "IMAGE_DESCRIPTION",
+        "IMAGE_DIGEST",
+        "JUPYTERLAB_CONFIG_DIR",
+        "JUPYTERLAB_START_COMMAND",
+        "JUPYTER_IMAGE",
+        "JUPYTER_IMAGE_SPEC",
+        "MEM_GUARANTEE",
+        "MEM_LIMIT",
+        "NUBLADO_RUNTIME_MOUNTS_DIR",
+        "RESET_USER_ENV",
+    }
+)
+"""Variables that `lab_environment` sets."""
 
-def lab_resources(limits: ResourceQuantity) -> LabResources:
-    """Resources of a lab with these limits."""
-    requests = ResourceQuantity(
-        cpu=limits.cpu / LIMIT_TO_REQUEST_RATIO,
-        memory=limits.memory // LIMIT_TO_REQUEST_RATIO,
-    )
-    return LabResources(limits=limits, requests=requests)
+_SET_BY_JUPYTERHUB = ("JUPYTERHUB_", "JPY_")
 
 
 def lab_environment(
@@ -56,7 +67,7 @@ def lab_environment(
     image
         The requested image.
     """
-    resources = lab_resources(ResourceQuantity(size.cpu, size.memory))
+    resources = LabResources.from_limits(size.limits)
     env = dict(spec.env)
     if spec.enable_debug:
         env["DEBUG"] = "TRUE"
@@ -67,7 +78,7 @@ def lab_environment(
         "JUPYTER_IMAGE_SPEC": image.reference_with_digest,
         "IMAGE_DESCRIPTION": image.display_name,
         "IMAGE_DIGEST": image.digest,
-        "CONTAINER_SIZE": _describe(size),
+        "CONTAINER_SIZE": size.label,
         "CPU_GUARANTEE": str(resources.requests.cpu),
         "CPU_LIMIT": str(resources.limits.cpu),
         "MEM_GUARANTEE": str(resources.requests.memory),
@@ -80,8 +91,26 @@ def lab_environment(
     return {**env, **config.env}
 
 
-def _describe(size: LabSizeDefinition) -> str:
-    return f"{size.size.title()} ({size.cpu} CPU, {size.memory_text} RAM)"
+def names_not_of_the_user(config: LabConfig, env: Mapping[str, str]) -> list[str]:
+    """Names of the variables that a privileged container may get, sorted.
+
+    Users choose the rest of the environment, and ``LD_PRELOAD`` of a file in
+    their home would run in a container of root.
+
+    Parameters
+    ----------
+    config
+        How labs are built.
+    env
+        Environment of the lab.
+    """
+    return sorted(
+        name
+        for name in env
+        if name in SET_BY_CONTROLLER
+        or name in config.env
+        or name.startswith(_SET_BY_JUPYTERHUB)
+    )
 
 
 def resources_of_environment(env: Mapping[str, str]) -> LabResources:
@@ -94,10 +123,10 @@ def resources_of_environment(env: Mapping[str, str]) -> LabResources:
     MalformedLabError
         If a limit is missing, or one of the values is not a number.
     """
-    limits = ResourceQuantity(
+    limits = Resources(
         cpu=float(_amount(env, "CPU_LIMIT")), memory=int(_amount(env, "MEM_LIMIT"))
     )
-    requests = lab_resources(limits).requests
+    requests = LabResources.from_limits(limits).requests
     if "CPU_GUARANTEE" in env:
         requests = replace(requests, cpu=float(_amount(env, "CPU_GUARANTEE")))
     if "MEM_GUARANTEE" in env:

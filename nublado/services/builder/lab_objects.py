@@ -8,8 +8,9 @@ from copy import deepcopy
 
 from nublado.config.model import LabConfig
 from nublado.constants import ANNOTATION_SPAWN
+from nublado.exceptions import MissingSecretError
 from nublado.models.domain.gafaelfawr import NotebookQuota, UserInfo
-from nublado.models.domain.kubernetes import JSON
+from nublado.models.domain.kubernetes import JSON, name_of, namespace_of
 from nublado.models.domain.lab import LabObjectNames
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.models.domain.volumes import file_volume_name
@@ -93,20 +94,18 @@ class LabObjectsBuilder:
         return self._config_map(self._names.files_config_map, data)
 
     def _pull_secret(self, original: JSON) -> JSON:
-        return self._secret(
-            self._names.pull_secret, original["type"], dict(original["data"])
-        )
+        data = original.get("data")
+        if not data:
+            name, namespace = name_of(original), namespace_of(original)
+            raise MissingSecretError(f"Secret {namespace}/{name} has no data")
+        return self._secret(self._names.pull_secret, original["type"], dict(data))
 
     def _quota(self, quota: NotebookQuota) -> JSON:
-        hard = {
-            "limits.cpu": str(float(quota.cpu)),
-            "limits.memory": str(quota.memory_bytes),
-        }
         return {
             "apiVersion": "v1",
             "kind": "ResourceQuota",
             "metadata": self._metadata(self._names.quota),
-            "spec": {"hard": hard},
+            "spec": {"hard": quota.resources.to_kubernetes("limits.")},
         }
 
     def _network_policy(self) -> JSON:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 
 from nublado.config.model import InitContainer, LabConfig, TmpSource
@@ -14,7 +15,8 @@ from nublado.constants import (
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.lab import LabObjectNames, LabResources, ResourceQuantity
+from nublado.models.domain.lab import LabObjectNames
+from nublado.models.domain.resources import LabResources
 from nublado.models.domain.volumes import file_name_of, file_volume_name
 from nublado.services.builder.lab_metadata import lab_metadata
 from nublado.services.builder.lab_objects import LAB_PORT
@@ -36,7 +38,22 @@ _RUNTIME_RESOURCES = (
 
 
 class LabPodBuilder:
-    """Builds the pod of one user's lab."""
+    """Builds the pod of one user's lab.
+
+    Parameters
+    ----------
+    config
+        How labs are built.
+    names
+        Names of the lab's objects.
+    user
+        Whose lab it is.
+    resources
+        What its containers may use.
+    privileged_env
+        Names of the variables that privileged containers get, none of which the
+        user may choose.
+    """
 
     def __init__(
         self,
@@ -44,11 +61,13 @@ class LabPodBuilder:
         names: LabObjectNames,
         user: UserInfo,
         resources: LabResources,
+        privileged_env: Sequence[str],
     ) -> None:
         self._config = config
         self._names = names
         self._user = user
         self._resources = resources
+        self._privileged_env = privileged_env
         self._home = config.home_of(user.username)
 
     def build(self, image: ResolvedImage) -> JSON:
@@ -104,18 +123,31 @@ class LabPodBuilder:
             "name": container.name,
             "image": container.image.reference,
             "imagePullPolicy": container.image.pull_policy.value,
-            "envFrom": self._env_from(),
-            "env": [
-                {"name": "NUBLADO_HOME", "value": self._home},
-                {"name": "NUBLADO_UID", "value": str(self._user.uid)},
-                {"name": "NUBLADO_GID", "value": str(self._user.gid)},
-            ],
-            "resources": self._container_resources(),
+            **self._init_env(privileged=container.privileged),
+            "resources": self._resources.to_kubernetes(),
             **({"volumeMounts": mounts} if mounts else {}),
             "securityContext": self._privileged_security_context()
             if container.privileged
             else self._security_context(),
         }
+
+    def _init_env(self, *, privileged: bool) -> JSON:
+        own = [
+            {"name": "NUBLADO_HOME", "value": self._home},
+            {"name": "NUBLADO_UID", "value": str(self._user.uid)},
+            {"name": "NUBLADO_GID", "value": str(self._user.gid)},
+        ]
+        if not privileged:
+            return {"envFrom": self._env_from(), "env": own}
+        config_map = self._names.env_config_map
+        trusted = [
+            {
+                "name": name,
+                "valueFrom": {"configMapKeyRef": {"name": config_map, "key": name}},
+            }
+            for name in self._privileged_env
+        ]
+        return {"env": [*trusted, *own]}
 
     def _notebook(self, image: ResolvedImage) -> JSON:
         return {
@@ -127,7 +159,7 @@ class LabPodBuilder:
             "envFrom": self._env_from(),
             "env": self._notebook_env(),
             "ports": [{"name": "jupyterlab", "containerPort": LAB_PORT}],
-            "resources": self._container_resources(),
+            "resources": self._resources.to_kubernetes(),
             "volumeMounts": self._notebook_mounts(),
             "securityContext": self._security_context(),
         }
@@ -152,12 +184,6 @@ class LabPodBuilder:
     def _secret_variable(self, name: str, key: str) -> JSON:
         reference = {"name": self._names.secret, "key": key}
         return {"name": name, "valueFrom": {"secretKeyRef": reference}}
-
-    def _container_resources(self) -> JSON:
-        return {
-            "limits": _spell(self._resources.limits),
-            "requests": _spell(self._resources.requests),
-        }
 
     def _security_context(self) -> JSON:
         return {
@@ -232,10 +258,6 @@ class LabPodBuilder:
             _read_only("runtime", f"{runtime}/runtime"),
             *secrets,
         ]
-
-
-def _spell(quantity: ResourceQuantity) -> JSON:
-    return {"cpu": str(quantity.cpu), "memory": str(quantity.memory)}
 
 
 def _read_only(volume: str, path: str, sub_path: str | None = None) -> JSON:

@@ -22,16 +22,15 @@ from nublado.models.domain.kubernetes import JSON, created_at
 from nublado.models.domain.lab import (
     LabObjectNames,
     LabOptions,
-    LabResources,
     LabState,
     LabStatus,
-    ResourceQuantity,
 )
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.services.builder.lab_environment import resources_of_environment
 from nublado.services.builder.lab_objects import LAB_PORT
 from nublado.services.builder.lab_pod import NOTEBOOK
 from nublado.services.builder.pod_status import status_of_pod
-from nublado.services.builder.quantity import parse_quantity
+from nublado.units import parse_quantity
 
 __all__ = ["internal_url", "rebuild_state"]
 
@@ -125,15 +124,15 @@ def _existing(obj: JSON | None) -> JSON:
 
 def _size(config: LabConfig, resources: LabResources) -> str:
     for size in config.sizes:
-        if ResourceQuantity(size.cpu, size.memory) == resources.limits:
+        if size.limits == resources.limits:
             return size.size
     return _CUSTOM_SIZE
 
 
-def _quota(quota: JSON) -> ResourceQuantity:
+def _quota(quota: JSON) -> Resources:
     hard = quota.get("spec", {}).get("hard") or {}
     try:
-        return ResourceQuantity(
+        return Resources(
             cpu=float(parse_quantity(hard["limits.cpu"])),
             memory=int(parse_quantity(hard["limits.memory"])),
         )
@@ -151,9 +150,9 @@ def _notebook(pod: JSON) -> JSON:
     raise MalformedLabError(f"no container {NOTEBOOK}")
 
 
-def _user(username: str, pod: JSON, limit: ResourceQuantity | None) -> UserInfo:
+def _user(username: str, pod: JSON, limit: Resources | None) -> UserInfo:
     annotations = pod["metadata"].get("annotations") or {}
-    quota = NotebookQuota.from_bytes(limit.cpu, limit.memory) if limit else None
+    quota = NotebookQuota.from_resources(limit) if limit else None
     return UserInfo(
         username=username,
         uid=_run_as(pod, "runAsUser"),

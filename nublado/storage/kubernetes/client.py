@@ -1,22 +1,23 @@
 """JSON requests to the Kubernetes API server.
 
 The official client provides credentials, their renewal, TLS and the
-connections; its generated model classes are passed over, because turning
-every answer into them costs more than the request.
+connections. Its generated API classes are passed over: turning every answer
+into them costs more than the request, and they change from release to release.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 import urllib3
 from kubernetes import client, config
+from kubernetes.client.rest import RESTClientObject
 from kubernetes.config.config_exception import ConfigException
 
 from nublado import __version__
@@ -36,6 +37,9 @@ _MAX_ERROR_BODY = 4096
 _MAX_RETRY_SECONDS = 10.0
 _MOST_ATTEMPTS = 8
 _TRANSIENT = frozenset({429, 503, 504})
+_USER_AGENT = f"nublado/{__version__}"
+_TOKEN_KEYS = ("BearerToken", "authorization")
+"""What releases of the client call the token, the newest first."""
 _ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
 
 
@@ -81,24 +85,35 @@ class KubernetesClient:
     def __init__(
         self, configuration: client.Configuration, *, pool_size: int = 16
     ) -> None:
-        self._requests = _api_client(configuration, pool_size, block=True)
-        self._watches = _api_client(configuration, 8, block=False)
+        self._configuration = configuration
+        self._requests = _connections(configuration, pool_size, block=True)
+        self._watches = _connections(configuration, 8, block=False)
 
     @classmethod
-    def connect(cls, *, pool_size: int = 16) -> KubernetesClient:
-        """Connect as a pod of the cluster, else as ``KUBECONFIG`` says.
+    def connect(
+        cls, kubeconfig: str | None, *, pool_size: int = 16
+    ) -> KubernetesClient:
+        """Connect to a cluster.
+
+        Parameters
+        ----------
+        kubeconfig
+            Files that say how, as in ``KUBECONFIG``; None to connect as a pod of
+            the cluster.
+        pool_size
+            How many requests may be in flight.
 
         Raises
         ------
         KubernetesError
-            Raised if neither way is configured.
+            Raised if that is not configured.
         """
         configuration = client.Configuration()
         try:
-            if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            if kubeconfig is None:
                 config.load_incluster_config(client_configuration=configuration)
             else:
-                config.load_kube_config(client_configuration=configuration)
+                config.load_kube_config(kubeconfig, client_configuration=configuration)
         except (ConfigException, OSError) as e:
             raise KubernetesError(
                 "Error connecting to cluster", kind="KUBECONFIG", body=str(e)
@@ -107,8 +122,8 @@ class KubernetesClient:
 
     def close(self) -> None:
         """Close all connections."""
-        self._requests.rest_client.close()
-        self._watches.rest_client.close()
+        self._requests.clear()
+        self._watches.clear()
 
     def request(
         self,
@@ -188,12 +203,11 @@ class KubernetesClient:
         KubernetesError
             Raised if the watch is refused.
         """
-        url, headers = self._prepare(self._watches, "GET", path, query)
         try:
-            response = self._watches.rest_client.pool_manager.request(
+            response = self._watches.request(
                 "GET",
-                url,
-                headers=headers,
+                self._url(path, query),
+                headers=self._headers(),
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=silence),
                 preload_content=False,
                 retries=False,
@@ -204,7 +218,7 @@ class KubernetesClient:
             text = response.read(_MAX_ERROR_BODY).decode(errors="replace")
             response.close()
             raise target.failed(response.status, text)
-        return cast("urllib3.BaseHTTPResponse", response)
+        return response
 
     def _send(
         self,
@@ -214,15 +228,15 @@ class KubernetesClient:
         query: Mapping[str, str | int] | None,
         body: JSON | None,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        url, headers = self._prepare(self._requests, method, path, query)
+        headers = self._headers()
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body, separators=(",", ":")).encode()
         seconds = timeout.at_most(KUBERNETES_REQUEST_TIMEOUT)
-        response = self._requests.rest_client.pool_manager.urlopen(
+        response = self._requests.urlopen(
             method,
-            url,
+            self._url(path, query),
             body=data,
             headers=headers,
             timeout=urllib3.Timeout(
@@ -233,31 +247,26 @@ class KubernetesClient:
         )
         return response.status, response.headers, response.data
 
-    @staticmethod
-    def _prepare(
-        api: client.ApiClient,
-        method: str,
-        path: str,
-        query: Mapping[str, str | int] | None,
-    ) -> tuple[str, dict[str, str]]:
-        _, url, headers, _, _ = api.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()) if query else None,
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
-        return url, headers
+    def _url(self, path: str, query: Mapping[str, str | int] | None) -> str:
+        url = f"{self._configuration.host}{path}"
+        return f"{url}?{urlencode(query)}" if query else url
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        for key in _TOKEN_KEYS:
+            if token := self._configuration.get_api_key_with_prefix(key):
+                headers["Authorization"] = token
+                break
+        return headers
 
 
-def _api_client(
-    configuration: client.Configuration, connections: int, *, block: bool
-) -> client.ApiClient:
-    configuration.connection_pool_maxsize = connections
-    api = client.ApiClient(configuration)
-    api.user_agent = f"nublado/{__version__}"
-    api.rest_client.pool_manager.connection_pool_kw["block"] = block
-    return api
+def _connections(
+    configuration: client.Configuration, number: int, *, block: bool
+) -> urllib3.PoolManager:
+    configuration.connection_pool_maxsize = number
+    pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
+    pool.connection_pool_kw["block"] = block
+    return pool
 
 
 def _parse(data: bytes, target: Target) -> JSON:

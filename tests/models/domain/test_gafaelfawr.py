@@ -57,7 +57,7 @@ def test_memory_may_be_fractional_and_spawning_is_allowed_by_default() -> None:
     notebook = {"cpu": 1, "memory": 1.5}
     info = parse_user_info(_FULL | {"quota": {"notebook": notebook}})
     assert info.notebook_quota == NotebookQuota(cpu=1.0, memory_gib=1.5, spawn=True)
-    assert info.notebook_quota.memory_bytes == 3 * 2**29
+    assert info.notebook_quota.resources.memory == 3 * 2**29
 
 
 @pytest.mark.parametrize(

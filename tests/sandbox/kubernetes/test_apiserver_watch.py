@@ -221,7 +221,7 @@ def test_open_watches_are_counted(api: RunningApi, open_watch: Any) -> None:
     assert (api.stats.open_watches, api.stats.watches_peak) == (2, 2)
     for each in opened:
         each.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while api.stats.open_watches and time.monotonic() < deadline:
         api.request("GET", "/version")
     assert api.stats.open_watches == 0
@@ -270,7 +270,7 @@ def test_silent_watch_stays_open_and_says_nothing(
 def test_fault_compacts_at_random(api: RunningApi) -> None:
     start = api.store.version
     api.faults.from_json({"watch": {"compact_every": 0.01}})
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     number = 0
     while time.monotonic() < deadline:
         number += 1

@@ -33,10 +33,11 @@ from nublado.models.domain.gafaelfawr import (
 from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabObjects, LabSpecification
+from nublado.models.domain.resources import Resources
 from nublado.services.builder.lab import LabBuilder
 
-_SMALL = LabSizeDefinition("small", 1.0, 3 * 2**30, "3Gi")
-_MEDIUM = LabSizeDefinition("medium", 2.5, 6_000_000_000, "6G")
+_SMALL = LabSizeDefinition("small", Resources(1.0, 3 * 2**30), "3Gi")
+_MEDIUM = LabSizeDefinition("medium", Resources(2.5, 6_000_000_000), "6G")
 
 
 @dataclass(frozen=True)

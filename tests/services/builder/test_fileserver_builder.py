@@ -16,12 +16,12 @@ from nublado.config.model import (
     NFSSource,
     PullPolicy,
     PVCSource,
-    ResourceAmount,
     Toleration,
     Volume,
     VolumeMount,
 )
 from nublado.models.domain.gafaelfawr import Group, UserInfo
+from nublado.models.domain.resources import Resources
 from nublado.services.builder.fileserver import FileserverBuilder
 
 _EXPECTED = Path(__file__).parent.parent.parent / "data" / "objects"
@@ -62,7 +62,7 @@ _FULL = FileserverConfig(
         VolumeMount("/scratch", "scratch", sub_path="users"),
     ),
     resources=FileserverResources(
-        limits=ResourceAmount(1.0, 10 * 2**30), requests=ResourceAmount(0.1, 2**30)
+        limits=Resources(1.0, 10 * 2**30), requests=Resources(0.1, 2**30)
     ),
     idle_timeout=5400.9,
 )

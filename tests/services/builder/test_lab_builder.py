@@ -23,6 +23,7 @@ from nublado.exceptions import (
     InsufficientQuotaError,
     InvalidLabSizeError,
     MalformedLabError,
+    MissingSecretError,
 )
 from nublado.models.domain.gafaelfawr import (
     GafaelfawrUser,
@@ -33,7 +34,9 @@ from nublado.models.domain.gafaelfawr import (
 from nublado.models.domain.image import ImageSelection
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabObjects, LabSpecification, LabStatus
+from nublado.models.domain.resources import Resources
 from nublado.models.domain.spawn_record import SpawnRecord
+from nublado.services.builder.lab_environment import SET_BY_CONTROLLER
 from nublado.services.builder.lab_state import internal_url
 
 if TYPE_CHECKING:
@@ -63,6 +66,44 @@ def _notebook(objects: LabObjects) -> Any:
 
 def test_objects_are_as_written_down(case: LabCase, case_name: str) -> None:
     assert _text(case.build()) == (_OBJECTS / f"{case_name}.json").read_text()
+
+
+def test_privileged_containers_get_nothing_that_the_user_chose(full: LabCase) -> None:
+    harmful = ("LD_PRELOAD", "PYTHONPATH", "BASH_ENV", "PATH", "API_ROUTE_2")
+    env = dict.fromkeys(harmful, "/home/rachel/evil.so")
+    jupyterhub = {"JUPYTERHUB_HOST": "hub", "JPY_API_TOKEN": "token"}
+    spec = replace(full.spec, env={**full.spec.env, **env, **jupyterhub})
+    objects = replace(full, spec=spec).build()
+    environment = _find(objects, "ConfigMap", "rachel-nb-env")["data"]
+    assert set(harmful) < set(environment)
+    for container in objects.pod["spec"]["initContainers"]:
+        if not container["securityContext"].get("privileged"):
+            continue
+        assert "envFrom" not in container
+        names = [variable["name"] for variable in container["env"]]
+        assert not set(harmful) & set(names)
+        assert {"API_ROUTE", "MEM_LIMIT", *jupyterhub} < set(names)
+        assert set(names) - set(environment) == {
+            "NUBLADO_HOME",
+            "NUBLADO_UID",
+            "NUBLADO_GID",
+        }
+        assert len(names) == len(set(names))
+
+
+def test_controller_sets_just_the_variables_that_it_says(full: LabCase) -> None:
+    spec = replace(full.spec, env={}, enable_debug=True, reset_user_env=True)
+    objects = replace(full, spec=spec).build()
+    environment = _find(objects, "ConfigMap", "rachel-nb-env")["data"]
+    assert set(environment) - set(full.config.env) <= SET_BY_CONTROLLER
+    assert set(environment) >= SET_BY_CONTROLLER
+
+
+def test_a_pull_secret_without_data_is_named(full: LabCase) -> None:
+    metadata = {"name": "registry-pull", "namespace": "nublado"}
+    case = replace(full, pull_secret={"metadata": metadata, "type": "Opaque"})
+    with pytest.raises(MissingSecretError, match="nublado/registry-pull has no data"):
+        case.build()
 
 
 def test_building_twice_gives_the_same_bytes(case: LabCase) -> None:
@@ -255,7 +296,7 @@ def test_completing_builds_what_building_did(
     full: LabCase, user: UserInfo, spec: LabSpecification, cpu: float, memory: int
 ) -> None:
     sizes = tuple(
-        LabSizeDefinition(size, cpu, memory, str(memory))
+        LabSizeDefinition(size, Resources(cpu, memory), str(memory))
         for size in ("small", "medium")
     )
     case = replace(
@@ -278,7 +319,7 @@ def test_completing_keeps_the_resources_of_the_time(full: LabCase) -> None:
     objects = full.build()
     annotations = objects.env_config_map["metadata"]["annotations"]
     record = SpawnRecord.from_json(annotations[ANNOTATION_SPAWN])
-    sizes = (LabSizeDefinition("tiny", 0.5, 1024, "1Ki"),)
+    sizes = (LabSizeDefinition("tiny", Resources(0.5, 1024), "1Ki"),)
     later = replace(full, config=replace(full.config, sizes=sizes)).builder
     completed = later.complete(record, objects.env_config_map["data"], full.pull_secret)
     assert completed == objects.remaining

@@ -12,7 +12,8 @@ import pytest
 from nublado.exceptions import MalformedLabError
 from nublado.models.domain.gafaelfawr import Group
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.lab import LabState, LabStatus, ResourceQuantity
+from nublado.models.domain.lab import LabState, LabStatus
+from nublado.models.domain.resources import Resources
 from nublado.models.v1.lab import dump_lab_state
 from nublado.services.builder.lab_state import internal_url, rebuild_state
 
@@ -84,14 +85,14 @@ def test_size_that_is_no_longer_configured_is_custom(stored: StoredLab) -> None:
     stored.case = replace(stored.case, config=replace(stored.case.config, sizes=sizes))
     state = stored.rebuild()
     assert state.options.size == "custom"
-    assert state.resources.limits == ResourceQuantity(2.5, 6_000_000_000)
+    assert state.resources.limits == Resources(2.5, 6_000_000_000)
 
 
 def test_quota_is_understood_as_kubernetes_normalises_it(stored: StoredLab) -> None:
     assert stored.quota
     hard = {"limits.cpu": "9500m", "limits.memory": "27Gi", "pods": "1"}
     stored.quota["spec"]["hard"] = hard
-    assert stored.rebuild().quota == ResourceQuantity(9.5, 27 * 2**30)
+    assert stored.rebuild().quota == Resources(9.5, 27 * 2**30)
 
 
 # --- Labs of other versions ----------------------------------------------

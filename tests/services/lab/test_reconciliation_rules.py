@@ -9,7 +9,8 @@ import pytest
 from nublado.constants import ANNOTATION_SPAWN
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
-from tests.cluster import SPECIFICATION, Cluster, Service, timeout, user, wait_for
+from tests.cluster import SPECIFICATION, Cluster, Service, timeout, user
+from tests.waiting import wait_for
 
 PREFIX = "userlabs"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nublado.exceptions import LabExistsError, OperationInProgressError
-from tests.cluster import SPECIFICATION, Cluster, user, wait_for
+from tests.cluster import SPECIFICATION, Cluster, user
+from tests.waiting import wait_for
 
 POD = "userlabs-rachel/rachel-nb"
 

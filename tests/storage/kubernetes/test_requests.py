@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from nublado.exceptions import (
     KubernetesConflictError,
     KubernetesError,
+    LabDeletionError,
     MissingSecretError,
     OperationCancelledError,
     OperationTimeoutError,
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
+from nublado.storage.kubernetes.client import KubernetesClient, Target
 from nublado.storage.kubernetes.objects import ObjectStore
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD, SECRET
 from nublado.timeout import Timeout
-from tests.cluster import Cluster, timeout, wait_for
+from tests.cluster import Cluster, timeout
+from tests.conftest import Answer, OutsideSystem
+from tests.waiting import wait_for
 
 
 def config_map(name: str = "colours", **data: str) -> JSON:
@@ -35,6 +41,38 @@ def config_map(name: str = "colours", **data: str) -> JSON:
 @pytest.fixture
 def objects(cluster: Cluster) -> ObjectStore:
     return ObjectStore(cluster.client())
+
+
+def test_requests_carry_the_credentials_of_the_kubeconfig(
+    outside: OutsideSystem, tmp_path: Path
+) -> None:
+    kubeconfig = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
+        "clusters": [{"name": "it", "cluster": {"server": outside.url}}],
+        "users": [{"name": "me", "user": {"token": "open sesame"}}],
+    }
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig))
+    outside.default = Answer(body=b"{}")
+    client = KubernetesClient.connect(str(file))
+    try:
+        query: dict[str, str | int] = {"labelSelector": "app=lab,tier!=x y"}
+        query["limit"] = 5
+        client.request("GET", "/api/v1/pods", Target("", "Pod"), timeout(), query=query)
+        watch = client.watch("/api/v1/pods", Target("", "Pod"), {"watch": "true"}, 9.0)
+        assert watch.read() == b"{}"
+    finally:
+        client.close()
+    listed, watched = outside.wait_received(2)
+    assert listed.path == (
+        "/api/v1/pods?labelSelector=app%3Dlab%2Ctier%21%3Dx+y&limit=5"
+    )
+    assert watched.path == "/api/v1/pods?watch=true"
+    for request in (listed, watched):
+        assert request.headers["authorization"] == "Bearer open sesame"
+        assert request.headers["user-agent"].startswith("nublado/")
+        assert request.headers["accept"] == "application/json"
 
 
 def test_create_read_list_delete(objects: ObjectStore) -> None:
@@ -225,7 +263,7 @@ def test_deletion_that_is_refused(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
     cluster.control.faults({"method": "DELETE", "path": "/pods/", "status": 400})
-    with pytest.raises(Exception, match="Failed to delete lab"):
+    with pytest.raises(LabDeletionError):
         service.labs.delete("rachel")
     messages = service.messages("rachel")
     assert (

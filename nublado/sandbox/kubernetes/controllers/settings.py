@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from nublado.sandbox.checks import (
+    check_fields,
+    check_keys,
+    check_patterns,
+    check_range,
+)
+from nublado.sandbox.kubernetes.quantities import quantity
 
 __all__ = ["ClusterSettings"]
 
 Rules = dict[str, float]
+
+_MOST_NODES = 5_000
+_MOST_SECONDS = 86_400.0
+_HIGHEST_EXIT_CODE = 255
 
 
 @dataclass(slots=True)
@@ -84,6 +98,61 @@ class ClusterSettings:
     gives_addresses: bool = True
     address_delay: float = 0.1
 
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Make settings of JSON; what is left out has its default.
+
+        Raises
+        ------
+        ValueError
+            Raised if a setting is unknown or its value cannot be used.
+        """
+        settings = cls()
+        settings.change(data)
+        return settings
+
+    def change(self, changes: object) -> None:
+        """Change some settings; none if one of them is refused.
+
+        Parameters
+        ----------
+        changes
+            New values by name, as JSON has them.
+
+        Raises
+        ------
+        ValueError
+            Raised if a setting is unknown or its value cannot be used.
+        """
+        if not isinstance(changes, dict):
+            raise ValueError("Settings must be a JSON object")  # noqa: TRY004
+        check_keys(changes, {f.name for f in fields(self)}, "setting")
+        check_fields(type(self), changes)
+        _check_ranges(changes)
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    def idle_patterns(self, images: Collection[str]) -> list[str]:
+        """Tell which patterns match no image, and so may be misspelt.
+
+        Parameters
+        ----------
+        images
+            References of all images that are known.
+
+        Returns
+        -------
+        list of str
+            One sentence for each such pattern.
+        """
+        return [
+            f"{name}: {pattern} matches no known image, such as "
+            f"{max(images, default='none: there are none')}"
+            for name in _IMAGE_PATTERNS
+            for pattern in getattr(self, name)
+            if not any(re.search(pattern, image) for image in images)
+        ]
+
     def pull_time(self, image: str) -> float:
         """How long pulling an image takes."""
         for pattern, seconds in self.pull_rules.items():
@@ -105,3 +174,42 @@ class ClusterSettings:
             if re.search(pattern, image):
                 return code
         return None
+
+
+_IMAGE_PATTERNS = ("pull_rules", "failing_pulls", "exits")
+
+
+def _check_ranges(changes: Mapping[str, Any]) -> None:
+    for name in (*_IMAGE_PATTERNS, "held_namespaces"):
+        check_patterns(name, changes.get(name, ()))
+    for name, value in changes.items():
+        numbers = value.values() if isinstance(value, dict) else [value]
+        least, most = _range_of(name)
+        for number in numbers:
+            if isinstance(number, int | float):
+                check_range(name, number, least, most)
+    if "node_memory" in changes and not _is_memory(changes["node_memory"]):
+        shown = changes["node_memory"]
+        raise ValueError(f"node_memory must be a quantity such as 256Gi, not {shown}")
+
+
+def _is_memory(text: str) -> bool:
+    try:
+        return quantity(text) > 0
+    except ValueError:
+        return False
+
+
+def _range_of(name: str) -> tuple[float, float]:
+    match name:
+        case "nodes":
+            return 0, _MOST_NODES
+        case "node_cpu" | "node_pods" | "image_bytes":
+            return 1, 2**63
+        case "node_images":
+            return -1, 2**31
+        case "eviction_seconds":
+            return -1, _MOST_SECONDS
+        case "exits":
+            return 0, _HIGHEST_EXIT_CODE
+    return 0, _MOST_SECONDS

@@ -10,11 +10,10 @@ import pytest
 from nublado.models.domain.gafaelfawr import Group, NotebookQuota, UserInfo
 from nublado.models.domain.lab import (
     LabOptions,
-    LabResources,
     LabState,
     LabStatus,
-    ResourceQuantity,
 )
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.models.v1.lab import dump_lab_state
 
 _STATE = LabState(
@@ -30,10 +29,10 @@ _STATE = LabState(
     status=LabStatus.RUNNING,
     internal_url="http://lab.userlabs-rachel:8888/nb/user/rachel/",
     resources=LabResources(
-        limits=ResourceQuantity(1, 3221225472),
-        requests=ResourceQuantity(0.25, 805306368),
+        limits=Resources(1, 3221225472),
+        requests=Resources(0.25, 805306368),
     ),
-    quota=ResourceQuantity(9, 28991029248),
+    quota=Resources(9, 28991029248),
 )
 
 _SHOWN = (

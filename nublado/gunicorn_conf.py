@@ -1,0 +1,57 @@
+"""How gunicorn runs the service.
+
+One process holds the state of all labs, so there is one worker, with threads.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nublado.config import load
+from nublado.config.environment import Environment
+from nublado.descriptors import most_connections, raise_descriptor_limit
+from nublado.exceptions import ConfigurationError, InvalidEnvironmentError
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+
+try:
+    _environment = Environment.read()
+except InvalidEnvironmentError as e:
+    raise SystemExit(str(e)) from e
+
+bind = _environment.bind
+wsgi_app = "nublado.wsgi:app"
+workers = 1
+worker_class = "nublado.worker.Worker"
+threads = _environment.threads
+# Those that are kept or slow need no thread; beyond this the oldest of them go.
+worker_connections = threads + most_connections(raise_descriptor_limit())
+backlog = 2048
+keepalive = 75
+timeout = 60
+graceful_timeout = 20
+control_socket_disable = True
+accesslog = None
+
+
+# Signals upon which gunicorn would run two workers, be it for a moment, or none.
+_TWO_WORKERS = ("hup", "ttin", "ttou", "usr2", "winch")
+
+
+def _ignore(server: Arbiter, name: str) -> None:
+    server.log.warning("Ignoring SIG%s: there must be just one worker", name.upper())
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuse to start, before any port is bound, where nothing good can come of it."""
+    if server.cfg.workers != 1:
+        message = "Only one worker process can hold the state of labs: set workers to 1"
+        raise SystemExit(message)
+    for name in _TWO_WORKERS:
+        setattr(server, f"handle_{name}", partial(_ignore, server, name))
+    try:
+        load(_environment.config_path)
+    except ConfigurationError as e:
+        raise SystemExit(str(e)) from e

@@ -1,0 +1,143 @@
+"""Brings the parts of the service up, each as soon as it can be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+
+import structlog
+
+from nublado.exceptions import NubladoError
+from nublado.services.alerts import Alerts
+
+__all__ = ["Part", "Startup"]
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 15.0
+_ALERT_AFTER_SECONDS = 30.0
+_EVENT = "Startup failed, retrying"
+
+Step = Callable[[], None]
+
+
+class Part(StrEnum):
+    """Part of the service that can be used once it is up."""
+
+    LABS = "labs"
+    FILESERVERS = "file servers"
+    IMAGES = "images"
+
+
+_NOT_YET = {
+    Part.LABS: "labs have not been read from Kubernetes yet",
+    Part.FILESERVERS: "file servers have not been read from Kubernetes yet",
+    Part.IMAGES: "images have not been read from the registry yet",
+}
+
+
+class Startup:
+    """Runs the first steps of each part until they succeed.
+
+    Labs come first, since their state is asked for before all else. The other
+    parts follow, and do not wait for each other.
+
+    Parameters
+    ----------
+    alerts
+        Is told of a part that does not come up.
+    steps
+        Steps of each part, in their order. A step that fails is repeated.
+    on_up
+        Called with each part that has come up.
+    """
+
+    def __init__(
+        self,
+        alerts: Alerts,
+        steps: Mapping[Part, Sequence[Step]],
+        on_up: Callable[[Part], None],
+    ) -> None:
+        self._alerts = alerts
+        self._steps = {part: list(steps[part]) for part in steps}
+        self._on_up = on_up
+        self._up = {part: threading.Event() for part in steps}
+        self._problems: dict[Part, str] = {}
+        self._failing_since: dict[Part, float] = {}
+        self._alerted: set[Part] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="startup", daemon=True)
+        self._log = structlog.get_logger(__name__)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the current step."""
+        self._stopping.set()
+
+    def wait_up(self, part: Part, seconds: float) -> bool:
+        """Wait until a part can be used; False if that takes longer.
+
+        There is nothing to wait for in a part that is disabled.
+        """
+        return part not in self._up or self._up[part].wait(seconds)
+
+    def is_up(self, part: Part) -> bool:
+        """Whether a part can be used."""
+        return self._up[part].is_set()
+
+    def problem(self, part: Part) -> str:
+        """Why a part cannot be used yet."""
+        return self._problems.get(part, _NOT_YET[part])
+
+    def problems(self) -> list[str]:
+        """Why each part that is not up yet cannot be used."""
+        return [self.problem(part) for part in self._up if not self.is_up(part)]
+
+    def _run(self) -> None:
+        self._bring_up([Part.LABS])
+        self._bring_up([part for part in self._steps if part is not Part.LABS])
+
+    def _bring_up(self, parts: list[Part]) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            parts = [part for part in parts if not self._advance(part)]
+            if not parts:
+                return
+            self._stopping.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _advance(self, part: Part) -> bool:
+        """Run the steps of a part that are left; tell whether it is up."""
+        steps = self._steps[part]
+        while steps and not self._stopping.is_set():
+            try:
+                steps[0]()
+            except Exception as e:  # noqa: BLE001
+                self._note_failure(part, e)
+                return False
+            del steps[0]
+        if steps:
+            return False
+        self._problems.pop(part, None)
+        self._on_up(part)
+        self._up[part].set()
+        self._log.info("Ready", part=part.value)
+        return True
+
+    def _note_failure(self, part: Part, error: Exception) -> None:
+        """Log each failure, but alert only once, and not of a short outage."""
+        now = time.monotonic()
+        is_ours = isinstance(error, NubladoError)
+        self._problems[part] = str(error) if is_ours else "internal error, see log"
+        seconds = now - self._failing_since.setdefault(part, now)
+        if not is_ours or (
+            seconds >= _ALERT_AFTER_SECONDS and part not in self._alerted
+        ):
+            self._alerted.add(part)
+            self._alerts.report(error, event=_EVENT, part=part.value)
+        else:
+            self._log.warning(_EVENT, part=part.value, error=str(error))

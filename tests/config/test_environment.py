@@ -1,0 +1,117 @@
+"""The environment of the process."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from nublado.config.environment import Environment
+from nublado.exceptions import InvalidEnvironmentError
+
+
+def test_nothing_needs_to_be_set() -> None:
+    assert Environment.read({}) == Environment()
+    assert Environment.read({"NUBLADO_THREADS": " "}) == Environment()
+
+
+def test_every_variable_is_read() -> None:
+    environment = Environment.read(
+        {
+            "NUBLADO_CONFIG": "/a/config.yaml",
+            "NUBLADO_BIND": "127.0.0.1:81",
+            "EXTERNAL_INSTANCE_URL": "https://data.example.org/",
+            "KUBECONFIG": "/a/kubeconfig",
+            "NUBLADO_METADATA_PATH": "/a/metadata",
+            "NUBLADO_SLACK_WEBHOOK": "https://hooks.example.org/secret",
+            "NUBLADO_REGISTRY_MIRRORS": "docker.io=https://mirror.example.org",
+            "NUBLADO_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
+            "NUBLADO_THREADS": "16",
+            "NUBLADO_REFRESH_INTERVAL": "1",
+        }
+    )
+    assert environment == Environment(
+        config_path=Path("/a/config.yaml"),
+        bind="127.0.0.1:81",
+        external_url="https://data.example.org",
+        kubeconfig="/a/kubeconfig",
+        metadata_path=Path("/a/metadata"),
+        slack_webhook="https://hooks.example.org/secret",
+        registry_mirrors={"docker.io": "https://mirror.example.org"},
+        trusted_proxies=(
+            ipaddress.ip_network("10.0.0.0/8"),
+            ipaddress.ip_network("::1/128"),
+        ),
+        threads=16,
+        refresh_interval=1,
+    )
+    assert "secret" not in repr(environment)
+
+
+def test_a_pod_of_the_cluster_needs_no_kubeconfig() -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBECONFIG": "/a/kubeconfig"}
+    assert Environment.read(environ).kubeconfig is None
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        Environment.read(
+            {
+                "EXTERNAL_INSTANCE_URL": "https://user:hunter2@example.org",
+                "NUBLADO_THREADS": "15",
+                "NUBLADO_REFRESH_INTERVAL": "5m",
+                "NUBLADO_TRUSTED_PROXIES": "10.0.0.0/8,10.0.0.1/8",
+            }
+        )
+    assert caught.value.problems == (
+        "EXTERNAL_INSTANCE_URL: must be a URL such as https://data.example.org,"
+        " with neither user nor password",
+        "NUBLADO_TRUSTED_PROXIES: must be networks such as 10.0.0.0/8, separated by"
+        ' commas, not "10.0.0.1/8"',
+        'NUBLADO_THREADS: must be a whole number of threads, at least 16, not "15"',
+        "NUBLADO_REFRESH_INTERVAL: must be a whole number of seconds, at least 1,"
+        ' not "5m"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "mirrors"),
+    [
+        ("", {}),
+        (" , ", {}),
+        (
+            "docker.io=https://mirror.test/a/, example.org:5000=http://127.0.0.1:81",
+            {
+                "docker.io": "https://mirror.test/a",
+                "example.org:5000": "http://127.0.0.1:81",
+            },
+        ),
+    ],
+)
+def test_mirrors_are_parsed(text: str, mirrors: dict[str, str]) -> None:
+    environment = Environment.read({"NUBLADO_REGISTRY_MIRRORS": text})
+    assert environment.registry_mirrors == mirrors
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("docker.io", "entry 1 must be HOST=URL"),
+        ("docker.io=", "must be HOST=URL"),
+        ("=https://mirror.test", "must be HOST=URL"),
+        ("a.org=https://b.org,https://c.org=https://d.org", "entry 2 must be"),
+        ("docker.io=mirror.test", "must be HOST=URL"),
+        ("docker.io=https://user:hunter2@mirror.test", "neither user nor password"),
+        ("https://user:hunter2@mirror.test", "must be HOST=URL"),
+        ("docker.io=http://mirror.test", "must use https"),
+        ("docker.io=https://mirror.test:99999", "entry 1"),
+    ],
+)
+def test_malformed_mirrors_are_refused_without_quoting_them(
+    text: str, message: str
+) -> None:
+    with pytest.raises(InvalidEnvironmentError, match="NUBLADO_REGISTRY_MIRRORS") as e:
+        Environment.read({"NUBLADO_REGISTRY_MIRRORS": text})
+    assert message in str(e.value)
+    assert "hunter2" not in str(e.value)
