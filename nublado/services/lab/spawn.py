@@ -40,9 +40,9 @@ from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import remove_lab
 from nublado.services.lab.find import is_lab
 from nublado.services.lab.record import LabRecord
+from nublado.services.lab.report import PodReporter
 from nublado.services.observed.failure import explain
 from nublado.services.observed.lab_state import internal_url
-from nublado.services.observed.notices import cause_of, is_start_of_lab, step_of
 from nublado.services.observed.pod_status import (
     describe_pod_end,
     end_reason,
@@ -73,9 +73,6 @@ _WORK = (
     "_follower",
 )
 _PROGRESS_CREATED = 30
-_PROGRESS_FIRST_EVENT = 35
-_PROGRESS_STARTED = 75
-_ATTEMPTS = (Step.PULLING, Step.PREPARING, Step.STARTING)
 _DRAIN_SECONDS = 1.0
 _SYNC_SECONDS = 5.0
 _ACCOUNT_PAUSE = 0.05
@@ -154,9 +151,7 @@ class Spawn(Operation[LabState]):
         self._has_remains = False
         self._object: ObjectRef | None = None
         self._node: str | None = None
-        self._last: PodNotice | None = None
-        self._reported: set[PodNotice] = set()
-        self._progress = _PROGRESS_FIRST_EVENT
+        self._reporter = PodReporter(self.events)
 
     @classmethod
     def from_request(
@@ -285,7 +280,7 @@ class Spawn(Operation[LabState]):
         """Explain the error by what was being done, and what Kubernetes said."""
         return explain(
             error,
-            last=self._last,
+            last=self._reporter.last,
             object=str(self._object) if self._object else None,
             image=self._state.options.image,
             node=self._node,
@@ -392,7 +387,7 @@ class Spawn(Operation[LabState]):
                 case PodGone():
                     break
                 case PodNotice():
-                    self._report(news)
+                    self._reporter.report(news)
                 case PodChanged(pod):
                     self._node = (pod.get("spec") or {}).get("nodeName")
                     status = status_of_pod(pod)
@@ -402,7 +397,7 @@ class Spawn(Operation[LabState]):
                         self._report_last_events(pod)
                         return replace(self._state, status=status)
                     for notice in waiting_notices(pod):
-                        self._report_waiting(notice)
+                        self._reporter.report_waiting(notice)
         raise self._vanished()
 
     # --- Parts of steps --------------------------------------------------
@@ -461,44 +456,12 @@ class Spawn(Operation[LabState]):
             self.timeout.sleep(pause)
             pause = min(pause * 2, _ACCOUNT_LONGEST_PAUSE)
 
-    def _report_waiting(self, notice: PodNotice) -> None:
-        """Report why the pod waits, unless an event has said so."""
-        said = str(notice)
-        if any(n.message and n.message in said for n in self._reported):
-            self._note(notice)
-        elif notice.container is None:
-            self._report(notice, said)
-        else:
-            self._report(notice, f"Container {notice.container}: {said}")
-
-    def _report(self, notice: PodNotice, text: str | None = None) -> None:
-        """Report what Kubernetes says of the pod, each thing once."""
-        self._note(notice)
-        if notice in self._reported:
-            return
-        self._reported.add(notice)
-        self.events.info(
-            text or notice.message,
-            self._progress,
-            step=step_of(notice),
-            reason=notice.reason,
-            container=notice.container,
-        )
-        self._progress += (_PROGRESS_STARTED - self._progress) // 3
-
-    def _note(self, notice: PodNotice) -> None:
-        """Remember a notice as the last reason, unless it only tries again."""
-        last, is_attempt = self._last, step_of(notice) in _ATTEMPTS
-        is_same = last is not None and last.container == notice.container
-        if not (last and is_same and is_attempt and cause_of(last)):
-            self._last = notice
-
     def _report_last_events(self, pod: JSON) -> None:
         """Report events that come later than the state of the pod."""
-        if not any(map(is_start_of_lab, self._reported)):
+        if not self._reporter.is_complete:
             for notice in self._follower.drain_events(pod, _DRAIN_SECONDS):
-                self._report(notice)
-                if is_start_of_lab(notice):
+                self._reporter.report(notice)
+                if self._reporter.is_complete:
                     return
 
     def _vanished(self) -> LabPodVanishedError:
