@@ -38,6 +38,7 @@ _SERVERS = ("kubernetes", "registry", "gafaelfawr", "ingress", "control")
     help="Settings of the cluster as JSON, as its control API shows them.",
 )
 @click.option("--service-url", help="Where the ingress finds the service.")
+@click.option("--hub-url", help="Where the ingress finds JupyterHub's proxy.")
 @click.option(
     "--port",
     "ports",
@@ -62,6 +63,7 @@ def sandbox(
     tags: int,
     settings: str,
     service_url: str | None,
+    hub_url: str | None,
     ports: tuple[tuple[str, int], ...],
     directory: Path | None,
     state_file: Path | None,
@@ -87,6 +89,7 @@ def sandbox(
             tags=tags,
             ports=dict(ports),
             service_url=service_url,
+            hub_url=hub_url,
             directory=directory or Path(temporary),
         )
         asyncio.run(_run(options, state_file, quiet=quiet))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Group", "group_of"]
+__all__ = ["USER", "Group", "group_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,17 @@ class Group:
 
 _ANYONE = Group(None)
 _HUB = Group("admin:jupyterlab")
-_USER = Group("exec:notebook", delegate=True)
+USER = Group("exec:notebook", delegate=True)
+"""Whatever users call: pages of the service, and JupyterHub."""
+
 _ADMIN = Group("exec:admin")
 
 _ROUTES = (
     (r"/?", _ANYONE),
     (r"/(openapi\.json|docs)/?", _ANYONE),
-    (r"/spawner/v1/labs/[^/]+/(create|events|progress)/?", _USER),
-    (r"/spawner/v1/lab-form/.*", _USER),
-    (r"/(spawner|fileserver)/v1/user-status/?", _USER),
+    (r"/spawner/v1/labs/[^/]+/(create|events|progress)/?", USER),
+    (r"/spawner/v1/lab-form/.*", USER),
+    (r"/(spawner|fileserver)/v1/user-status/?", USER),
     (r"/spawner/v1/labs(/[^/]+)?/?", _HUB),
     (r"/.*", _ADMIN),
 )
@@ -51,7 +53,7 @@ def group_of(path: str, prefix: str, files_prefix: str) -> Group | None:
         Where the service is.
     """
     if path == files_prefix or path.startswith(f"{files_prefix}/"):
-        return _USER
+        return USER
     if path != prefix and not path.startswith(f"{prefix}/"):
         return None
     rest = path.removeprefix(prefix)

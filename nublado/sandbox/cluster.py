@@ -45,6 +45,9 @@ class SandboxOptions:
         Port of each server, by the names of `Endpoints`; any if left out.
     service_url
         Where the ingress finds the service; may be set later.
+    hub_url
+        Where the ingress finds JupyterHub's proxy; may be set later. Without,
+        pages of its own stand in for JupyterHub.
     directory
         Where ``kubeconfig`` and ``podinfo`` are written.
     """
@@ -54,6 +57,7 @@ class SandboxOptions:
     tags: int = 60
     ports: dict[str, int] = field(default_factory=dict)
     service_url: str | None = None
+    hub_url: str | None = None
     directory: Path | None = None
 
 
@@ -97,6 +101,7 @@ class Sandbox:
             self.gafaelfawr, self.faults, self.stats, self.file_servers, **prefixes
         )
         self.ingress.service_url = options.service_url
+        self.ingress.hub_url = options.hub_url
         self._runners: list[web.AppRunner] = []
 
     async def start(self) -> Endpoints:

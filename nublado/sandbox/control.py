@@ -39,6 +39,7 @@ _HELP = {
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
+    "PUT /hub": 'where the ingress finds JupyterHub: {"url": "http://…"}',
     "PUT /users/{username}": "what Gafaelfawr says of a user",
 }
 _NODE_SETTINGS = ("unschedulable", "taints")
@@ -71,6 +72,7 @@ def make_control_app(sandbox: Sandbox) -> web.Application:
     router.add_delete("/tags/{repository:.+}/{tag}", control.delete_tag)
     router.add_patch("/registry", control.patch_registry)
     router.add_put("/service", control.put_service)
+    router.add_put("/hub", control.put_hub)
     router.add_put("/users/{username}", control.put_user)
     return app
 
@@ -209,6 +211,10 @@ class _Control:
 
     async def put_service(self, request: web.Request) -> web.Response:
         self._sandbox.ingress.service_url = str((await _object(request))["url"])
+        return _done()
+
+    async def put_hub(self, request: web.Request) -> web.Response:
+        self._sandbox.ingress.hub_url = str((await _object(request))["url"])
         return _done()
 
     async def put_user(self, request: web.Request) -> web.Response:
