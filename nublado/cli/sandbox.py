@@ -40,6 +40,11 @@ _SERVERS = ("kubernetes", "registry", "gafaelfawr", "ingress", "control")
 @click.option("--service-url", help="Where the ingress finds the service.")
 @click.option("--hub-url", help="Where the ingress finds JupyterHub's proxy.")
 @click.option(
+    "--run-labs",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, executable=True),
+    help="Run this program, such as jupyterhub-singleuser, for each lab's pod.",
+)
+@click.option(
     "--port",
     "ports",
     type=(click.Choice(_SERVERS), int),
@@ -64,6 +69,7 @@ def sandbox(
     settings: str,
     service_url: str | None,
     hub_url: str | None,
+    run_labs: Path | None,
     ports: tuple[tuple[str, int], ...],
     directory: Path | None,
     state_file: Path | None,
@@ -90,6 +96,7 @@ def sandbox(
             ports=dict(ports),
             service_url=service_url,
             hub_url=hub_url,
+            run_labs=run_labs,
             directory=directory or Path(temporary),
         )
         asyncio.run(_run(options, state_file, quiet=quiet))

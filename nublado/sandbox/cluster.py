@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from aiohttp import web
 from nublado.config.model import Config
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.artifact_registry import ArtifactRegistry
+from nublado.sandbox.containers.logs import ContainerLogs
+from nublado.sandbox.containers.runtime import ContainerRuntime
 from nublado.sandbox.control import make_control_app
 from nublado.sandbox.deployment import NAMESPACE, provide_for, write_metadata
 from nublado.sandbox.faults import Faults
@@ -49,7 +52,11 @@ class SandboxOptions:
         Where the ingress finds JupyterHub's proxy; may be set later. Without,
         pages of its own stand in for JupyterHub.
     directory
-        Where ``kubeconfig`` and ``podinfo`` are written.
+        Where ``kubeconfig`` and ``podinfo`` are written, and where the files of
+        labs that run are while the sandbox does.
+    run_labs
+        Program that is run for each pod of a lab, as a rule
+        ``jupyterhub-singleuser``; None to simulate labs like all other pods.
     """
 
     config: Config | None = None
@@ -59,6 +66,7 @@ class SandboxOptions:
     service_url: str | None = None
     hub_url: str | None = None
     directory: Path | None = None
+    run_labs: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +95,10 @@ class Sandbox:
         self.faults = Faults()
         self.stats = Stats()
         self.store = Store()
-        self.api = ApiServer(self.store, self.faults, self.stats)
-        self.controllers = Controllers(self.store, self.settings)
+        logs = ContainerLogs()
+        self.api = ApiServer(self.store, self.faults, self.stats, logs=logs)
+        self.runtime = self._runtime(options, logs)
+        self.controllers = Controllers(self.store, self.settings, self.runtime)
         self.file_servers = FileServers(self.store, self.controllers.kubelet)
         self.registry = Registry(self.faults, self.stats)
         self.gafaelfawr = Gafaelfawr(self.faults, self.stats)
@@ -141,6 +151,14 @@ class Sandbox:
             await runner.cleanup()
         await self.file_servers.stop()
         await self.controllers.stop()
+
+    def _runtime(
+        self, options: SandboxOptions, logs: ContainerLogs
+    ) -> ContainerRuntime | None:
+        if options.run_labs is None:
+            return None
+        made = tempfile.mkdtemp(prefix="sandbox-labs-", dir=options.directory)
+        return ContainerRuntime(self.store, logs, options.run_labs, Path(made))
 
     def _registries(self) -> web.Application:
         app = self.registry.app()

@@ -40,8 +40,11 @@ _HELP = {
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /hub": 'where the ingress finds JupyterHub: {"url": "http://…"}',
+    "GET /hosts": "addresses of labs that run, by names of services",
+    "GET /hosts/{name}": "address of one of them",
     "PUT /users/{username}": "what Gafaelfawr says of a user",
 }
+_DNS_SUFFIXES = (".", ".cluster.local", ".svc")
 _NODE_SETTINGS = ("unschedulable", "taints")
 _REGISTRY_SETTINGS = ("auth", "token_seconds")
 
@@ -73,6 +76,8 @@ def make_control_app(sandbox: Sandbox) -> web.Application:
     router.add_patch("/registry", control.patch_registry)
     router.add_put("/service", control.put_service)
     router.add_put("/hub", control.put_hub)
+    router.add_get("/hosts", control.get_hosts)
+    router.add_get("/hosts/{name}", control.get_host)
     router.add_put("/users/{username}", control.put_user)
     return app
 
@@ -216,6 +221,23 @@ class _Control:
     async def put_hub(self, request: web.Request) -> web.Response:
         self._sandbox.ingress.hub_url = str((await _object(request))["url"])
         return _done()
+
+    async def get_hosts(self, _: web.Request) -> web.Response:
+        return web.json_response(self._hosts())
+
+    async def get_host(self, request: web.Request) -> web.Response:
+        """Look up a name as the DNS of a cluster would."""
+        name = request.match_info["name"]
+        for suffix in _DNS_SUFFIXES:
+            name = name.removesuffix(suffix)
+        address = self._hosts().get(name)
+        if address is None:
+            raise ApiError(404, "NotFound", f"nothing runs as {name}")
+        return web.json_response({"address": address})
+
+    def _hosts(self) -> dict[str, str]:
+        runtime = self._sandbox.runtime
+        return {} if runtime is None else runtime.hosts()
 
     async def put_user(self, request: web.Request) -> web.Response:
         username = request.match_info["username"]

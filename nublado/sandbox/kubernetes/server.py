@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.containers.logs import ContainerLogs
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.kubernetes.discovery import aggregated, discover
 from nublado.sandbox.kubernetes.errors import ApiError
@@ -66,6 +67,8 @@ class ApiServer:
     tokens
         Bearer tokens of which clients have to send one; by default they need
         none.
+    logs
+        What containers that run have written.
 
     Attributes
     ----------
@@ -82,11 +85,13 @@ class ApiServer:
         stats: Stats,
         *,
         tokens: Collection[str] = (),
+        logs: ContainerLogs | None = None,
     ) -> None:
         self._store = store
         self._faults = faults
         self._stats = stats
         self._tokens = [f"Bearer {token}".encode() for token in tokens]
+        self._logs = logs or ContainerLogs()
         self._writer = Writer(store)
         self.watches = WatchServer(store, faults, stats)
         middlewares = (self._count, faults.middleware("kubernetes"))
@@ -115,7 +120,7 @@ class ApiServer:
             if place is None:
                 return _describe(request)
             if not _is_part(place):
-                return await serve_action(self._store, request, place)
+                return await serve_action(self._store, self._logs, request, place)
             return await self._serve(request, place)
         except ApiError as e:
             return _refuse(e)

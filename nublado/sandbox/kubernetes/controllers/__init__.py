@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nublado.sandbox.containers.runtime import ContainerRuntime
 from nublado.sandbox.kubernetes.controllers.garbage import GarbageCollector
 from nublado.sandbox.kubernetes.controllers.ingresses import (
     GafaelfawrOperator,
@@ -29,12 +30,20 @@ class Controllers:
         Objects of the cluster.
     settings
         How fast and how well it works.
+    runtime
+        Runs the containers of the pods that it takes; None if all pods are
+        simulated.
     """
 
-    def __init__(self, store: Store, settings: ClusterSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: ClusterSettings,
+        runtime: ContainerRuntime | None = None,
+    ) -> None:
         recorder = EventRecorder(store)
         self.nodes = Nodes(store, settings)
-        self.kubelet = Kubelet(store, settings, recorder, self.nodes)
+        self.kubelet = Kubelet(store, settings, recorder, self.nodes, runtime)
         self._controllers = (
             NamespaceController(store, settings),
             GarbageCollector(store),

@@ -1,4 +1,7 @@
-"""The kubelets of all nodes: they run pods, as far as anyone can see."""
+"""The kubelets of all nodes: they run pods, as far as anyone can see.
+
+Where there is a runtime, they run the pods that it takes in earnest.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.containers.fields import ContainerConfigError
+from nublado.sandbox.containers.runtime import ContainerRuntime, Launch
 from nublado.sandbox.kubernetes.controllers import statuses
 from nublado.sandbox.kubernetes.controllers.nodes import Nodes
 from nublado.sandbox.kubernetes.controllers.recorder import EventRecorder
@@ -18,6 +24,9 @@ __all__ = ["Kubelet"]
 
 _LONGEST_BACKOFF = 300.0
 _MOUNT_RETRY = 0.5
+_CALM_SECONDS = 600.0
+"""After how long without an end a container is restarted without a pause."""
+
 _INIT = "initContainerStatuses"
 _REGULAR = "containerStatuses"
 
@@ -33,6 +42,8 @@ class Kubelet:
     ----------
     store, settings, recorder, nodes
         The cluster.
+    runtime
+        Runs the containers of the pods that it takes.
     """
 
     def __init__(
@@ -41,11 +52,13 @@ class Kubelet:
         settings: ClusterSettings,
         recorder: EventRecorder,
         nodes: Nodes,
+        runtime: ContainerRuntime | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._recorder = recorder
         self._nodes = nodes
+        self._runtime = runtime
         self._pods: dict[str, _PodWorker] = {}
         self._pulls: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
@@ -64,6 +77,8 @@ class Kubelet:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        if self._runtime is not None:
+            await self._runtime.close()
 
     def finish(
         self, namespace: str, name: str, exit_code: int, reason: str | None
@@ -78,7 +93,7 @@ class Kubelet:
         pod = self._store.get("Pod", namespace, name)
         container = pod["spec"]["containers"][0]["name"]
         state = statuses.terminated(exit_code, reason)
-        self._stop_worker(pod["metadata"]["uid"])
+        self._kill(pod["metadata"]["uid"])
 
         def end(obj: JSON) -> None:
             statuses.container_state(_REGULAR, container, state)(obj)
@@ -96,7 +111,7 @@ class Kubelet:
             Raised if there is no such pod.
         """
         pod = self._store.get("Pod", namespace, name)
-        self._stop_worker(pod["metadata"]["uid"])
+        self._kill(pod["metadata"]["uid"])
         change = statuses.evicted(message)
         evicted = self._store.mutate("Pod", namespace, name, change)
         self._recorder.record(evicted, "Evicted", message, type_="Warning")
@@ -106,7 +121,7 @@ class Kubelet:
         self._store.delete("Node", None, node)
         for pod in self._store.list("Pod", fields=f"spec.nodeName={node}"):
             metadata = pod["metadata"]
-            self._stop_worker(metadata["uid"])
+            self._kill(metadata["uid"])
             namespace, name = metadata["namespace"], metadata["name"]
             self._store.delete("Pod", namespace, name, grace_seconds=0)
 
@@ -127,6 +142,8 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         if type_ == "DELETED":
             self._stop_worker(uid)
+            if self._runtime is not None:
+                self._runtime.discard(uid)
         elif not pod["spec"].get("nodeName"):
             return
         elif "deletionTimestamp" in pod["metadata"]:
@@ -139,7 +156,13 @@ class Kubelet:
 
     def _worker(self, pod: JSON, *, ending: bool) -> _PodWorker:
         worker = _PodWorker(
-            self._store, self._settings, self._recorder, self._nodes, self, pod
+            self._store,
+            self._settings,
+            self._recorder,
+            self._nodes,
+            self._runtime,
+            self,
+            pod,
         )
         worker.begin(ending=ending)
         uid = pod["metadata"]["uid"]
@@ -151,6 +174,11 @@ class Kubelet:
         worker.task.add_done_callback(forget)
         return worker
 
+    def _kill(self, uid: str) -> None:
+        self._stop_worker(uid)
+        if self._runtime is not None:
+            self._runtime.kill(uid)
+
     def _stop_worker(self, uid: str) -> None:
         worker = self._pods.pop(uid, None)
         if worker is not None and worker.task is not asyncio.current_task():
@@ -158,7 +186,7 @@ class Kubelet:
 
 
 class _PodWorker:
-    """Runs one pod from its binding to a node until its containers run."""
+    """Runs one pod, from its binding to a node on, or ends it."""
 
     task: asyncio.Task[None]
 
@@ -168,6 +196,7 @@ class _PodWorker:
         settings: ClusterSettings,
         recorder: EventRecorder,
         nodes: Nodes,
+        runtime: ContainerRuntime | None,
         kubelet: Kubelet,
         pod: JSON,
     ) -> None:
@@ -175,6 +204,7 @@ class _PodWorker:
         self._settings = settings
         self._recorder = recorder
         self._nodes = nodes
+        self._runtime = runtime if runtime and runtime.runs(pod) else None
         self._kubelet = kubelet
         self._pod = pod
         self._namespace = pod["metadata"]["namespace"]
@@ -200,11 +230,20 @@ class _PodWorker:
 
     async def _run(self) -> None:
         spec = self._pod["spec"]
-        self._change(statuses.begun)
+        if self._settings.exit_code(spec["containers"][0]["image"]) is not None:
+            self._runtime = None
+        address = self._runtime.admit(self._pod) if self._runtime else None
+        self._change(partial(statuses.begun, address=address))
         await self._mount()
         for container in spec.get("initContainers") or ():
             await self._run_init(container)
-        for container in spec["containers"]:
+        simulated = spec["containers"][1 if self._runtime else 0 :]
+        await self._simulate(simulated)
+        if self._runtime is not None:
+            await self._keep_running(self._runtime, spec["containers"][0])
+
+    async def _simulate(self, containers: list[JSON]) -> None:
+        for container in containers:
             await self._start(_REGULAR, container)
             code = self._settings.exit_code(container["image"])
             if container.get("command") == ["/bin/true"]:
@@ -227,11 +266,13 @@ class _PodWorker:
         spec = self._pod["spec"]
         wanted: list[tuple[str, str]] = []
         for volume in spec.get("volumes") or ():
-            if "configMap" in volume:
-                wanted.append(("ConfigMap", volume["configMap"]["name"]))
-            if "secret" in volume:
-                wanted.append(("Secret", volume["secret"]["secretName"]))
-        for container in spec["containers"]:
+            for kind, source in volume.items():
+                if kind == "configMap" and not source.get("optional"):
+                    wanted.append(("ConfigMap", source["name"]))
+                if kind == "secret" and not source.get("optional"):
+                    wanted.append(("Secret", source["secretName"]))
+        # What runs in earnest finds out for itself what its environment lacks.
+        for container in spec["containers"] if self._runtime is None else ():
             wanted += [
                 ("ConfigMap", source["configMapRef"]["name"])
                 for source in container.get("envFrom") or ()
@@ -252,17 +293,7 @@ class _PodWorker:
             self._set_state(_INIT, container, statuses.terminated(code))
             if code == 0:
                 return
-            name = container["name"]
-            text = (
-                f"back-off {backoff:g}s restarting failed container={name} "
-                f"pod={self._name}_{self._namespace}"
-            )
-            state = statuses.waiting("CrashLoopBackOff", text)
-            self._set_state(_INIT, container, state)
-            self._say(
-                "BackOff", f"Back-off restarting failed container {name}", "Warning"
-            )
-            await asyncio.sleep(backoff)
+            await self._back_off(_INIT, container, backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
             restarted = True
 
@@ -275,6 +306,55 @@ class _PodWorker:
         await asyncio.sleep(self._settings.start_delay)
         self._say("Started", f"Started container {container['name']}")
         self._set_state(field, container, statuses.running(), restarted=restarted)
+
+    async def _keep_running(self, runtime: ContainerRuntime, container: JSON) -> None:
+        """Run a container as the restart policy of the pod has it."""
+        loop, name = asyncio.get_running_loop(), container["name"]
+        backoff = self._settings.pull_backoff
+        restarted = False
+        while True:
+            await self._pull(_REGULAR, container)
+            launch = await self._configure(runtime, container)
+            self._say("Created", f"Created container: {name}")
+            began = loop.time()
+            running = await runtime.start(self._pod, launch)
+            self._say("Started", f"Started container {name}")
+            state = statuses.running()
+            self._set_state(_REGULAR, container, state, restarted=restarted)
+            code = await running.wait()
+            state = statuses.terminated(code, started_at=running.started_at)
+            self._set_state(_REGULAR, container, state)
+            policy = self._pod["spec"]["restartPolicy"]
+            if policy == "Never" or (policy == "OnFailure" and code == 0):
+                return
+            if loop.time() - began > _CALM_SECONDS:
+                backoff = self._settings.pull_backoff
+            await self._back_off(_REGULAR, container, backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF)
+            restarted = True
+
+    async def _configure(self, runtime: ContainerRuntime, container: JSON) -> Launch:
+        """Wait for all that a container is to be given."""
+        while True:
+            try:
+                return runtime.prepare(self._pod)
+            except ContainerConfigError as e:
+                state = statuses.waiting("CreateContainerConfigError", str(e))
+                self._set_state(_REGULAR, container, state)
+                self._say("Failed", f"Error: {e}", type_="Warning")
+                await asyncio.sleep(_MOUNT_RETRY)
+
+    async def _back_off(self, field: str, container: JSON, seconds: float) -> None:
+        """Wait before a container that has ended is started again."""
+        name = container["name"]
+        text = (
+            f"back-off {seconds:g}s restarting failed container={name} "
+            f"pod={self._name}_{self._namespace}"
+        )
+        state = statuses.waiting("CrashLoopBackOff", text)
+        self._set_state(field, container, state)
+        self._say("BackOff", f"Back-off restarting failed container {name}", "Warning")
+        await asyncio.sleep(seconds)
 
     async def _pull(self, field: str, container: JSON) -> None:
         image = container["image"]
@@ -318,9 +398,15 @@ class _PodWorker:
         for container in self._pod["status"].get(_REGULAR) or ():
             if "running" in container["state"]:
                 self._say("Killing", f"Stopping container {container['name']}")
-                await asyncio.sleep(min(grace, self._settings.termination_delay))
+                await self._stop_containers(grace)
                 break
         self._store.delete("Pod", self._namespace, self._name, grace_seconds=0)
+
+    async def _stop_containers(self, grace: float) -> None:
+        if self._runtime is None:
+            await asyncio.sleep(min(grace, self._settings.termination_delay))
+        else:
+            await self._runtime.stop(self._pod["metadata"]["uid"], grace)
 
     # --- Parts -----------------------------------------------------------
 
