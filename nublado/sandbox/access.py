@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["USER", "Group", "group_of"]
+__all__ = ["Group", "group_of", "group_of_hub"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,16 @@ class Group:
 
 _ANYONE = Group(None)
 _HUB = Group("admin:jupyterlab")
-USER = Group("exec:notebook", delegate=True)
-"""Whatever users call: pages of the service, and JupyterHub."""
-
+_USER = Group("exec:notebook", delegate=True)
+_LAB = Group("exec:notebook")
 _ADMIN = Group("exec:admin")
 
 _ROUTES = (
     (r"/?", _ANYONE),
     (r"/(openapi\.json|docs)/?", _ANYONE),
-    (r"/spawner/v1/labs/[^/]+/(create|events|progress)/?", USER),
-    (r"/spawner/v1/lab-form/.*", USER),
-    (r"/(spawner|fileserver)/v1/user-status/?", USER),
+    (r"/spawner/v1/labs/[^/]+/(create|events|progress)/?", _USER),
+    (r"/spawner/v1/lab-form/.*", _USER),
+    (r"/(spawner|fileserver)/v1/user-status/?", _USER),
     (r"/spawner/v1/labs(/[^/]+)?/?", _HUB),
     (r"/.*", _ADMIN),
 )
@@ -53,8 +52,17 @@ def group_of(path: str, prefix: str, files_prefix: str) -> Group | None:
         Where the service is.
     """
     if path == files_prefix or path.startswith(f"{files_prefix}/"):
-        return USER
+        return _USER
     if path != prefix and not path.startswith(f"{prefix}/"):
         return None
     rest = path.removeprefix(prefix)
     return next(group for pattern, group in _ROUTES if re.fullmatch(pattern, rest))
+
+
+def group_of_hub(path: str) -> Group:
+    """Group to which a path of JupyterHub belongs.
+
+    A lab is not given the token of whoever visits it.
+    """
+    hub = "/nb/hub"
+    return _USER if path == hub or path.startswith(f"{hub}/") else _LAB

@@ -13,7 +13,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader
 from multidict import CIMultiDict
 
-from nublado.sandbox.access import USER, Group, group_of
+from nublado.sandbox.access import Group, group_of, group_of_hub
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
 from nublado.sandbox.hub import SESSION, Hub
@@ -171,14 +171,14 @@ class Ingress:
         return await handler(request)
 
     async def _pass_to_hub(self, request: web.Request, url: str) -> web.StreamResponse:
-        token = self._token(request)
-        refusal = self._refuse(request, USER, token)
+        token, group = self._token(request), group_of_hub(request.path)
+        refusal = self._refuse(request, group, token)
         if refusal is not None:
             return refusal
         dropped = set()
         if _scheme(request) in _GAFAELFAWR_SCHEMES:
             dropped.add("authorization")
-        headers = self._headers(request, USER, token, dropped)
+        headers = self._headers(request, group, token, dropped)
         cookies = headers.popall("Cookie", ())
         if others := _without_session(cookies):
             headers["Cookie"] = others

@@ -567,6 +567,7 @@ def test_websocket_messages_pass_both_ways() -> None:
             headers = await ws.receive_json()
             assert headers["X-Auth-Request-User"] == "rachel"
             assert "Authorization" not in headers
+            assert "X-Auth-Request-Token" not in headers, "a lab is not a hub"
             await ws.send_str("grüß dich")
             assert await ws.receive_str() == "grüß dich"
             await ws.send_bytes(bytes(range(256)))

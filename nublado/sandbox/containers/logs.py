@@ -8,11 +8,14 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from nublado.sandbox.kubernetes.errors import bad_request
 from nublado.sandbox.kubernetes.requests import flag, number
@@ -114,15 +117,15 @@ class LogQuery:
     async def _read(
         self, path: Path, is_over: Callable[[], bool]
     ) -> AsyncIterator[bytes]:
-        reader = _Reader(path)
-        entries = (e for e in reader.entries() if self._is_wanted(e))
-        yield b"".join(self._show(e) for e in deque(entries, self.tail))
-        while self.follow:
-            ended = is_over()
-            yield b"".join(self._show(entry) for entry in reader.entries())
-            if ended:
-                return
-            await asyncio.sleep(_LOOK_SECONDS)
+        with closing(_Reader(path)) as reader:
+            entries = (e for e in reader.entries() if self._is_wanted(e))
+            yield b"".join(self._show(e) for e in deque(entries, self.tail))
+            while self.follow:
+                ended = is_over()
+                yield b"".join(self._show(entry) for entry in reader.entries())
+                if ended:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
 
     def _is_wanted(self, entry: _Entry) -> bool:
         return self.since is None or entry.time >= self.since
@@ -145,28 +148,50 @@ class _Entry:
 
 
 class _Reader:
-    """Reads a log on from where it was last, also when it has begun anew."""
+    """Reads a log on from where it was last, also when it has begun anew.
+
+    The file stays open, so that its end can be read after it has been removed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._inode = 0
-        self._position = 0
+        self._file: BinaryIO | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def entries(self) -> Iterator[_Entry]:
         """Entries that have been written since."""
+        while True:
+            if self._file is None:
+                try:
+                    self._file = self._path.open("rb")
+                except FileNotFoundError:
+                    return
+            is_latest = self._is_latest(self._file)
+            yield from _complete_entries(self._file)
+            if is_latest:
+                return
+            self.close()
+
+    def _is_latest(self, file: BinaryIO) -> bool:
         try:
-            with self._path.open("rb") as log:
-                inode = self._path.stat().st_ino
-                if inode != self._inode:
-                    self._inode, self._position = inode, 0
-                log.seek(self._position)
-                for line in log:
-                    if not line.endswith(b"\n"):
-                        return
-                    self._position += len(line)
-                    yield _parse(line)
+            return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
         except FileNotFoundError:
+            return True
+
+
+def _complete_entries(file: BinaryIO) -> Iterator[_Entry]:
+    position = file.tell()
+    for line in iter(file.readline, b""):
+        if not line.endswith(b"\n"):
+            file.seek(position)
             return
+        position += len(line)
+        yield _parse(line)
 
 
 def _parse(line: bytes) -> _Entry:
