@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -80,6 +81,8 @@ def sandbox(
 
     All of them listen on this machine only, and end with Ctrl-C.
     """
+    if run_labs is not None and sys.platform != "linux":
+        raise click.BadParameter("labs run on Linux only", param_hint="--run-labs")
     try:
         cluster = ClusterSettings(**{"nodes": nodes, **json.loads(settings)})
     except (ValueError, TypeError) as e:

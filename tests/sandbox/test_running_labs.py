@@ -416,7 +416,7 @@ def test_volumes_are_where_they_are_mounted(cluster: Cluster) -> None:
     assert file("/tmp") == []
     environment = lab("for_environment")
     root = Path(environment["SANDBOX_ROOT"])
-    assert environment["HOME"] == str(root / "home" / "rachel")
+    assert environment["HOME"] == str((root / "home" / "rachel").resolve())
     assert environment["TMPDIR"] == str(root / "tmp")
     lab("to_write", name="notebook.ipynb", text="{}")
     assert file("/home/rachel") == ["notebook.ipynb"]
@@ -439,13 +439,15 @@ def test_home_outlives_the_pod_and_the_rest_goes(
     cluster.pod(**HOME)
     lab = cluster.lab()
     lab("to_write", name="work.txt", text="kept")
-    scratch = Path(lab("for_environment")["SANDBOX_ROOT"]).parent
+    environment = lab("for_environment")
+    scratch = Path(environment["SANDBOX_ROOT"]).parent
     assert scratch.is_relative_to(directory)
     cluster.delete()
     wait_for(lambda: cluster.find() is None and not scratch.exists())
     cluster.pod(**HOME)
     again = cluster.lab()
     assert again("for_file", path="/home/rachel/work.txt")["text"] == "kept"
+    assert again("for_environment")["HOME"] == environment["HOME"]
     assert Path(again("for_environment")["SANDBOX_ROOT"]).parent != scratch
 
 
@@ -524,7 +526,9 @@ def test_process_that_ends_by_itself_ends_the_pod(
     wait_for(lambda: cluster.find() is None)
 
 
-def test_failed_process_is_restarted_after_a_pause(cluster: Cluster) -> None:
+def test_failed_process_is_restarted_after_a_pause(
+    cluster: Cluster, directory: Path
+) -> None:
     cluster.pod(**HOME)
     lab = cluster.lab()
     for restarts in (1, 2):
@@ -545,6 +549,7 @@ def test_failed_process_is_restarted_after_a_pause(cluster: Cluster) -> None:
         assert lab("for_file", path="/home/rachel/work.txt")["text"] == "kept"
     assert cluster.log(previous="true").splitlines()[-1] == "exiting"
     assert "exiting" not in cluster.log()
+    assert len(list(directory.rglob("notebook-*.log"))) == 2
 
 
 def test_killed_process_is_reported_with_its_signal(cluster: Cluster) -> None:

@@ -22,18 +22,24 @@ from nublado.sandbox.kubernetes.requests import flag, number
 
 __all__ = ["ContainerLogs", "LogQuery"]
 
+_KEPT = 2
 _LOOK_SECONDS = 0.1
 
 
 class ContainerLogs:
-    """Knows where the logs of containers are: one file for each start."""
+    """Knows where the logs of containers are: the latest, and the one before."""
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, str], list[Path]] = {}
 
     def begin(self, uid: str, container: str, path: Path) -> None:
-        """Note the file of a container that starts."""
-        self._files.setdefault((uid, container), []).append(path)
+        """Note the file of a container that starts; remove those of long ago."""
+        files = self._files.setdefault((uid, container), [])
+        files.append(path)
+        for outdated in files[:-_KEPT]:
+            for file in outdated.parent.glob(f"{outdated.stem}.*"):
+                file.unlink()
+        del files[:-_KEPT]
 
     def forget(self, uid: str) -> None:
         """Forget the files of a pod."""

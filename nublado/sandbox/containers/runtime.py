@@ -170,7 +170,7 @@ class ContainerRuntime:
         argv += [f"--port={port}" for port in _ports(container)[:1]]
         if os.geteuid() == 0:
             argv.append("--allow-root")
-        return Launch(argv, environ, str(directory))
+        return Launch(argv, environ, str(directory.resolve()))
 
     async def start(self, pod: JSON, launch: Launch) -> Running:
         """Start the process of the first container of a pod."""
@@ -262,8 +262,10 @@ class ContainerRuntime:
             (str(self._executable.parent), os.environ.get("PATH", os.defpath))
         )
         lang = os.environ.get("LANG", _FALLBACK_LANG)
+        home = files.folder(_home(pod, environ, files))
         changed = {
-            "HOME": str(files.folder(_home(pod, environ, files))),
+            # Files in it may name it, so it has to be the same for the next pod.
+            "HOME": str(home.resolve()),
             "TMPDIR": str(files.folder(environ.get("TMPDIR", "/tmp"))),  # noqa: S108
             "SANDBOX_ROOT": str(files.root),
             "HOSTNAME": pod["metadata"]["name"],

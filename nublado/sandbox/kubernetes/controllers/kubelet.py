@@ -338,8 +338,12 @@ class _PodWorker:
         while True:
             try:
                 return runtime.prepare(self._pod)
-            except ContainerConfigError as e:
-                state = statuses.waiting("CreateContainerConfigError", str(e))
+            except (ContainerConfigError, OSError) as e:
+                is_ours = isinstance(e, OSError)
+                why = (
+                    "CreateContainerError" if is_ours else "CreateContainerConfigError"
+                )
+                state = statuses.waiting(why, str(e))
                 self._set_state(_REGULAR, container, state)
                 self._say("Failed", f"Error: {e}", type_="Warning")
                 await asyncio.sleep(_MOUNT_RETRY)
