@@ -50,6 +50,9 @@ lock: ## Pin the dependencies again, with hashes (needs uv)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --extra google --extra sandbox --extra dev \
 		-c requirements/run.txt setup.cfg -o requirements/dev.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --extra sandbox --extra jupyterhub --extra hub \
+		-c requirements/dev.txt setup.cfg -o requirements/hub.txt
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
