@@ -4,12 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+HUB_VENV := .venv-hub
+HUB_BIN := $(HUB_VENV)/bin
+HUB_STAMP := $(HUB_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test soak lint format lock clean
+.PHONY: help demo browser test soak lint format lock clean hub test-hub
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): requirements/dev.txt setup.cfg
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'
@@ -54,5 +57,27 @@ lock: ## Pin the dependencies again, with hashes (needs uv)
 		--no-emit-index-url --no-emit-find-links --extra sandbox --extra jupyterhub --extra hub \
 		-c requirements/dev.txt setup.cfg -o requirements/hub.txt
 
-clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+$(HUB_STAMP): requirements/hub.txt requirements/hub-proxy/package-lock.json setup.cfg
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'
+	@echo "Setting up JupyterHub and JupyterLab in $(HUB_VENV), once:"
+	@echo "  1/4 virtual environment"
+	@$(PYTHON) -m venv $(HUB_VENV)
+	@echo "  2/4 $$(grep -c == requirements/hub.txt) Python packages (some 200 MB, a few minutes)"
+	@$(HUB_BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/hub.txt
+	@echo "  3/4 Nublado"
+	@$(HUB_BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(HUB_BIN)/pip check
+	@echo "  4/4 JupyterHub's proxy, by npm"
+	@mkdir -p $(HUB_VENV)/hub-proxy
+	@cp requirements/hub-proxy/package.json requirements/hub-proxy/package-lock.json $(HUB_VENV)/hub-proxy/
+	@PATH="$(abspath $(HUB_BIN)):$$PATH" npm ci --prefix $(HUB_VENV)/hub-proxy --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+hub: $(HUB_STAMP) ## The whole platform: a real JupyterHub, real JupyterLabs (ARGS="--port 0" for any port)
+	@$(HUB_BIN)/nublado hub $(ARGS)
+
+test-hub: $(HUB_STAMP) browser ## The whole platform in a browser
+	$(HUB_BIN)/pytest tests/hub $(ARGS)
+
+clean: ## Remove the virtual environments and caches
+	rm -rf $(VENV) $(HUB_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

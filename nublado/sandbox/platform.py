@@ -39,7 +39,7 @@ class Platform:
     ) -> None:
         self._config_file = config_file
         self._sandbox_arguments = sandbox_arguments
-        self._logs = logs
+        self.logs = logs
         self._report = report
         self._cleanup = ExitStack()
         self.stack: Stack
@@ -103,4 +103,4 @@ class Platform:
         self.stack.control("PUT", "/hub", {"url": self.proxy.url})
 
     def _open_log(self, name: str) -> IO[str]:
-        return (self._logs / f"{name}.log").open("w")
+        return (self.logs / f"{name}.log").open("w")
