@@ -114,7 +114,7 @@ class OutsideSystem:
                     self.wfile.write(answer.body[start : start + step])
                     time.sleep(0.01 if answer.slowly else 0)
 
-            do_POST = do_GET  # noqa: N815
+            do_POST = do_DELETE = do_GET  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 """Keep quiet."""
