@@ -63,7 +63,8 @@ $(HUB_STAMP): requirements/hub.txt requirements/hub-proxy/package-lock.json setu
 	@echo "  1/4 virtual environment"
 	@$(PYTHON) -m venv $(HUB_VENV)
 	@echo "  2/4 $$(grep -c == requirements/hub.txt) Python packages (some 200 MB, a few minutes)"
-	@$(HUB_BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/hub.txt
+	@$(HUB_BIN)/pip install --disable-pip-version-check --progress-bar off --no-deps --require-hashes -r requirements/hub.txt \
+		| awk '/^Collecting/ {printf "\r      %d found", ++found; fflush()} /^Installing/ {print ", installing"; fflush()}'
 	@echo "  3/4 Nublado"
 	@$(HUB_BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(HUB_BIN)/pip check

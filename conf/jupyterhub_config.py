@@ -30,9 +30,6 @@ c.JupyterHub.cleanup_servers = False
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = settings["proxy_api_url"]
 
-# Users see the progress of a spawn from its beginning
-c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
-
 # Where everything is
 c.JupyterHub.bind_url = settings["bind_url"]
 c.JupyterHub.hub_bind_url = settings["hub_bind_url"]

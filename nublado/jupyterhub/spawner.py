@@ -219,7 +219,7 @@ class NubladoSpawner(Spawner):
         try:
             async with asyncio.timeout(_POLL_SECONDS):
                 lab = await self._controller().state(self.user.name)
-        except (ControllerError, TimeoutError) as e:
+        except (ControllerError, LabError, TimeoutError) as e:
             self.log.warning("State of the lab of %s: %s", self.user.name, e)
             return None
         if lab is None:

@@ -48,14 +48,15 @@ class Pages:
         self.driver.get(f"{self._url}/nb/hub/spawn")
         self.wait(lambda: self._find("input[name=size]"), "the form is shown")
 
-    def choose_last_image(self) -> str:
-        """Choose an image that no node has; returns its reference."""
+    def choose_uncached_image(self) -> str:
+        """Choose an image that no node has; returns its tag."""
         self._click(self._find("input[value=use_image_from_dropdown]"))
         menu = Select(self._find("select[name=image_dropdown]"))
-        reference = menu.options[-1].get_attribute("value")
-        menu.select_by_index(len(menu.options) - 1)
+        option = next(o for o in menu.options if "starts fast" not in o.text)
+        reference = option.get_attribute("value")
         assert reference
-        return reference
+        menu.select_by_value(reference)
+        return reference.partition("@")[0].rpartition(":")[2]
 
     def choose_size(self, size: str) -> None:
         """Choose a size."""

@@ -46,6 +46,8 @@ def test_refused_lab_leads_back_to_the_form(
         lambda: "Insufficient quota to spawn requested lab" in pages.text(),
         "the refusal is shown",
     )
+    assert pages.path == "/nb/hub/spawn"
+    pages.choose_size("small")
     assert user.status() is None
 
 
@@ -53,8 +55,7 @@ def test_failed_pull_is_told_in_words(
     platform: Platform, user: HubUser, pages: Pages
 ) -> None:
     pages.open_form()
-    reference = pages.choose_last_image()
-    tag = reference.rpartition(":")[2]
+    tag = pages.choose_uncached_image()
     platform.stack.control.settings(failing_pulls=[f":{tag}"])
     pages.submit()
     pages.wait_for_step("Failed to pull image")
