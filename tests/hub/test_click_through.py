@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import requests
-
 from nublado.sandbox.platform import Platform
 from tests.hub.pages import Pages
 from tests.hub.users import HubUser
@@ -80,16 +78,3 @@ def test_stop_while_starting(platform: Platform, user: HubUser, pages: Pages) ->
     platform.stack.control.settings(init_seconds=0.05)
     pages.spawn()
     pages.wait_for_lab()
-
-
-def test_lab_is_not_given_the_token_of_its_visitors(
-    platform: Platform, user: HubUser
-) -> None:
-    """Nobody else may enter a lab, but their requests arrive there."""
-    user.log_in()
-    user.start()
-    user.wait_ready()
-    url = f"{platform.url}/nb/user/{user.name}/api/status"
-    visitor = {"Authorization": "Bearer gt-visitor"}
-    answer = requests.get(url, headers=visitor, timeout=60, allow_redirects=False)
-    assert answer.status_code in {302, 403}
