@@ -157,6 +157,8 @@ class Sandbox:
     ) -> ContainerRuntime | None:
         if options.run_labs is None:
             return None
+        if options.directory is not None:
+            options.directory.mkdir(parents=True, exist_ok=True)
         made = tempfile.mkdtemp(prefix="sandbox-labs-", dir=options.directory)
         return ContainerRuntime(self.store, logs, options.run_labs, Path(made))
 

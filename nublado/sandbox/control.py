@@ -39,7 +39,7 @@ _HELP = {
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
-    "PUT /hub": 'where the ingress finds JupyterHub: {"url": "http://…"}',
+    "PUT /hub": 'where the ingress finds JupyterHub: {"url": "http://…"}, or null',
     "GET /hosts": "addresses of labs that run, by names of services",
     "GET /hosts/{name}": "address of one of them",
     "PUT /users/{username}": "what Gafaelfawr says of a user",
@@ -219,7 +219,8 @@ class _Control:
         return _done()
 
     async def put_hub(self, request: web.Request) -> web.Response:
-        self._sandbox.ingress.hub_url = str((await _object(request))["url"])
+        url = (await _object(request))["url"]
+        self._sandbox.ingress.hub_url = None if url is None else str(url)
         return _done()
 
     async def get_hosts(self, _: web.Request) -> web.Response:

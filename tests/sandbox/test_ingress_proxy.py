@@ -213,6 +213,9 @@ def test_hub_is_named_while_the_sandbox_runs() -> None:
                 target = f"{endpoints.ingress}/nb/user/rachel/lab"
                 seen = await (await client.get(target, headers=USER)).json()
                 assert seen["path"] == "/nb/user/rachel/lab"
+                assert (await client.put(control, json={"url": None})).status == 204
+                page = await client.get(target, headers=USER)
+                assert "would be" in await page.text()
         finally:
             await sandbox.stop()
 

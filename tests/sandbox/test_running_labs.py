@@ -348,6 +348,18 @@ def test_container_waits_for_what_it_is_to_be_given(
     cluster.lab()
 
 
+def test_container_that_cannot_be_made_says_why(
+    cluster: Cluster, directory: Path
+) -> None:
+    (labs,) = directory.glob("sandbox-labs-*")
+    (labs / "volumes").touch()
+    cluster.pod(**HOME)
+    wait_for(lambda: "reason" in cluster.state().get("waiting", {}))
+    wait_for(lambda: cluster.state()["waiting"]["reason"] == "CreateContainerError")
+    (labs / "volumes").unlink()
+    cluster.lab()
+
+
 # --- Files ---------------------------------------------------------------
 
 

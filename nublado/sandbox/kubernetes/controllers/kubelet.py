@@ -13,7 +13,7 @@ from functools import partial
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.containers.fields import ContainerConfigError
-from nublado.sandbox.containers.runtime import ContainerRuntime, Launch
+from nublado.sandbox.containers.runtime import ContainerRuntime, Running
 from nublado.sandbox.kubernetes.controllers import statuses
 from nublado.sandbox.kubernetes.controllers.nodes import Nodes
 from nublado.sandbox.kubernetes.controllers.recorder import EventRecorder
@@ -314,10 +314,9 @@ class _PodWorker:
         restarted = False
         while True:
             await self._pull(_REGULAR, container)
-            launch = await self._configure(runtime, container)
-            self._say("Created", f"Created container: {name}")
+            running = await self._launch(runtime, container)
             began = loop.time()
-            running = await runtime.start(self._pod, launch)
+            self._say("Created", f"Created container: {name}")
             self._say("Started", f"Started container {name}")
             state = statuses.running()
             self._set_state(_REGULAR, container, state, restarted=restarted)
@@ -333,20 +332,23 @@ class _PodWorker:
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
             restarted = True
 
-    async def _configure(self, runtime: ContainerRuntime, container: JSON) -> Launch:
-        """Wait for all that a container is to be given."""
+    async def _launch(self, runtime: ContainerRuntime, container: JSON) -> Running:
+        """Start a container, once there is all that it is to be given."""
         while True:
             try:
-                return runtime.prepare(self._pod)
-            except (ContainerConfigError, OSError) as e:
-                is_ours = isinstance(e, OSError)
-                why = (
-                    "CreateContainerError" if is_ours else "CreateContainerConfigError"
-                )
-                state = statuses.waiting(why, str(e))
-                self._set_state(_REGULAR, container, state)
-                self._say("Failed", f"Error: {e}", type_="Warning")
-                await asyncio.sleep(_MOUNT_RETRY)
+                launch = runtime.prepare(self._pod)
+                return await runtime.start(self._pod, launch)
+            except ContainerConfigError as e:
+                await self._wait(container, "CreateContainerConfigError", str(e))
+            except OSError as e:
+                await self._wait(container, "CreateContainerError", str(e))
+
+    async def _wait(self, container: JSON, reason: str, message: str) -> None:
+        """Say why a container cannot be started yet, and wait a little."""
+        state = statuses.waiting(reason, message)
+        self._set_state(_REGULAR, container, state)
+        self._say("Failed", f"Error: {message}", type_="Warning")
+        await asyncio.sleep(_MOUNT_RETRY)
 
     async def _back_off(self, field: str, container: JSON, seconds: float) -> None:
         """Wait before a container that has ended is started again."""
