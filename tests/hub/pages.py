@@ -50,7 +50,7 @@ class Pages:
 
     def choose_uncached_image(self) -> str:
         """Choose an image that no node has; returns its tag."""
-        self._click(self._find("input[value=use_image_from_dropdown]"))
+        self._click("input[value=use_image_from_dropdown]")
         menu = Select(self._find("select[name=image_dropdown]"))
         option = next(o for o in menu.options if "starts fast" not in o.text)
         reference = option.get_attribute("value")
@@ -60,11 +60,11 @@ class Pages:
 
     def choose_size(self, size: str) -> None:
         """Choose a size."""
-        self._click(self._find(f"input[name=size][value={size}]"))
+        self._click(f"input[name=size][value={size}]")
 
     def submit(self) -> None:
         """Ask for the lab that was chosen."""
-        self._click(self._find("#spawn_form .feedback-container button"))
+        self._click("#spawn_form .feedback-container button")
 
     def spawn(self) -> None:
         """Ask for the lab that the form proposes, and see its progress."""
@@ -89,12 +89,12 @@ class Pages:
         """Stop the lab by the button on JupyterHub's home page."""
         self.driver.get(f"{self._url}/nb/hub/home")
         self.wait(lambda: self._find("#stop"), "the lab can be stopped")
-        self._click(self._find("#stop"))
+        self._click("#stop")
         self.wait(lambda: not self._find("#stop").is_displayed(), "it has stopped")
 
     def stop_while_starting(self) -> None:
         """Stop the lab by the button below its progress."""
-        self._click(self._find("#stop-server-btn"))
+        self._click("#stop-server-btn")
 
     def text(self) -> str:
         """What the page says."""
@@ -113,7 +113,7 @@ class Pages:
     def open_notebook(self) -> None:
         """Make a notebook by the launcher."""
         card = ".jp-LauncherCard[data-category=Notebook]"
-        self._click(self._find(card))
+        self._click(card)
         self.wait(lambda: self._find(".jp-Notebook .cm-content"), "a notebook opens")
         idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
         self.wait(lambda: self._find(idle), "its kernel runs")
@@ -121,8 +121,7 @@ class Pages:
     def run(self, code: str) -> str:
         """Run code in the last cell of the notebook; returns what comes out."""
         before = len(self._outputs())
-        cells = self.driver.find_elements(By.CSS_SELECTOR, ".jp-Notebook .cm-content")
-        self._click(cells[-1])
+        self._click(".jp-Notebook .cm-content", last=True)
         ActionChains(self.driver).send_keys(code).key_down(Keys.SHIFT).send_keys(
             Keys.ENTER
         ).key_up(Keys.SHIFT).perform()
@@ -138,7 +137,17 @@ class Pages:
     def _find(self, css: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, css)
 
-    def _click(self, element: WebElement) -> None:
+    def _click(self, css: str, *, last: bool = False) -> None:
+        """Click on an element as soon as that is possible."""
         script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
-        self.driver.execute_script(script, element)
-        element.click()
+
+        def click() -> bool:
+            elements = self.driver.find_elements(By.CSS_SELECTOR, css)
+            element = elements[-1 if last else 0]
+            self.driver.execute_script(script, element)
+            element.click()
+            return True
+
+        ignored = [WebDriverException, IndexError]
+        waiting = WebDriverWait(self.driver, _PATIENCE_SECONDS, 0.1, ignored)
+        waiting.until(lambda _: click(), f"{css} can be clicked; at {self.path}")
