@@ -21,8 +21,9 @@ from nublado.sandbox.stack import Stack
 
 __all__ = ["HubProcess", "HubUnavailableError", "ProxyProcess", "singleuser"]
 
-_CONFIG = Path(__file__).parent.parent.parent / "conf" / "jupyterhub_config.py"
-_LAB_NAMES = Path(__file__).parent / "data" / "lab-names.cjs"
+_DATA = Path(__file__).parent / "data"
+_CONFIG = _DATA / "jupyterhub_config.py"
+_LAB_NAMES = _DATA / "lab-names.cjs"
 _PROXY = Path("hub-proxy/node_modules/configurable-http-proxy/bin")
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 20.0

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001
 """JupyterHub as `nublado hub` runs it, on one machine.
 
 What is special about one machine comes from the settings file; the rest is what
@@ -13,7 +14,7 @@ from nublado.sandbox.lab_names import LabNames
 settings = json.loads(Path(os.environ["NUBLADO_HUB_SETTINGS"]).read_text())
 directory = settings["directory"]
 
-c = get_config()  # noqa: F821
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
 # The controller, and who the users are
 c.JupyterHub.spawner_class = "nublado"
