@@ -15,6 +15,7 @@ from traitlets import Integer, Unicode, default
 from nublado.jupyterhub.controller import (
     Controller,
     ControllerError,
+    LabState,
     LabStatus,
     RefusedError,
     UnavailableError,
@@ -217,10 +218,8 @@ class NubladoSpawner(Spawner):
         if self._spawn is not None and self._spawn.is_being_requested:
             return None
         try:
-            async with asyncio.timeout(_POLL_SECONDS):
-                lab = await self._controller().state(self.user.name)
-        except (ControllerError, LabError, TimeoutError) as e:
-            self.log.warning("State of the lab of %s: %s", self.user.name, e)
+            lab = await self._lab_state()
+        except UnavailableError:
             return None
         if lab is None:
             return 0
@@ -239,6 +238,9 @@ class NubladoSpawner(Spawner):
         """
         known: str = self.server.url
         try:
+            lab = await self._lab_state()
+            if lab is None or lab.status is not LabStatus.PENDING:
+                return (lab and lab.internal_url) or known
             spawn = self._new_spawn(await self._user_token())
             async with asyncio.timeout(self.start_timeout):
                 return await spawn.follow() or known
@@ -247,6 +249,22 @@ class NubladoSpawner(Spawner):
             return known
 
     # --- Details ----------------------------------------------------------
+
+    async def _lab_state(self) -> LabState | None:
+        """Ask once what the lab does.
+
+        Raises
+        ------
+        UnavailableError
+            Raised if the controller cannot tell, whatever the reason.
+        """
+        try:
+            async with asyncio.timeout(_POLL_SECONDS):
+                return await self._controller().state(self.user.name)
+        except (ControllerError, LabError, TimeoutError) as e:
+            reason = str(e) or "no answer in time"
+            self.log.warning("State of the lab of %s: %s", self.user.name, reason)
+            raise UnavailableError(reason) from e
 
     def _new_spawn(self, token: str) -> LabSpawn:
         return LabSpawn(

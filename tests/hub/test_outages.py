@@ -53,6 +53,24 @@ def test_running_lab_is_not_taken_for_dead_in_an_outage(
     assert user.pod_uid() == pod
 
 
+def test_jupyterhub_starts_in_an_outage_while_a_lab_runs(
+    platform: Platform, user: HubUser
+) -> None:
+    user.log_in()
+    user.start()
+    user.wait_ready()
+    pod = user.pod_uid()
+    platform.stack.service.kill()
+    platform.hub.kill()
+    platform.hub.start()
+    platform.hub.wait_ready()
+    user.wait_ready()
+    platform.stack.start_service()
+    platform.stack.service.wait_ready()
+    assert user.is_ready()
+    assert user.pod_uid() == pod
+
+
 @pytest.mark.parametrize("how", ["kill", "stop"])
 def test_jupyterhub_ends_while_a_lab_runs(
     platform: Platform, user: HubUser, pages: Pages, how: str
