@@ -64,7 +64,7 @@ $(HUB_STAMP): requirements/hub.txt requirements/hub-proxy/package-lock.json setu
 	@$(PYTHON) -m venv $(HUB_VENV)
 	@echo "  2/4 $$(grep -c == requirements/hub.txt) Python packages (some 200 MB, a few minutes)"
 	@$(HUB_BIN)/pip install --disable-pip-version-check --progress-bar off --no-deps --require-hashes -r requirements/hub.txt \
-		| awk '/^Collecting/ {printf "\r      %d found", ++found; fflush()} /^Installing/ {print ", installing"; fflush()}'
+		| awk '/^Collecting/ {printf "\r      %d found", ++found; fflush()} /^Installing collected/ {print ", installing"; fflush()}'
 	@echo "  3/4 Nublado"
 	@$(HUB_BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(HUB_BIN)/pip check

@@ -58,10 +58,6 @@ class Pages:
         menu.select_by_value(reference)
         return reference.partition("@")[0].rpartition(":")[2]
 
-    def choose_size(self, size: str) -> None:
-        """Choose a size."""
-        self._click(f"input[name=size][value={size}]")
-
     def submit(self) -> None:
         """Ask for the lab that was chosen."""
         self._click("#spawn_form .feedback-container button")

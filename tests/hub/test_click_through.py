@@ -45,7 +45,6 @@ def test_refused_lab_leads_back_to_the_form(
         "the refusal is shown",
     )
     assert pages.path == "/nb/hub/spawn"
-    pages.choose_size("small")
     assert user.status() is None
 
 
