@@ -7,6 +7,7 @@ break, and the controller may die and begin anew.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from logging import Logger
 from typing import Any
@@ -28,6 +29,8 @@ _OVER = frozenset({"complete", "failed"})
 _NOT_FOUND = 404
 _CONFLICT = 409
 _STARTED_PERCENT = 90
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
+"""What tells users nothing, and is too long a word for JupyterHub's page."""
 
 
 class LabFailedError(Exception):
@@ -186,7 +189,7 @@ class LabSpawn:
         if event.kind == "error" or (event.kind == "failed" and not self._reason):
             self._reason = event.message
         percent = _STARTED_PERCENT if event.kind == "complete" else event.progress
-        self._progress.add(event.message, percent)
+        self._progress.add(_DIGEST.sub("", event.message), percent)
 
     async def _state(self) -> LabState | None:
         while True:

@@ -17,6 +17,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.e2e.browser import Browser
 
 _PATIENCE_SECONDS = 240.0
+_STATUS = "#jp-main-statusbar .jp-StatusBar-Item"
 
 
 class Pages:
@@ -111,8 +112,10 @@ class Pages:
         card = ".jp-LauncherCard[data-category=Notebook]"
         self._click(card)
         self.wait(lambda: self._find(".jp-Notebook .cm-content"), "a notebook opens")
-        idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
-        self.wait(lambda: self._find(idle), "its kernel runs")
+        self.wait(
+            lambda: any("| Idle" in text for text in self.browser.texts(_STATUS)),
+            "its kernel is connected",
+        )
 
     def run(self, code: str) -> str:
         """Run code in the last cell of the notebook; returns what comes out."""

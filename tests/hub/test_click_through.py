@@ -55,9 +55,8 @@ def test_failed_pull_is_told_in_words(
     tag = pages.choose_uncached_image()
     platform.stack.control.settings(failing_pulls=[f":{tag}"])
     pages.submit()
-    pages.wait_for_step("Failed to pull image")
+    pages.wait_for_step(f"Failed to pull image .*{tag}")
     pages.wait_for_step("Spawn failed: .*timed out.*")
-    assert tag in pages.steps()[-1]
     pages.driver.refresh()
     pages.wait(lambda: "Spawn failed" in pages.text(), "the failure is shown")
     assert "timed out" in pages.text()

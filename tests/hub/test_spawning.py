@@ -145,6 +145,13 @@ def test_another_operation_takes_the_spawn_over(spawn: Conversation) -> None:
     assert spawn.messages()[-2:] == ["monitoring", "ready"]
 
 
+def test_digests_are_left_out_of_messages(spawn: Conversation) -> None:
+    """They are longer than the page is wide."""
+    text = f'Pulling image "example.org/lab:w_2026_46@sha256:{"0123abcd" * 8}"'
+    spawn.run(CREATED, events(f"info {text}", "complete ready"), state("running"))
+    assert spawn.messages()[0] == 'Pulling image "example.org/lab:w_2026_46"'
+
+
 def test_percentage_never_goes_back(spawn: Conversation) -> None:
     spawn.run(
         CREATED,
