@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 STAMP := $(VENV)/.installed
 LOWEST := .venv-lowest
+HUB := .venv-hub
+HUB_BIN := $(HUB)/bin
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links setup.cfg
 ALL_EXTRAS := --extra google --extra sandbox --extra dev
 UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo browser lint test test-fast test-lowest soak format lock clean
+.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +71,26 @@ lock: ## Pin the dependencies again, with hashes (needs uv)
 	$(COMPILE) --extra google -o requirements/run.txt
 	$(COMPILE) $(ALL_EXTRAS) -c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) $(ALL_EXTRAS) --resolution lowest-direct -o requirements/lowest.txt
+	$(COMPILE) --extra sandbox --extra jupyterhub --extra hub -c requirements/dev.txt -o requirements/hub.txt
 
-clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+$(HUB)/.locked: requirements/hub.txt | python
+	@$(PYTHON) -m tools.install lock $(HUB) $<
+	@touch $@
+
+$(HUB)/.installed: $(HUB)/.locked requirements/hub-proxy/package-lock.json setup.cfg pyproject.toml
+	@$(PYTHON) -m tools.install project $(HUB)
+	@echo "Installing JupyterHub's proxy, by npm"
+	@mkdir -p $(HUB)/hub-proxy
+	@cp requirements/hub-proxy/package.json requirements/hub-proxy/package-lock.json $(HUB)/hub-proxy/
+	@PATH="$(abspath $(HUB_BIN)):$$PATH" npm ci --prefix $(HUB)/hub-proxy --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+hub: $(HUB)/.installed ## The whole platform: a real JupyterHub, real JupyterLabs (ARGS="--port 0" for any port)
+	@$(HUB_BIN)/nublado hub $(ARGS)
+
+test-hub: $(HUB)/.installed browser ## The whole platform in a browser
+	$(HUB_BIN)/python -m tools.check_lock requirements/hub.txt=sandbox,jupyterhub,hub
+	$(HUB_BIN)/pytest tests/hub $(ARGS)
+
+clean: ## Remove the virtual environments and caches
+	rm -rf $(VENV) $(LOWEST) $(HUB) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._reply(reply)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_DELETE = do_GET  # noqa: N815
 
     def _reply(self, reply: Reply) -> None:
         length = len(reply.body) if reply.announced is None else reply.announced

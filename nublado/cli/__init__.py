@@ -20,6 +20,7 @@ COMMANDS = {
     "check-config": "Check configuration files, and report all of their problems.",
     "completion": "Print a script for shell completion.",
     "demo": "Spawn a lab on an embedded cluster, and show how it comes up.",
+    "hub": "Run the whole platform: a real JupyterHub, real JupyterLabs.",
     "images": "Show what the source of images has, and what comes of it.",
     "openapi": "Print the description of the API.",
     "render": "Print the objects that a spawn would create.",

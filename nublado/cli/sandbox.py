@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -158,6 +159,17 @@ def _load_roles(file: Path) -> list[JSON]:
     help="Roles and bindings to which the service's account is held.",
 )
 @click.option(
+    "--hub-url",
+    metavar="URL",
+    callback=_check_url,
+    help="Where the ingress finds JupyterHub's proxy.",
+)
+@click.option(
+    "--run-labs",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, executable=True),
+    help="Run this program, such as jupyterhub-singleuser, for each lab's pod.",
+)
+@click.option(
     "--port",
     "ports",
     type=(click.Choice(_SERVERS), PORT),
@@ -186,6 +198,8 @@ def sandbox(
     faults: JSON,
     rbac_file: Path | None,
     service_url: str | None,
+    hub_url: str | None,
+    run_labs: Path | None,
     ports: Mapping[str, int],
     directory: Path | None,
     state_file: Path | None,
@@ -198,6 +212,8 @@ def sandbox(
     All of them listen on this machine only, and end with Ctrl-C.
     """
     quiet_logs()
+    if run_labs is not None and sys.platform != "linux":
+        raise click.BadParameter("labs run on Linux only", param_hint="--run-labs")
     config = load_config(config_file) if config_file else None
     roles = _load_roles(rbac_file) if rbac_file else None
     if nodes is not None:
@@ -217,6 +233,8 @@ def sandbox(
             kubernetes=kubernetes,
             faults=faults,
             rbac=roles,
+            hub_url=hub_url,
+            run_labs=run_labs,
         )
         try:
             asyncio.run(_run(options, state_file, quiet=quiet, leashed=leashed))

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 __all__ = ["Group", "group_of", "start_links"]
+__all__ = ["Group", "group_of", "group_of_hub"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Group:
 _ANYONE = Group(None)
 _HUB = Group("admin:jupyterlab")
 _USER = Group("exec:notebook", delegate=True)
+_LAB = Group("exec:notebook")
 _ADMIN = Group("exec:admin")
 
 _ROUTES = (
@@ -91,3 +93,12 @@ def start_links(
             ],
         ),
     ]
+
+
+def group_of_hub(path: str) -> Group:
+    """Group to which a path of JupyterHub belongs.
+
+    A lab is not given the token of whoever visits it.
+    """
+    hub = "/nb/hub"
+    return _USER if path == hub or path.startswith(f"{hub}/") else _LAB

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
 from nublado.sandbox.known_images import known_images
+from nublado.sandbox.kubernetes.containers.logs import ContainerLogs
+from nublado.sandbox.kubernetes.containers.runtime import ContainerRuntime
 from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE, release_named
@@ -55,7 +58,15 @@ class SandboxOptions:
         Port of each server, by the names of `Endpoints`; any if left out.
     service_url
         Where the ingress finds the service; may be set later.
+    hub_url
+        Where the ingress finds JupyterHub's proxy; may be set later. Without,
+        pages of its own stand in for JupyterHub.
     directory
+        Where ``kubeconfig`` and ``podinfo`` are written, and where the files of
+        labs that run are while the sandbox does.
+    run_labs
+        Program that is run for each pod of a lab, as a rule
+        ``jupyterhub-singleuser``; None to simulate labs like all other pods.
         Where ``kubeconfig`` and ``podinfo`` are written.
     kubernetes
         Release of Kubernetes, such as ``1.34``.
@@ -71,10 +82,12 @@ class SandboxOptions:
     tags: int = 60
     ports: dict[str, int] = field(default_factory=dict)
     service_url: str | None = None
+    hub_url: str | None = None
     directory: Path | None = None
     kubernetes: str = DEFAULT_RELEASE
     faults: JSON = field(default_factory=dict)
     rbac: list[JSON] | None = None
+    run_labs: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +118,12 @@ class Sandbox:
         self.stats = Stats()
         self.store = Store()
         release = release_named(options.kubernetes)
-        self.api = ApiServer(self.store, self.faults, self.stats, release=release)
-        self.controllers = Controllers(self.store, self.settings, release)
+        logs = ContainerLogs()
+        self.api = ApiServer(
+            self.store, self.faults, self.stats, release=release, logs=logs
+        )
+        self.runtime = self._runtime(options, logs)
+        self.controllers = Controllers(self.store, self.settings, release, self.runtime)
         self.file_servers = FileServers(
             self.store, self.controllers.kubelet, options.directory
         )
@@ -124,6 +141,7 @@ class Sandbox:
         self._listeners: list[Listener] = []
         self._kubernetes = self._listener("kubernetes", self.api.app)
         self.outage = ApiServerOutage(self._kubernetes, self.api, self.store)
+        self.ingress.hub_url = options.hub_url
 
     async def start(self) -> Endpoints:
         """Start everything; returns once all servers listen.
@@ -188,6 +206,16 @@ class Sandbox:
             await listener.stop()
         await self.file_servers.stop()
         await self.controllers.stop()
+
+    def _runtime(
+        self, options: SandboxOptions, logs: ContainerLogs
+    ) -> ContainerRuntime | None:
+        if options.run_labs is None:
+            return None
+        if options.directory is not None:
+            options.directory.mkdir(parents=True, exist_ok=True)
+        made = tempfile.mkdtemp(prefix="sandbox-labs-", dir=options.directory)
+        return ContainerRuntime(self.store, logs, options.run_labs, Path(made))
 
     def _registries(self) -> web.Application:
         app = self.registry.app()

@@ -15,6 +15,7 @@ from nublado.sandbox.checks import check_keys, check_range, is_http_url, suggest
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
+from nublado.sandbox.kubernetes.containers.runtime import ContainerRuntime
 from nublado.sandbox.kubernetes.controllers import ClusterSettings
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.registry import Registry
@@ -47,6 +48,9 @@ _HELP = {
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
+    "PUT /hub": 'where the ingress finds JupyterHub: {"url": "http://…"}, or null',
+    "GET /hosts": "addresses of labs that run, by names of services",
+    "GET /hosts/{name}": "address of one of them",
     "PUT /users/{username}": "what Gafaelfawr says of a user",
     **TROUBLE_HELP,
 }
@@ -63,6 +67,7 @@ _WORDS = {
     list: "a list",
     dict: "an object",
 }
+_DNS_SUFFIXES = (".", ".cluster.local", ".svc")
 
 
 class Controlled(Troubled, Protocol):
@@ -74,6 +79,7 @@ class Controlled(Troubled, Protocol):
     registry: Registry
     gafaelfawr: Gafaelfawr
     ingress: Ingress
+    runtime: ContainerRuntime | None
 
     def known_images(self) -> set[str]:
         """References of the images that there are."""
@@ -105,6 +111,9 @@ def make_control_app(sandbox: Controlled) -> web.Application:
     router.add_delete("/tags/{repository:.+}/{tag}", control.delete_tag)
     router.add_patch("/registry", control.patch_registry)
     router.add_put("/service", control.put_service)
+    router.add_put("/hub", control.put_hub)
+    router.add_get("/hosts", control.get_hosts)
+    router.add_get("/hosts/{name}", control.get_host)
     router.add_put("/users/{username}", control.put_user)
     add_trouble(app, sandbox)
     return app
@@ -277,6 +286,34 @@ class _Control:
             raise ValueError(f"url must be like http://127.0.0.1:8080, not {url}")
         self._sandbox.ingress.service_url = url
         return _done()
+
+    async def put_hub(self, request: web.Request) -> web.Response:
+        body = await _object(request)
+        if body.get("url", "") is None:
+            self._sandbox.ingress.hub_url = None
+            return _done()
+        url = _field(body, "url", str)
+        if not is_http_url(url):
+            raise ValueError(f"url must be like http://127.0.0.1:8000, not {url}")
+        self._sandbox.ingress.hub_url = url
+        return _done()
+
+    async def get_hosts(self, _: web.Request) -> web.Response:
+        return web.json_response(self._hosts())
+
+    async def get_host(self, request: web.Request) -> web.Response:
+        """Look up a name as the DNS of a cluster would."""
+        name = request.match_info["name"]
+        for suffix in _DNS_SUFFIXES:
+            name = name.removesuffix(suffix)
+        address = self._hosts().get(name)
+        if address is None:
+            raise ApiError(404, "NotFound", f"nothing runs as {name}")
+        return web.json_response({"address": address})
+
+    def _hosts(self) -> dict[str, str]:
+        runtime = self._sandbox.runtime
+        return {} if runtime is None else runtime.hosts()
 
     async def put_user(self, request: web.Request) -> web.Response:
         username = request.match_info["username"]

@@ -5,46 +5,39 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from nublado.sandbox.access import Group, group_of, start_links
+from nublado.sandbox.access import Group, group_of, group_of_hub, start_links
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
 from nublado.sandbox.hub import SESSION, Hub
 from nublado.sandbox.pages import render, tell, wants_page
+from nublado.sandbox.proxy import Proxy, end_to_end
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.webdav import FileServers
 
 __all__ = ["Ingress"]
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 _COOKIE = "sandbox-session"
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 _SET_HERE = frozenset(
     {
         "host",
-        "x-auth-request-user",
-        "x-auth-request-token",
+        "expect",
         "x-forwarded-for",
         "x-forwarded-proto",
         "x-forwarded-host",
     }
 )
+_IDENTITY = "x-auth-request-"
+_GAFAELFAWR_SCHEMES = ("bearer", "basic")
+_HUB_PATH = "/nb"
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -61,6 +54,14 @@ class Ingress:
         Answer for paths below that of the files page.
     prefix, files_prefix
         Where the service is.
+
+    Attributes
+    ----------
+    service_url
+        Where the service listens; None if there is none.
+    hub_url
+        Where JupyterHub's proxy listens, to which everything below ``/nb``
+        goes; None if the ingress's own pages stand in for it.
     """
 
     def __init__(
@@ -74,21 +75,22 @@ class Ingress:
         files_prefix: str = "/files",
     ) -> None:
         self.service_url: str | None = None
+        self.hub_url: str | None = None
         self._gafaelfawr = gafaelfawr
         self._faults = faults
         self._stats = stats
         self._file_servers = file_servers
         self._prefix = prefix
         self._files_prefix = files_prefix
-        self._session: aiohttp.ClientSession | None = None
+        self._proxy = Proxy()
 
     def app(self) -> web.Application:
         """Make the web application."""
         app = web.Application(
-            middlewares=[self._faults.middleware("ingress")],
+            middlewares=[self._faults.middleware("ingress"), self._hub_first],
             client_max_size=16 * 1024 * 1024,
         )
-        app.cleanup_ctx.append(self._connections)
+        app.cleanup_ctx.extend((self._connections, self._proxy.connections))
         app.router.add_get("/", self._show_home)
         app.router.add_get("/auth/tokens", self._show_home)
         app.router.add_post("/login", self._log_in)
@@ -106,7 +108,7 @@ class Ingress:
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, auto_decompress=False
         ) as session:
-            self._session = app[SESSION] = session
+            app[SESSION] = session
             yield
 
     # --- Pages -----------------------------------------------------------
@@ -144,6 +146,30 @@ class Ingress:
 
     # --- Proxy -----------------------------------------------------------
 
+    @web.middleware
+    async def _hub_first(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """Let JupyterHub, where there is one, answer instead of the own pages."""
+        path = request.path
+        if self.hub_url and (path == _HUB_PATH or path.startswith(f"{_HUB_PATH}/")):
+            return await self._pass_to_hub(request, self.hub_url)
+        return await handler(request)
+
+    async def _pass_to_hub(self, request: web.Request, url: str) -> web.StreamResponse:
+        token, group = self._token(request), group_of_hub(request.path)
+        refusal = self._refuse(request, group, token)
+        if refusal is not None:
+            return refusal
+        dropped = set()
+        if _scheme(request) in _GAFAELFAWR_SCHEMES:
+            dropped.add("authorization")
+        headers = self._headers(request, group, token, dropped)
+        cookies = headers.popall("Cookie", ())
+        if others := _without_session(cookies):
+            headers["Cookie"] = others
+        return await self._proxy.forward(request, url, headers)
+
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         file_server = self._file_servers.find(request.path)
         if file_server is not None:
@@ -152,21 +178,16 @@ class Ingress:
         if group is None:
             return tell(request, 404, "Nothing is here", "default backend - 404")
         token = self._token(request)
-        if group.scope is not None and token is None:
-            return self._ask_to_log_in(request)
-        if token and group.scope is not None and group.scope not in token.scopes:
-            text = f"{group.scope} is needed, which {token.username} does not have"
-            return tell(request, 403, "Not allowed", text)
-        if self.service_url is None or self._session is None:
+        refusal = self._refuse(request, group, token)
+        if refusal is not None:
+            return refusal
+        if self.service_url is None:
             text = "no service behind the ingress"
             return tell(request, 503, "The service is not there", text)
         agent = request.headers.get("User-Agent", "")
         self._stats.request("ingress", request.method, group.scope or "anyone", agent)
-        try:
-            headers = self._headers(request, group, token)
-            return await self._forward(request, self.service_url, headers)
-        except (aiohttp.ClientError, OSError) as e:
-            return web.json_response({"error": f"bad gateway: {e}"}, status=502)
+        headers = self._headers(request, group, token, {"authorization", "cookie"})
+        return await self._proxy.forward(request, self.service_url, headers)
 
     async def _pass_to_file_server(
         self, request: web.Request, url: str
@@ -180,52 +201,32 @@ class Ingress:
                 return web.Response(status=401, text="log in first\n", headers=headers)
             if token.username != owner:
                 return web.Response(status=403, text="not your files\n")
-        dropped = _HOP_BY_HOP | _SET_HERE | {"authorization", "cookie"}
-        kept = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
-        try:
-            return await self._forward(request, url, {**kept, "Host": request.host})
-        except (aiohttp.ClientError, OSError) as e:
-            return web.json_response({"error": f"bad gateway: {e}"}, status=502)
+        kept = _from_client(request, {"authorization", "cookie"})
+        kept["Host"] = request.host
+        return await self._proxy.forward(request, url, kept)
 
-    async def _forward(
-        self, request: web.Request, base: str, headers: Mapping[str, str]
-    ) -> web.StreamResponse:
-        assert self._session is not None  # noqa: S101
-        url = f"{base}{request.raw_path}"
-        body = await request.read() if request.can_read_body else None
-        async with self._session.request(
-            request.method,
-            url,
-            headers=headers,
-            data=body,
-            allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
-        ) as upstream:
-            kept: CIMultiDict[str] = CIMultiDict(
-                (name, value)
-                for name, value in upstream.headers.items()
-                if name.lower() not in _HOP_BY_HOP
-            )
-            if "Content-Length" in kept or request.method == "HEAD":
-                content = await upstream.read()
-                return web.Response(status=upstream.status, headers=kept, body=content)
-            response = web.StreamResponse(status=upstream.status, headers=kept)
-            await response.prepare(request)
-            async for chunk in upstream.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-            return response
+    def _refuse(
+        self, request: web.Request, group: Group, token: Token | None
+    ) -> web.Response | None:
+        """Answer for a client that may not call a group of routes."""
+        if group.scope is None:
+            return None
+        if token is None:
+            return self._ask_to_log_in(request)
+        if group.scope not in token.scopes:
+            text = f"{group.scope} is needed, which {token.username} does not have"
+            return tell(request, 403, "Not allowed", text)
+        return None
 
     def _headers(
-        self, request: web.Request, group: Group, token: Token | None
+        self,
+        request: web.Request,
+        group: Group,
+        token: Token | None,
+        dropped: Collection[str],
     ) -> CIMultiDict[str]:
-        """Headers for the service: those of the client, and what is known of it."""
-        dropped = _HOP_BY_HOP | _SET_HERE | {"authorization", "cookie"}
-        headers: CIMultiDict[str] = CIMultiDict(
-            (name, value)
-            for name, value in request.headers.items()
-            if name.lower() not in dropped
-        )
+        """Headers for a server: those of the client, and what is known of it."""
+        headers = _from_client(request, dropped)
         headers["Host"] = request.host
         headers["X-Forwarded-For"] = request.remote or ""
         headers["X-Forwarded-Proto"] = request.scheme
@@ -258,3 +259,24 @@ class Ingress:
         challenge = 'Bearer realm="sandbox"'
         headers = {"WWW-Authenticate": challenge}
         return web.Response(status=401, text="log in first\n", headers=headers)
+
+
+def _scheme(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").partition(" ")[0].lower()
+
+
+def _from_client(request: web.Request, dropped: Collection[str]) -> CIMultiDict[str]:
+    """Headers of a client, without those that an ingress sets or takes off."""
+    return CIMultiDict(
+        (name, value)
+        for name, value in end_to_end(request.headers).items()
+        if name.lower() not in _SET_HERE
+        and name.lower() not in dropped
+        and not name.lower().startswith(_IDENTITY)
+    )
+
+
+def _without_session(cookies: Collection[str]) -> str:
+    """Take the ingress's own cookie out of what a browser sent."""
+    pairs = (pair.strip() for header in cookies for pair in header.split(";"))
+    return "; ".join(p for p in pairs if p and p.partition("=")[0] != _COOKIE)

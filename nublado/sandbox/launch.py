@@ -162,6 +162,12 @@ class SandboxProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self._process is not None  # noqa: S101
+        return self._process.pid
+
+    @property
     def kubeconfig(self) -> Path:
         """File by which clients find the API server."""
         return self.directory / "kubeconfig"

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.access import Access
+from nublado.sandbox.kubernetes.containers.logs import ContainerLogs
 from nublado.sandbox.kubernetes.discovery import aggregated, discover
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.kubernetes.faults import Faults
@@ -73,6 +74,8 @@ class ApiServer:
         none.
     release
         Release of Kubernetes that it is.
+    logs
+        What containers that run have written.
 
     Attributes
     ----------
@@ -92,12 +95,15 @@ class ApiServer:
         *,
         tokens: Collection[str] = (),
         release: Release = RELEASES[DEFAULT_RELEASE],
+        logs: ContainerLogs | None = None,
     ) -> None:
         self._store = store
         self._faults = faults
         self._stats = stats
         self._release = release
         self.access = Access(store, tokens)
+        self._tokens = [f"Bearer {token}".encode() for token in tokens]
+        self._logs = logs or ContainerLogs()
         self._writer = Writer(store)
         self.watches = WatchServer(store, faults, stats)
         middlewares = (self._count, faults.middleware("kubernetes"))
@@ -126,7 +132,7 @@ class ApiServer:
             if place is None:
                 return _describe(request, self._release)
             if not _is_part(place):
-                return await serve_action(self._store, request, place)
+                return await serve_action(self._store, self._logs, request, place)
             return await self._serve(request, place)
         except ApiError as e:
             return _refuse(e)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.kubernetes.containers.logs import ContainerLogs, LogQuery
 from nublado.sandbox.kubernetes.errors import ApiError, bad_request, conflict
 from nublado.sandbox.kubernetes.identity import User, issue_token
 from nublado.sandbox.kubernetes.rendering import json_response
-from nublado.sandbox.kubernetes.requests import is_dry_run, read_object
+from nublado.sandbox.kubernetes.requests import flag, is_dry_run, read_object
 from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.kubernetes.urls import Place, unknown_path
 from nublado.sandbox.kubernetes.writing import success
@@ -19,8 +20,8 @@ __all__ = ["serve_action"]
 
 
 async def serve_action(
-    store: Store, request: web.Request, place: Place
-) -> web.Response:
+    store: Store, logs: ContainerLogs, request: web.Request, place: Place
+) -> web.StreamResponse:
     """Answer a request for a subresource that is an action.
 
     Raises
@@ -30,7 +31,7 @@ async def serve_action(
     """
     match place.kind.kind, place.subresource, request.method:
         case "Pod", "log", "GET":
-            return _log(store, request, place)
+            return await _log(store, logs, request, place)
         case "Pod", "eviction", "POST":
             options = (await read_object(request)).get("deleteOptions") or {}
             dry_run = is_dry_run(request.query) or options.get("dryRun") == ["All"]
@@ -49,16 +50,19 @@ async def serve_action(
     raise unknown_path()
 
 
-def _log(store: Store, request: web.Request, place: Place) -> web.Response:
-    """Make up a log, since nothing runs that could have written one."""
+async def _log(
+    store: Store, logs: ContainerLogs, request: web.Request, place: Place
+) -> web.StreamResponse:
+    """Send the log of a container; one that is simulated has a made-up one."""
     pod = store.get("Pod", place.namespace, str(place.name))
     containers = [container["name"] for container in pod["spec"]["containers"]]
     container = request.query.get("container") or containers[0]
-    name = pod["metadata"]["name"]
+    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
     if container not in containers:
         raise bad_request(f"container {container} is not valid for pod {name}")
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
-    state: JSON = next((s["state"] for s in statuses if s["name"] == container), {})
+    if logs.is_known(uid, container):
+        return await _written_log(store, logs, request, pod, container)
+    state = _state(pod, container)
     if "waiting" in state or not state:
         reason = state.get("waiting", {}).get("reason", "ContainerCreating")
         why = f'container "{container}" in pod "{name}" is waiting to start: {reason}'
@@ -67,6 +71,43 @@ def _log(store: Store, request: web.Request, place: Place) -> web.Response:
     if "terminated" in state:
         lines.append(f"exited with {state['terminated'].get('exitCode', 0)}\n")
     return web.Response(text="".join(lines))
+
+
+async def _written_log(
+    store: Store,
+    logs: ContainerLogs,
+    request: web.Request,
+    pod: JSON,
+    container: str,
+) -> web.StreamResponse:
+    query = LogQuery.of(request.query)
+    metadata = pod["metadata"]
+    uid, previous = metadata["uid"], flag(request.query, "previous")
+    path = logs.find(uid, container, previous=previous)
+    if path is None:
+        raise bad_request(
+            f'previous terminated container "{container}" in pod'
+            f' "{metadata["name"]}" not found'
+        )
+
+    def is_over() -> bool:
+        current = store.find("Pod", metadata["namespace"], metadata["name"])
+        is_same = current is not None and current["metadata"]["uid"] == uid
+        latest = logs.find(uid, container, previous=False)
+        running = is_same and "running" in _state(current or {}, container)
+        return previous or latest != path or not running
+
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    await response.prepare(request)
+    async for data in query.read(path, is_over):
+        await response.write(data)
+    await response.write_eof()
+    return response
+
+
+def _state(pod: JSON, container: str) -> JSON:
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    return next((s["state"] for s in statuses if s["name"] == container), {})
 
 
 def _bind(store: Store, place: Place, binding: JSON) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nublado.sandbox.kubernetes.containers.runtime import ContainerRuntime
 from nublado.sandbox.kubernetes.controllers.garbage import GarbageCollector
 from nublado.sandbox.kubernetes.controllers.ingresses import (
     GafaelfawrOperator,
@@ -33,14 +34,21 @@ class Controllers:
         How fast and how well it works.
     release
         Release of Kubernetes that it is.
+    runtime
+        Runs the containers of the pods that it takes; None if all pods are
+        simulated.
     """
 
     def __init__(
-        self, store: Store, settings: ClusterSettings, release: Release
+        self,
+        store: Store,
+        settings: ClusterSettings,
+        release: Release,
+        runtime: ContainerRuntime | None = None,
     ) -> None:
         recorder = EventRecorder(store)
         self.nodes = Nodes(store, settings, release)
-        self.kubelet = Kubelet(store, settings, recorder, self.nodes, release)
+        self.kubelet = Kubelet(store, settings, recorder, self.nodes, release, runtime)
         self.node_lifecycle = NodeLifecycle(store, settings, recorder, self.kubelet)
         self._controllers = (
             NamespaceController(store, settings),

@@ -1,4 +1,7 @@
-"""The kubelets of all nodes: they run pods, as far as anyone can see."""
+"""The kubelets of all nodes: they run pods, as far as anyone can see.
+
+Where there is a runtime, they run the pods that it takes in earnest.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.kubernetes.containers.fields import ContainerConfigError
+from nublado.sandbox.kubernetes.containers.runtime import ContainerRuntime, Running
 from nublado.sandbox.kubernetes.controllers import statuses
 from nublado.sandbox.kubernetes.controllers.nodes import Nodes
 from nublado.sandbox.kubernetes.controllers.recorder import EventRecorder
@@ -20,6 +26,9 @@ __all__ = ["Kubelet"]
 _LONGEST_BACKOFF = 300.0
 _MOST_DOUBLINGS = 8
 _MOUNT_RETRY = 0.5
+_CALM_SECONDS = 600.0
+"""After how long without an end a container is restarted without a pause."""
+
 _INIT = "initContainerStatuses"
 _REGULAR = "containerStatuses"
 
@@ -35,6 +44,8 @@ class Kubelet:
     ----------
     store, settings, recorder, nodes, release
         The cluster.
+    runtime
+        Runs the containers of the pods that it takes.
     """
 
     def __init__(
@@ -44,6 +55,7 @@ class Kubelet:
         recorder: EventRecorder,
         nodes: Nodes,
         release: Release,
+        runtime: ContainerRuntime | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -51,6 +63,7 @@ class Kubelet:
         self._nodes = nodes
         self._release = release
         self._silent: set[str] = set()
+        self._runtime = runtime
         self._pods: dict[str, _PodWorker] = {}
         self._pulls: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
@@ -69,6 +82,8 @@ class Kubelet:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        if self._runtime is not None:
+            await self._runtime.close()
 
     def finish(
         self, namespace: str, name: str, exit_code: int, reason: str | None
@@ -83,7 +98,7 @@ class Kubelet:
         pod = self._store.get("Pod", namespace, name)
         container = pod["spec"]["containers"][0]["name"]
         state = statuses.terminated(exit_code, reason)
-        self._stop_worker(pod["metadata"]["uid"])
+        self._kill(pod["metadata"]["uid"])
 
         def end(obj: JSON) -> None:
             statuses.container_state(_REGULAR, container, state)(obj)
@@ -104,6 +119,9 @@ class Kubelet:
         """
         pod = self._store.get("Pod", namespace, name)
         uid = pod["metadata"]["uid"]
+        if self._runtime is not None and self._runtime.runs(pod):
+            self._runtime.kill(uid)
+            return
         self._stop_worker(uid)
         worker = self._pods[uid] = self._new_worker(pod)
         worker.restart(statuses.terminated(exit_code, reason))
@@ -129,7 +147,7 @@ class Kubelet:
             Raised if there is no such pod.
         """
         pod = self._store.get("Pod", namespace, name)
-        self._stop_worker(pod["metadata"]["uid"])
+        self._kill(pod["metadata"]["uid"])
         change = statuses.evicted(message)
         evicted = self._store.mutate("Pod", namespace, name, change)
         self._recorder.record(evicted, "Evicted", message, type_="Warning")
@@ -139,7 +157,7 @@ class Kubelet:
         self._store.delete("Node", None, node)
         for pod in self._store.list("Pod", fields=f"spec.nodeName={node}"):
             metadata = pod["metadata"]
-            self._stop_worker(metadata["uid"])
+            self._kill(metadata["uid"])
             namespace, name = metadata["namespace"], metadata["name"]
             self._store.delete("Pod", namespace, name, grace_seconds=0)
 
@@ -160,6 +178,8 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         if type_ == "DELETED":
             self._stop_worker(uid)
+            if self._runtime is not None:
+                self._runtime.discard(uid)
         elif pod["spec"].get("nodeName") in (None, *self._silent):
             return
         elif "deletionTimestamp" in pod["metadata"]:
@@ -188,10 +208,16 @@ class Kubelet:
             self._settings,
             self._recorder,
             self._nodes,
+            self._runtime,
             self,
             self._release,
             pod,
         )
+
+    def _kill(self, uid: str) -> None:
+        self._stop_worker(uid)
+        if self._runtime is not None:
+            self._runtime.kill(uid)
 
     def _stop_worker(self, uid: str) -> None:
         worker = self._pods.pop(uid, None)
@@ -200,7 +226,7 @@ class Kubelet:
 
 
 class _PodWorker:
-    """Runs one pod from its binding to a node until its containers run."""
+    """Runs one pod, from its binding to a node on, or ends it."""
 
     task: asyncio.Task[None]
 
@@ -210,6 +236,7 @@ class _PodWorker:
         settings: ClusterSettings,
         recorder: EventRecorder,
         nodes: Nodes,
+        runtime: ContainerRuntime | None,
         kubelet: Kubelet,
         release: Release,
         pod: JSON,
@@ -218,6 +245,7 @@ class _PodWorker:
         self._settings = settings
         self._recorder = recorder
         self._nodes = nodes
+        self._runtime = runtime if runtime and runtime.runs(pod) else None
         self._kubelet = kubelet
         self._release = release
         self._pod = pod
@@ -248,11 +276,20 @@ class _PodWorker:
 
     async def _run(self) -> None:
         spec = self._pod["spec"]
-        self._change(statuses.begun)
+        if self._settings.exit_code(spec["containers"][0]["image"]) is not None:
+            self._runtime = None
+        address = self._runtime.admit(self._pod) if self._runtime else None
+        self._change(partial(statuses.begun, address=address))
         await self._mount()
         for container in spec.get("initContainers") or ():
             await self._run_init(container)
-        for container in spec["containers"]:
+        simulated = spec["containers"][1 if self._runtime else 0 :]
+        await self._simulate(simulated)
+        if self._runtime is not None:
+            await self._keep_running(self._runtime, spec["containers"][0])
+
+    async def _simulate(self, containers: list[JSON]) -> None:
+        for container in containers:
             await self._start(_REGULAR, container)
             code = self._settings.exit_code(container["image"])
             if container.get("command") == ["/bin/true"]:
@@ -299,11 +336,13 @@ class _PodWorker:
         spec = self._pod["spec"]
         wanted: list[tuple[str, str]] = []
         for volume in spec.get("volumes") or ():
-            if "configMap" in volume:
-                wanted.append(("ConfigMap", volume["configMap"]["name"]))
-            if "secret" in volume:
-                wanted.append(("Secret", volume["secret"]["secretName"]))
-        for container in spec["containers"]:
+            for kind, source in volume.items():
+                if kind == "configMap" and not source.get("optional"):
+                    wanted.append(("ConfigMap", source["name"]))
+                if kind == "secret" and not source.get("optional"):
+                    wanted.append(("Secret", source["secretName"]))
+        # What runs in earnest finds out for itself what its environment lacks.
+        for container in spec["containers"] if self._runtime is None else ():
             wanted += [
                 ("ConfigMap", source["configMapRef"]["name"])
                 for source in container.get("envFrom") or ()
@@ -339,6 +378,56 @@ class _PodWorker:
         started = self._release.started.format(name=container["name"])
         self._say("Started", started, container=container)
         self._set_state(field, container, statuses.running(), restarted=restarted)
+
+    async def _keep_running(self, runtime: ContainerRuntime, container: JSON) -> None:
+        """Run a container as the restart policy of the pod has it."""
+        loop = asyncio.get_running_loop()
+        backoff = self._settings.pull_backoff
+        restarted = False
+        while True:
+            await self._pull(_REGULAR, container)
+            running = await self._launch(runtime, container)
+            began = loop.time()
+            self._say_started(container)
+            state = statuses.running()
+            self._set_state(_REGULAR, container, state, restarted=restarted)
+            code = await running.wait()
+            state = statuses.terminated(code, started_at=running.started_at)
+            self._set_state(_REGULAR, container, state)
+            policy = self._pod["spec"]["restartPolicy"]
+            if policy == "Never" or (policy == "OnFailure" and code == 0):
+                return
+            if loop.time() - began > _CALM_SECONDS:
+                backoff = self._settings.pull_backoff
+            await self._back_off(_REGULAR, container, backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF)
+            restarted = True
+
+    def _say_started(self, container: JSON) -> None:
+        for reason, text in (
+            ("Created", self._release.created),
+            ("Started", self._release.started),
+        ):
+            message = text.format(name=container["name"])
+            self._say(reason, message, container=container)
+
+    async def _launch(self, runtime: ContainerRuntime, container: JSON) -> Running:
+        """Start a container, once there is all that it is to be given."""
+        while True:
+            try:
+                launch = runtime.prepare(self._pod)
+                return await runtime.start(self._pod, launch)
+            except ContainerConfigError as e:
+                await self._wait(container, "CreateContainerConfigError", str(e))
+            except OSError as e:
+                await self._wait(container, "CreateContainerError", str(e))
+
+    async def _wait(self, container: JSON, reason: str, message: str) -> None:
+        """Say why a container cannot be started yet, and wait a little."""
+        state = statuses.waiting(reason, message)
+        self._set_state(_REGULAR, container, state)
+        self._say("Failed", f"Error: {message}", "Warning", container=container)
+        await asyncio.sleep(_MOUNT_RETRY)
 
     async def _pull(self, field: str, container: JSON) -> None:
         image = container["image"]
@@ -383,9 +472,15 @@ class _PodWorker:
             if "running" in container["state"]:
                 text = f"Stopping container {container['name']}"
                 self._say("Killing", text, container=container)
-                await asyncio.sleep(min(grace, self._settings.termination_delay))
+                await self._stop_containers(grace)
                 break
         self._store.delete("Pod", self._namespace, self._name, grace_seconds=0)
+
+    async def _stop_containers(self, grace: float) -> None:
+        if self._runtime is None:
+            await asyncio.sleep(min(grace, self._settings.termination_delay))
+        else:
+            await self._runtime.stop(self._pod["metadata"]["uid"], grace)
 
     # --- Parts -----------------------------------------------------------
 

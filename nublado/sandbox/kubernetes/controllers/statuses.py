@@ -41,21 +41,31 @@ def running() -> JSON:
     return {"running": {"startedAt": now()}}
 
 
-def terminated(exit_code: int, reason: str | None = None) -> JSON:
+def terminated(
+    exit_code: int, reason: str | None = None, started_at: str | None = None
+) -> JSON:
     """State of a container that has ended."""
     why = reason or ("Completed" if exit_code == 0 else "Error")
     return {
         "terminated": {
             "exitCode": exit_code,
             "reason": why,
-            "startedAt": now(),
+            "startedAt": started_at or now(),
             "finishedAt": now(),
         }
     }
 
 
-def begun(pod: JSON) -> None:
-    """Give a pod the status with which a kubelet takes it up."""
+def begun(pod: JSON, address: str | None = None) -> None:
+    """Give a pod the status with which a kubelet takes it up.
+
+    Parameters
+    ----------
+    pod
+        The pod.
+    address
+        Its address; by default one that nobody can reach.
+    """
     status, spec = pod["status"], pod["spec"]
     if "startTime" in status:
         return
@@ -64,7 +74,7 @@ def begun(pod: JSON) -> None:
     status.update(
         startTime=now(),
         hostIP="10.0.0.1",
-        podIP=f"10.244.{number // 256}.{number % 256}",
+        podIP=address or f"10.244.{number // 256}.{number % 256}",
     )
     for field, containers, reason in (
         ("initContainerStatuses", spec.get("initContainers") or (), "PodInitializing"),

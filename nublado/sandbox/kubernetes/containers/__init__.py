@@ -1,0 +1,1 @@
+"""Containers that run: processes of this machine that stand for those of pods."""
