@@ -28,7 +28,9 @@ def test_images_of_a_source(registry: str) -> None:
     assert code == 0
     shown = json.loads(output)
     assert shown["menu"][0]["tag"] == "recommended"
-    assert shown["menu"][0]["reference"] == shown["recommended"]["reference"]
+    recommended = shown["recommended"]
+    with_digest = f"{recommended['reference']}@{recommended['digest']}"
+    assert shown["menu"][0]["reference"] == with_digest
     prepulled = {image["tag"] for image in shown["prepull"]}
     assert {image["tag"] for image in shown["menu"][1:]} <= prepulled
     assert len(shown["all"]) > len(shown["prepull"]) > 1

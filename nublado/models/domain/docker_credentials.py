@@ -127,7 +127,7 @@ class _Key:
         host = host.lower().rstrip(".")
         return cls(_HUB if host in _HUB_HOSTS else host, port, tuple(path))
 
-    def rank(self, target: _Key) -> tuple[int, int, int] | None:
+    def rank(self, target: _Key) -> tuple[int, tuple[int, int], bool] | None:
         """How well it matches a target, larger is better; None if it does not.
 
         The longest path counts first. An exact host is better than a pattern,
@@ -139,18 +139,18 @@ class _Key:
             return None
         if self.host == _HUB and self.path in _HUB_OAUTH_PATHS:
             return None
-        kind = self._host_rank(target.host)
-        if kind is None:
+        host = self._host_rank(target.host)
+        if host is None:
             return None
-        return len(self.path), kind, int(self.port is not None)
+        return len(self.path), host, self.port is not None
 
-    def _host_rank(self, host: str) -> int | None:
-        if self.host == host:
-            return 2
+    def _host_rank(self, host: str) -> tuple[int, int] | None:
         labels, wanted = self.host.split("."), host.split(".")
+        if self.host == host:
+            return 2, len(labels)
         if len(labels) == len(wanted) and all(map(fnmatchcase, wanted, labels)):
-            return 1
-        return 0 if host.endswith(f".{self.host}") else None
+            return 1, len(labels)
+        return (0, len(labels)) if host.endswith(f".{self.host}") else None
 
 
 def find_entries(config: JSON, host: str, path: str) -> list[CredentialsEntry]:
@@ -189,7 +189,7 @@ def find_entries(config: JSON, host: str, path: str) -> list[CredentialsEntry]:
     ranked.sort(key=lambda item: item[:2], reverse=True)
     found = [entry for _, _, entry in ranked]
     store = config.get("credsStore")
-    if store and not any(entry.credentials for entry in found):
+    if store and not found:
         found.append(CredentialsEntry("credsStore", problem=_needs_helper(store)))
     return found
 
