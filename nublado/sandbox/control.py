@@ -10,6 +10,7 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.errors import ApiError
+from nublado.sandbox.registry_modes import MODES
 
 if TYPE_CHECKING:
     from nublado.sandbox.cluster import Sandbox
@@ -37,12 +38,12 @@ _HELP = {
     "PUT /nodes/{name}/images": 'give a node an image: {"image": "…@sha256:…"}',
     "PUT /tags/{repository}/{tag}": 'set a tag: {"digest": "sha256:…"}',
     "DELETE /tags/{repository}/{tag}": "remove a tag",
-    "PATCH /registry": 'change the registry: {"auth": "bearer"}',
+    "PATCH /registry": 'change the registry: {"mode": "ecr", "password": "new"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /users/{username}": "what Gafaelfawr says of a user",
 }
 _NODE_SETTINGS = ("unschedulable", "taints")
-_REGISTRY_SETTINGS = ("auth", "token_seconds")
+_REGISTRY_SETTINGS = ("mode", "auth", "public", "password", "token_seconds")
 
 
 def make_control_app(sandbox: Sandbox) -> web.Application:
@@ -204,6 +205,8 @@ class _Control:
         for name, value in (await _object(request)).items():
             if name not in _REGISTRY_SETTINGS:
                 raise ValueError(f"unknown setting {name}")
+            if name == "mode" and value not in MODES:
+                raise ValueError(f"mode must be one of {', '.join(MODES)}")
             setattr(self._sandbox.registry, name, value)
         return _done()
 
