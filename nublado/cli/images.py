@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -20,6 +23,7 @@ from nublado.cli.output import (
 from nublado.context import Environment
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.rspimage import RSPImage
+from nublado.models.domain.source_report import SourceReport
 from nublado.models.v1.images import dump_images
 from nublado.services.image import ImageService
 from nublado.services.source.configured import make_image_source
@@ -44,9 +48,9 @@ __all__ = ["images", "read_images"]
 )
 @JSON_FLAG
 def images(config_file: Path, *, as_json: bool) -> None:
-    """Ask the source of images what it has, and show what comes of it.
+    """Read the source of images, and show what it has and how it was read.
 
-    The credentials are those of the configuration. No cluster is asked: the
+    The credentials are those of the configuration. No cluster is needed: the
     menu is what it will be once every node has the images to prepull.
     """
     service = read_images(config_file)
@@ -59,16 +63,18 @@ def images(config_file: Path, *, as_json: bool) -> None:
             **dump_images(inventory.known()),
             "prepull": _show(prepull),
             "menu": _show(menu),
+            "source": asdict(service.report),
         }
         click.echo(json.dumps(shown, indent=2))
     else:
+        _print_report(service.report)
         _print_list("Would be prepulled", prepull)
         _print_list("The menu would show", menu)
         _print_list("All images, as in the dropdown", inventory.dropdown())
 
 
 def read_images(config_file: Path) -> ImageService:
-    """Ask the source that a configuration names; exits with 1 if it fails."""
+    """Read the source that a configuration names; exits with 1 if it fails."""
     config = load_config(config_file).images
     try:
         mirrors = Environment.read().registry_mirrors
@@ -76,7 +82,7 @@ def read_images(config_file: Path) -> ImageService:
         fail(str(e))
     quiet_logs()
     if sys.stderr.isatty():
-        click.echo("Asking the source of images…", err=True)
+        click.echo("Reading the source of images…", err=True)
     with reporting(str(config_file)):
         service = ImageService(config, make_image_source(config, mirrors))
         try:
@@ -91,6 +97,25 @@ def _show(chosen: Iterable[RSPImage]) -> list[JSON]:
         {"tag": i.tag, "name": i.display_name, "reference": i.reference_with_digest}
         for i in chosen
     ]
+
+
+def _print_report(report: SourceReport) -> None:
+    click.secho("How the source was read:", bold=True)
+    for key, problem in report.unusable.items():
+        click.echo(f"  unusable credentials: {key} {problem}")
+    for key, status in report.refused.items():
+        click.echo(f"  refused credentials: {key} (status {status})")
+    click.echo(f"  {report.endpoint} as {report.credentials or 'anonymous'}")
+    click.echo(f"  {report.tags} tags on {report.pages} page(s)")
+    for method, count in Counter(report.digests.values()).most_common():
+        click.echo(f"  {count} digest(s) by {method}")
+    for tag, reason in report.failed.items():
+        click.echo(f"  no digest: {tag}: {reason}")
+    for reason, skipped in groupby(
+        sorted(report.skipped, key=report.skipped.__getitem__),
+        key=report.skipped.__getitem__,
+    ):
+        click.echo(f"  skipped, because it {reason}: {', '.join(skipped)}")
 
 
 def _print_list(title: str, chosen: Iterable[RSPImage]) -> None:

@@ -83,7 +83,7 @@ class DockerRegistryClient:
         path = f"{parts.path}/{repository}".strip("/")
         self._store = DockerCredentialStore(config.credentials_path, parts.netloc, path)
         self._http = HTTPClient(_MAX_IN_FLIGHT)
-        self._auth = RegistryAuth(self._endpoint, repository, self._store.find)
+        self._auth = RegistryAuth(self._endpoint, repository, self._store)
         self._log = structlog.get_logger(__name__).bind(repository=self._place)
         self._report = SourceReport(self._endpoint)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -20,10 +20,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import structlog
 
 from nublado.exceptions import DockerRegistryError
-from nublado.models.domain.docker_credentials import (
-    CredentialsEntry,
-    DockerCredentials,
-)
+from nublado.models.domain.docker_credentials import DockerCredentials
+from nublado.storage.docker_credentials import DockerCredentialStore
 from nublado.storage.docker_hosts import is_loopback, is_trusted_realm, origin_of
 from nublado.storage.http import HTTPRequest, HTTPRequestError, HTTPResponse
 from nublado.storage.http_headers import TOKEN_PATTERN, parse_challenges
@@ -94,8 +92,7 @@ class RegistryAuth:
     repository
         The repository to read.
     credentials
-        Reads the entries that apply, the best one first; called whenever they
-        are needed.
+        Has the credentials; read whenever they are needed.
 
     Attributes
     ----------
@@ -110,7 +107,7 @@ class RegistryAuth:
         self,
         endpoint: str,
         repository: str,
-        credentials: Callable[[], Sequence[CredentialsEntry]],
+        credentials: DockerCredentialStore,
     ) -> None:
         self._endpoint = endpoint
         self._scope = f"repository:{repository}:pull"
@@ -158,9 +155,7 @@ class RegistryAuth:
                 self._accept(challenge, grant)
                 return response
             self._refuse(key, response.status)
-        if self.refused:
-            raise self._all_refused(response.status)
-        return response
+        raise self._refusal(response.status)
 
     def forget(self) -> None:
         """Forget all grants, since the credentials have changed."""
@@ -170,7 +165,7 @@ class RegistryAuth:
     # --- Credentials and what was granted --------------------------------
 
     def _candidates(self) -> Iterator[tuple[str | None, DockerCredentials]]:
-        for entry in self._credentials():
+        for entry in self._credentials.find():
             if entry.credentials is not None:
                 yield entry.key, entry.credentials
         yield None, DockerCredentials()
@@ -196,12 +191,15 @@ class RegistryAuth:
                 "Registry refuses credentials, trying without", key=key, status=status
             )
 
-    def _all_refused(self, status: int) -> DockerRegistryError:
+    def _refusal(self, status: int) -> DockerRegistryError:
+        registry = f"Registry at {self._endpoint}"
         keys = ", ".join(f"{key} (status {s})" for key, s in self.refused.items())
-        return DockerRegistryError(
-            f"Registry at {self._endpoint} refuses the credentials of {keys} and"
-            f" anonymous requests (status {status})"
-        )
+        if keys:
+            message = f"{registry} refuses the credentials of {keys} and anonymous"
+            return DockerRegistryError(f"{message} requests (status {status})")
+        reason = self._credentials.explain_lack()
+        message = f"{registry} requires credentials (status {status}): {reason}"
+        return DockerRegistryError(message)
 
     # --- Parts of the conversation ---------------------------------------
 
@@ -220,21 +218,18 @@ class RegistryAuth:
         response = yield request
         if response.status == 429 or response.status >= 500:
             raise HTTPRequestError(f"token service responds with {response.status}")
-        if response.status in _REFUSALS and key is not None:
+        if response.status in _REFUSALS:
             self._refuse(key, response.status)
-            return None
+            if key is not None:
+                return None
+            raise self._refusal(response.status)
         if response.status != 200:
-            raise self._no_token(response.status)
+            raise DockerRegistryError(
+                f"No token for registry at {self._endpoint}: status {response.status}"
+            )
         token, seconds = self._read_token(response.read())
         margin = min(_MARGIN_SECONDS, seconds / 2)
         return _Grant(f"Bearer {token}", key, requested + seconds - margin)
-
-    def _no_token(self, status: int) -> DockerRegistryError:
-        if self.refused:
-            return self._all_refused(status)
-        return DockerRegistryError(
-            f"No token for registry at {self._endpoint}: status {status}"
-        )
 
     def _read_token(self, body: bytes) -> tuple[str, float]:
         """Token in a response, and for how many seconds it is valid."""

@@ -63,6 +63,13 @@ class DockerCredentialStore:
             raise DockerRegistryError(message)
         return find_entries(config, self._host, self._path)
 
+    def explain_lack(self) -> str:
+        """Say why there are no credentials; raises as `find` does."""
+        entries = self.find()
+        if not entries:
+            return f"{self._file} has none for {self._host}/{self._path}"
+        return "; ".join(f"{e.key} in {self._file} {e.problem}" for e in entries)
+
     def has_changed(self) -> bool:
         """Whether other entries apply than at the last call.
 

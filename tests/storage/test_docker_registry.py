@@ -909,7 +909,7 @@ def test_mirror_does_not_get_the_credentials_of_the_registry(
     foreign = make_client(
         "upstream.test", "lab", mirrors, credentials_for="upstream.test"
     )
-    with pytest.raises(DockerRegistryError, match=r"upstream\.test/lab: status 401"):
+    with pytest.raises(DockerRegistryError, match=r"status 401.*has none for"):
         foreign.tags(_timeout())
     own = make_client("upstream.test", "lab", mirrors, credentials_for=registry.host)
     assert own.tags(_timeout()) == ["a"]
