@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 
 import click
@@ -29,6 +28,8 @@ from nublado.services.image import ImageService
 from nublado.services.source.configured import make_image_source
 
 __all__ = ["images", "read_images"]
+
+_MOST_SKIPPED = 5
 
 
 @click.command(
@@ -105,17 +106,20 @@ def _print_report(report: SourceReport) -> None:
         click.echo(f"  unusable credentials: {key} {problem}")
     for key, status in report.refused.items():
         click.echo(f"  refused credentials: {key} (status {status})")
-    click.echo(f"  {report.endpoint} as {report.credentials or 'anonymous'}")
-    click.echo(f"  {report.tags} tags on {report.pages} page(s)")
+    access = f"with {report.credentials}" if report.credentials else "anonymously"
+    click.echo(f"  registry: {report.endpoint}, {access}")
+    click.echo(f"  tags: {report.tags}, pages: {report.pages}")
     for method, count in Counter(report.digests.values()).most_common():
-        click.echo(f"  {count} digest(s) by {method}")
+        click.echo(f"  digests from {method}: {count}")
     for tag, reason in report.failed.items():
-        click.echo(f"  no digest: {tag}: {reason}")
-    for reason, skipped in groupby(
-        sorted(report.skipped, key=report.skipped.__getitem__),
-        key=report.skipped.__getitem__,
-    ):
-        click.echo(f"  skipped, because it {reason}: {', '.join(skipped)}")
+        click.echo(f"  no digest of {tag}: {reason}")
+    by_reason: dict[str, list[str]] = {}
+    for tag, reason in report.skipped.items():
+        by_reason.setdefault(reason, []).append(tag)
+    for reason, skipped in by_reason.items():
+        shown = ", ".join(skipped[:_MOST_SKIPPED])
+        more = ", …" if len(skipped) > _MOST_SKIPPED else ""
+        click.echo(f"  skipped: {len(skipped)} ({reason}): {shown}{more}")
 
 
 def _print_list(title: str, chosen: Iterable[RSPImage]) -> None:

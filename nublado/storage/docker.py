@@ -164,7 +164,7 @@ class DockerRegistryClient:
             if response.status != 200:
                 raise self._error(action, f"status {response.status}")
             digest = _digest_header(response)
-            method = "GET" if digest else "computed from the manifest"
+            method = "GET" if digest else "the manifest itself"
             self._report.digests[reference] = method
             return digest or _computed_digest(response)
 

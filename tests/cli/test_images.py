@@ -34,13 +34,19 @@ def test_images_of_a_source(registry: str) -> None:
     prepulled = {image["tag"] for image in shown["prepull"]}
     assert {image["tag"] for image in shown["menu"][1:]} <= prepulled
     assert len(shown["all"]) > len(shown["prepull"]) > 1
+    assert shown["source"]["pages"] == 1
+    assert set(shown["source"]["digests"].values()) == {"HEAD"}
 
 
 def test_images_for_people(registry: str) -> None:
     code, output, _ = run(registry, "images", "--config", str(CONFIG))
     assert code == 0
     lines = output.splitlines()
-    assert lines[0] == "Would be prepulled:"
+    assert lines[0] == "How the source was read:"
+    assert lines[1] == f"  registry: {registry}, anonymously"
+    assert lines[2] == "  tags: 64, pages: 1"
+    assert lines[3].startswith("  digests from HEAD: ")
+    assert "Would be prepulled:" in lines
     assert lines[lines.index("The menu would show:") + 1].endswith("(recommended)")
 
 

@@ -192,7 +192,7 @@ def test_digest_is_computed_where_no_header_has_it(
     registry.on(_manifest("w_1"), reply(headers=headers, body=_MANIFEST))
     client = make_client()
     assert client.digest("w_1", _timeout()) == _COMPUTED
-    assert client.report.digests == {"w_1": "computed from the manifest"}
+    assert client.report.digests == {"w_1": "the manifest itself"}
 
 
 def test_tag_is_gone_only_if_get_says_so(

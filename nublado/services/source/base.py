@@ -97,7 +97,7 @@ class ImageSource(ABC):
         unknown = [tag for tag in wanted if listed.get(tag) is None]
         digests = self._digests(unknown, timeout) if unknown else {}
         gone = {tag for tag, digest in digests.items() if digest is None}
-        self._skipped |= dict.fromkeys(gone, "has gone")
+        self._skipped |= dict.fromkeys(gone, "gone since they were listed")
         known = {tag: image.digest for tag in unknown if (image := before.get(tag))}
         known.update(digests)
         return RSPImageCollection(
@@ -172,5 +172,5 @@ class ImageSource(ABC):
 
 def _reason_to_skip(tag: RSPImageTag | None) -> str:
     if tag is None:
-        return "is the variant of another tag for one architecture"
-    return "is not of the configured cycle"
+        return "variants of another tag for one architecture"
+    return "not of the configured cycle"

@@ -154,5 +154,5 @@ def test_mirror_is_read_without_head_and_digest_headers(
 ) -> None:
     source = make_source("mirror", path)
     _check(source)
-    assert set(source.report.digests.values()) == {"computed from the manifest"}
+    assert set(source.report.digests.values()) == {"the manifest itself"}
     assert source.report.endpoint.endswith(path)
