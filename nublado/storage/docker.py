@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import structlog
 
 from nublado.config.model import DockerSourceConfig
-from nublado.exceptions import DockerRegistryError
+from nublado.exceptions import DockerRegistryError, OperationTimeoutError
 from nublado.models.domain.docker import DIGEST_PATTERN
 from nublado.models.domain.source_report import SourceReport
 from nublado.storage.docker_auth import RegistryAuth
@@ -40,6 +40,7 @@ _MAX_IN_FLIGHT = 32
 _PARALLEL = 16
 _REQUEST_SECONDS = 20.0
 _LIST_SECONDS = 120.0
+_NO_HEAD = (404, 405, 501)
 _MAX_LIST_BYTES = 256 * 1024 * 1024
 _MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _ATTEMPTS = 5
@@ -122,8 +123,7 @@ class DockerRegistryClient:
             page, link = self._exchange(request, timeout, self._page, _LIST_SECONDS)
             tags.update(dict.fromkeys(page))
             report.pages, report.tags = len(seen), len(tags)
-            following = next_link(link, url)
-            url = self._on_endpoint(following) if following else None
+            url = self._next_page(link, url)
         return list(tags)
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
@@ -154,9 +154,11 @@ class DockerRegistryClient:
         accept = {"Accept": _MANIFEST_TYPES}
 
         def read_headers(response: HTTPResponse) -> str | None:
-            if response.status in (200, 404, 405):
-                return _digest_header(response) if response.status == 200 else None
-            raise self._error(action, f"status {response.status}")
+            if response.status in _NO_HEAD:
+                return None
+            if response.status != 200:
+                raise self._error(action, f"status {response.status}")
+            return _digest_header(response)
 
         def read(response: HTTPResponse) -> str | None:
             if response.status == 404:
@@ -188,7 +190,7 @@ class DockerRegistryClient:
         def look_up(tag: str) -> None:
             try:
                 found[tag] = self.digest(tag, timeout)
-            except DockerRegistryError as e:
+            except (DockerRegistryError, OperationTimeoutError) as e:
                 self._log.warning("Cannot get digest", tag=tag, error=str(e))
                 self._report.failed[tag] = str(e)
 
@@ -208,14 +210,20 @@ class DockerRegistryClient:
             raise self._error("list tags", f"the response {e}") from None
         return tags, response.headers.get("Link", "")
 
-    def _on_endpoint(self, url: str) -> str:
-        """Put the URL of a page on our endpoint; it must be the same host.
+    def _next_page(self, link: str, url: str) -> str | None:
+        """Find the URL of the next page, which must be on the same host.
 
         Behind a proxy that ends TLS some registries believe that they are
         reached by http, so only path and query count. Behind a mirror with a
         path they do not know of that.
         """
-        following, base = urlsplit(url), urlsplit(self._endpoint)
+        try:
+            target = next_link(link, url)
+        except ValueError:
+            raise self._error("list tags", "next page has no valid URL") from None
+        if target is None:
+            return None
+        following, base = urlsplit(target), urlsplit(self._endpoint)
         if following.hostname != base.hostname:
             raise self._error("list tags", "next page is on another host")
         path = following.path
@@ -239,14 +247,14 @@ class DockerRegistryClient:
             minimum = 0.0
             try:
                 with self._converse(request, timeout, seconds) as response:
-                    if response.status != 429 and response.status < 500:
+                    if not _is_overloaded(response.status):
                         return read(response)
                     problem = f"status {response.status}"
                     minimum = parse_retry_after(response.headers.get("Retry-After", ""))
             except HTTPRequestError as e:
                 if not e.retryable:
                     raise self._error(action, str(e)) from None
-                problem = str(e)
+                problem, minimum = str(e), e.retry_after
             delay = minimum + random.uniform(pause / 2, pause)  # noqa: S311
             if attempt == _ATTEMPTS or delay >= timeout.left():
                 break
@@ -277,6 +285,10 @@ class DockerRegistryClient:
 
     def _error(self, action: str, problem: str) -> DockerRegistryError:
         return DockerRegistryError(f"Cannot {action} in {self._place}: {problem}")
+
+
+def _is_overloaded(status: int) -> bool:
+    return status == 429 or (status >= 500 and status != 501)
 
 
 def _digest_header(response: HTTPResponse) -> str | None:

@@ -24,7 +24,11 @@ from nublado.models.domain.docker_credentials import DockerCredentials
 from nublado.storage.docker_credentials import DockerCredentialStore
 from nublado.storage.docker_hosts import is_loopback, is_trusted_realm, origin_of
 from nublado.storage.http import HTTPRequest, HTTPRequestError, HTTPResponse
-from nublado.storage.http_headers import TOKEN_PATTERN, parse_challenges
+from nublado.storage.http_headers import (
+    TOKEN_PATTERN,
+    parse_challenges,
+    parse_retry_after,
+)
 
 __all__ = ["Flow", "RegistryAuth"]
 
@@ -217,7 +221,10 @@ class RegistryAuth:
         requested = time.monotonic()
         response = yield request
         if response.status == 429 or response.status >= 500:
-            raise HTTPRequestError(f"token service responds with {response.status}")
+            raise HTTPRequestError(
+                f"token service responds with {response.status}",
+                retry_after=parse_retry_after(response.headers.get("Retry-After", "")),
+            )
         if response.status in _REFUSALS:
             self._refuse(key, response.status)
             if key is not None:
@@ -268,16 +275,22 @@ class RegistryAuth:
         return origin_of(url) == origin_of(self._endpoint)
 
     def _check_realm(self, realm: str) -> None:
-        if not is_trusted_realm(realm, self._endpoint):
-            raise DockerRegistryError(
-                f"Registry at {self._endpoint} sends clients to"
-                f" {urlsplit(realm).hostname} for tokens, which is not trusted"
-            )
+        if is_trusted_realm(realm, self._endpoint):
+            return
+        try:
+            scheme, host, _ = origin_of(realm)
+            where = f"{scheme}://{host}"
+        except ValueError:
+            where = "what is no plain URL"
+        raise DockerRegistryError(
+            f"Registry at {self._endpoint} sends clients to {where} for tokens,"
+            " which is not trusted"
+        )
 
     def _redirected(self, url: str, location: str) -> str:
         """Where a redirect leads, which must be as safe as the registry."""
-        target = urljoin(url, location)
         try:
+            target = urljoin(url, location)
             scheme, host, _ = origin_of(target)
         except ValueError:
             scheme, host = "", ""

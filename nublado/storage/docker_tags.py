@@ -68,5 +68,5 @@ class _Tags:
             elif is_tags and event == "null":
                 # A repository without any.
                 self.tags = []
-        elif is_tags and self._depth == 2 and self.tags is not None:
-            self.tags.append(str(value))
+        elif self.tags is not None and is_tags and self._depth == 2:
+            self.tags += [value] if isinstance(value, str) else []

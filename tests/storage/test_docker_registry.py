@@ -103,6 +103,14 @@ def test_page_on_another_host_is_refused(
         make_client().tags(_timeout())
 
 
+def test_page_without_a_valid_url_is_refused(
+    registry: Any, reply: Any, make_client: MakeClient
+) -> None:
+    registry.on(_TAGS, reply.json({"tags": ["a"]}, Link="<http://[>; rel=next"))
+    with pytest.raises(DockerRegistryError, match="no valid URL"):
+        make_client().tags(_timeout())
+
+
 def test_pages_in_a_circle_are_noticed(
     registry: Any, reply: Any, make_client: MakeClient
 ) -> None:
@@ -167,7 +175,7 @@ _MANIFEST = b'{"schemaVersion": 2, "config": {}}'
 _COMPUTED = f"sha256:{hashlib.sha256(_MANIFEST).hexdigest()}"
 
 
-@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize("status", [404, 405, 501])
 def test_manifest_is_requested_where_head_is_not_offered(
     registry: Any, reply: Any, make_client: MakeClient, status: int
 ) -> None:
@@ -294,6 +302,16 @@ def test_registry_that_wants_more_patience_than_there_is_is_an_error(
         make_client().tags(_timeout())
     assert time.monotonic() - began < 2.0
     assert registry.count(_TAGS) == 1
+
+
+def test_token_service_says_when_to_retry(
+    registry: Any, reply: Any, make_client: MakeClient
+) -> None:
+    registry.on("/token", reply(429, {"Retry-After": "3600"}))
+    _protect(registry, reply, lambda: "Bearer t1", _bearer(registry.host))
+    with pytest.raises(DockerRegistryError, match="token service responds with 429"):
+        make_client().tags(_timeout())
+    assert registry.count("/token") == 1
 
 
 def test_unreadable_retry_after_is_ignored(
@@ -500,7 +518,10 @@ def test_token_service_may_redirect_nobody(
     assert registry.count("/other") == 0
 
 
-@pytest.mark.parametrize("realm", ["https://evil.test/token", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "realm",
+    ["https://evil.test/token", "file:///etc/passwd", "http://[", "", "http://a.org"],
+)
 def test_foreign_token_service_gets_nothing(
     registry: Any, reply: Any, make_client: MakeClient, realm: str
 ) -> None:
@@ -862,7 +883,8 @@ def test_host_behind_a_redirect_cannot_ask_for_credentials(
 
 
 @pytest.mark.parametrize(
-    "location", ["http://example.org/", "ftp://example.org/", "https://a@b.org/"]
+    "location",
+    ["http://example.org/", "ftp://example.org/", "https://a@b.org/", "http://["],
 )
 def test_unsafe_redirect_is_not_followed(
     registry: Any, reply: Any, make_client: MakeClient, location: str

@@ -242,6 +242,20 @@ def test_connection_is_used_again_after_a_complete_response(
     assert outside.most_connections == 1
 
 
+def test_requests_in_flight_end_when_the_client_is_closed(
+    outside: ScriptedServer, client: HTTPClient
+) -> None:
+    release = threading.Event()
+    outside.default = Reply(after=release)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(_get, client, outside.url)
+        outside.wait_received(1)
+        client.close()
+        with pytest.raises(HTTPRequestError, match="client was closed"):
+            waiting.result(PLENTY_SECONDS)
+    release.set()
+
+
 def test_failures_do_not_use_up_connections(
     outside: ScriptedServer, eventually: Callable[[Callable[[], object]], None]
 ) -> None:

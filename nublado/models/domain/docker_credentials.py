@@ -150,7 +150,8 @@ class _Key:
             return 2, len(labels)
         if len(labels) == len(wanted) and all(map(fnmatchcase, wanted, labels)):
             return 1, len(labels)
-        return (0, len(labels)) if host.endswith(f".{self.host}") else None
+        is_domain = len(labels) > 1 and host.endswith(f".{self.host}")
+        return (0, len(labels)) if is_domain else None
 
 
 def find_entries(config: JSON, host: str, path: str) -> list[CredentialsEntry]:

@@ -46,6 +46,7 @@ _AUTHS = {
         "https://paths.test/v1/d": _auth("d:p"),
         "only.test/a": _auth("only:p"),
         "[::1]:5000": _auth("six:p"),
+        "local": _auth("local:p"),
     }
 }
 
@@ -81,6 +82,7 @@ _AUTHS = {
         ("paths.test", "a-suffix/x", "bare"),
         ("paths.test", "x/a", "bare"),
         ("only.test", "b", None),
+        ("registry.local", "lab", None),
         ("[::1]:5000", "lab", "six"),
     ],
 )
