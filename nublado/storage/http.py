@@ -295,7 +295,11 @@ def _reason(cause: BaseException) -> str:
             return "URL or header is invalid"
         case requests.RequestException():
             return type(cause).__name__
-    return f"{type(cause).__name__}: {str(cause).split(': ', 1)[-1]}"
+    text = str(cause)
+    if isinstance(cause, HTTPError):
+        # Begins with the connection that failed.
+        text = text.split(": ", 1)[-1]
+    return f"{type(cause).__name__}: {text}"
 
 
 class _Session(requests.Session):
