@@ -47,6 +47,7 @@ _ATTEMPTS = 5
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _MAX_PAGES = 1000
+_LIST = "/tags/list"
 _MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json,"
     " application/vnd.docker.distribution.manifest.v2+json,"
@@ -114,7 +115,7 @@ class DockerRegistryClient:
         self._report = report = SourceReport(self._endpoint)
         tags: dict[str, None] = {}
         seen: set[str] = set()
-        url: str | None = f"{self._base}/tags/list"
+        url: str | None = f"{self._base}{_LIST}"
         while url is not None:
             if url in seen or len(seen) == _MAX_PAGES:
                 raise self._error("list tags", "the pages have no end")
@@ -214,8 +215,9 @@ class DockerRegistryClient:
         """Find the URL of the next page, which must be on the same host.
 
         Behind a proxy that ends TLS some registries believe that they are
-        reached by http, so only path and query count. Behind a mirror with a
-        path they do not know of that.
+        reached by http, so only path and query count. Those that do not know
+        by which path they are reached (mirrors, Artifactory, Nexus) lose or
+        add parts of it, but the next page is one of the same list.
         """
         try:
             target = next_link(link, url)
@@ -227,8 +229,8 @@ class DockerRegistryClient:
         if following.hostname != base.hostname:
             raise self._error("list tags", "next page is on another host")
         path = following.path
-        if not path.startswith(f"{base.path}/"):
-            path = base.path + path
+        if path.endswith(_LIST):
+            path = urlsplit(url).path
         return f"{base.scheme}://{base.netloc}{path}?{following.query}"
 
     # --- Requests --------------------------------------------------------

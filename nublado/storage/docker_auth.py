@@ -22,7 +22,12 @@ import structlog
 from nublado.exceptions import DockerRegistryError
 from nublado.models.domain.docker_credentials import DockerCredentials
 from nublado.storage.docker_credentials import DockerCredentialStore
-from nublado.storage.docker_hosts import is_loopback, is_trusted_realm, origin_of
+from nublado.storage.docker_hosts import (
+    is_loopback,
+    is_trusted_realm,
+    origin_of,
+    secured,
+)
 from nublado.storage.http import HTTPRequest, HTTPRequestError, HTTPResponse
 from nublado.storage.http_headers import (
     TOKEN_PATTERN,
@@ -216,8 +221,8 @@ class RegistryAuth:
         basic = credentials.authorization()
         if challenge.scheme == "basic":
             return _Grant(basic, key) if basic else None
-        self._check_realm(challenge.realm)
-        request = _token_request(challenge, credentials)
+        realm = self._trusted_realm(challenge.realm)
+        request = _token_request(replace(challenge, realm=realm), credentials)
         requested = time.monotonic()
         response = yield request
         if response.status == 429 or response.status >= 500:
@@ -274,11 +279,13 @@ class RegistryAuth:
     def _is_own(self, url: str) -> bool:
         return origin_of(url) == origin_of(self._endpoint)
 
-    def _check_realm(self, realm: str) -> None:
-        if is_trusted_realm(realm, self._endpoint):
-            return
+    def _trusted_realm(self, realm: str) -> str:
+        """URL of the token service, if the credentials may go there."""
         try:
-            scheme, host, _ = origin_of(realm)
+            url = secured(realm, self._endpoint)
+            if is_trusted_realm(url, self._endpoint):
+                return url
+            scheme, host, _ = origin_of(url)
             where = f"{scheme}://{host}"
         except ValueError:
             where = "what is no plain URL"
@@ -290,7 +297,7 @@ class RegistryAuth:
     def _redirected(self, url: str, location: str) -> str:
         """Where a redirect leads, which must be as safe as the registry."""
         try:
-            target = urljoin(url, location)
+            target = secured(urljoin(url, location), self._endpoint)
             scheme, host, _ = origin_of(target)
         except ValueError:
             scheme, host = "", ""

@@ -13,6 +13,7 @@ __all__ = [
     "origin_of",
     "parse_mirrors",
     "registry_endpoint",
+    "secured",
 ]
 
 _DOCKER_HUB = "docker.io"
@@ -73,6 +74,36 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme)
+
+
+def secured(url: str, endpoint: str) -> str:
+    """Reach a URL of a registry by https if the registry itself is.
+
+    Behind a proxy that ends TLS, registries believe that they are reached by
+    http, and say so in redirects and realms. URLs of other hosts stay as they
+    are.
+
+    Parameters
+    ----------
+    url
+        URL that the registry gave.
+    endpoint
+        URL of the registry.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is not an HTTP URL, or one that may be misread.
+    """
+    scheme, host, _ = origin_of(url)
+    own_scheme, own_host, _ = origin_of(endpoint)
+    if (scheme, own_scheme) != ("http", "https") or host != own_host:
+        return url
+    return (
+        urlsplit(url)
+        ._replace(scheme="https", netloc=urlsplit(endpoint).netloc)
+        .geturl()
+    )
 
 
 def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:

@@ -845,6 +845,58 @@ def test_links_lead_to_the_next_page_of_a_mirror_with_a_path(
     assert registry.received[-1].target == f"{path}?last=a"
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param("/v2/lab/tags/list?last=a&n=1", id="Artifactory"),
+        pytest.param(
+            "http://registry.example.org:80/repository/x/v2/docker/lab/tags/list"
+            "?last=a&n=1",
+            id="Nexus",
+        ),
+    ],
+)
+def test_links_that_have_lost_their_path_lead_to_the_same_list(
+    registry: Any, reply: Any, make_client: MakeClient, link: str
+) -> None:
+    path = "/v2/docker/lab/tags/list"
+    header = f'<{link}>; rel="next"'
+    registry.on(
+        path, reply.json({"tags": ["a"]}, Link=header), reply.json({"tags": ["b"]})
+    )
+    client = make_client(repository="docker/lab")
+    assert client.tags(_timeout()) == ["a", "b"]
+    assert registry.received[-1].target == f"{path}?last=a&n=1"
+
+
+def test_link_to_another_path_is_followed(
+    registry: Any, reply: Any, make_client: MakeClient
+) -> None:
+    registry.on(_TAGS, reply.json({"tags": ["a"]}, Link="</cursors/7>; rel=next"))
+    registry.on("/cursors/7", reply.json({"tags": ["b"]}))
+    assert make_client().tags(_timeout()) == ["a", "b"]
+
+
+def test_token_service_that_thinks_it_is_reached_by_http_is_reached_by_https(
+    registry: Any, reply: Any, make_client: MakeClient
+) -> None:
+    registry.on("/service/token", reply.json({"token": "t1"}))
+    realm = f"http://{registry.host}/service/token"
+    _protect(registry, reply, lambda: "Bearer t1", f'Bearer realm="{realm}"')
+    assert make_client(credentials_for=registry.host).tags(_timeout()) == ["a"]
+    assert all(r.url.startswith("https://") for r in registry.received)
+
+
+def test_redirect_of_a_registry_behind_tls_stays_with_tls(
+    registry: Any, reply: Any, make_client: MakeClient
+) -> None:
+    location = f"http://{registry.host}/v2/moved/tags/list"
+    registry.on(_TAGS, reply(301, {"Location": location}))
+    registry.on("/v2/moved/tags/list", reply.json({"tags": ["a"]}))
+    assert make_client().tags(_timeout()) == ["a"]
+    assert all(r.url.startswith("https://") for r in registry.received)
+
+
 def test_redirect_to_another_host_is_followed_without_credentials(
     registry: Any, reply: Any, make_client: MakeClient
 ) -> None:
