@@ -254,6 +254,8 @@ class DockerRegistryClient:
                     problem = f"status {response.status}"
                     minimum = parse_retry_after(response.headers.get("Retry-After", ""))
             except HTTPRequestError as e:
+                if timeout.cancellation.cancelled:
+                    raise timeout.cancelled() from None
                 if not e.retryable:
                     raise self._error(action, str(e)) from None
                 problem, minimum = str(e), e.retry_after

@@ -343,6 +343,20 @@ def test_retries_can_be_cancelled(
         make_client().tags(Timeout("Test", 600, cancellation))
 
 
+def test_request_that_fails_because_of_a_cancellation_is_no_failure_of_the_registry(
+    registry: Any, reply: Any, make_client: MakeClient
+) -> None:
+    cancellation = Cancellation()
+
+    def respond(_: object) -> Any:
+        cancellation.cancel()
+        return reply(drop=True)
+
+    registry.on(_TAGS, respond)
+    with pytest.raises(OperationCancelledError):
+        make_client().tags(Timeout("Test", 600, cancellation))
+
+
 @pytest.mark.parametrize("status", [400, 403, 405])
 def test_refusal_is_not_retried(
     registry: Any, reply: Any, make_client: MakeClient, status: int
