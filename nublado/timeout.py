@@ -95,7 +95,7 @@ class Timeout:
             Raised if no time is left.
         """
         if self.cancellation.cancelled:
-            raise self.cancelled()
+            raise OperationCancelledError(f"{self.operation} cancelled")
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise self.expired()
@@ -104,10 +104,6 @@ class Timeout:
     def at_most(self, seconds: float) -> float:
         """Seconds left, but not more than so many; raises as `left` does."""
         return min(self.left(), seconds)
-
-    def cancelled(self) -> OperationCancelledError:
-        """Make the error that says that the sequence was cancelled."""
-        return OperationCancelledError(f"{self.operation} cancelled")
 
     def expired(self) -> OperationTimeoutError:
         """Make the error that says that the time is up."""

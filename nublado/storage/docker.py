@@ -255,7 +255,7 @@ class DockerRegistryClient:
                     minimum = parse_retry_after(response.headers.get("Retry-After", ""))
             except HTTPRequestError as e:
                 if timeout.cancellation.cancelled:
-                    raise timeout.cancelled() from None
+                    timeout.left()
                 if not e.retryable:
                     raise self._error(action, str(e)) from None
                 problem, minimum = str(e), e.retry_after
