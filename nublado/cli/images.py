@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -19,11 +21,14 @@ from nublado.cli.output import (
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.rspimage import RSPImage
+from nublado.models.domain.source_report import SourceReport
 from nublado.models.v1.images import dump_images
 from nublado.services.image import ImageService
 from nublado.services.source.configured import make_image_source
 
 __all__ = ["images", "read_images"]
+
+_MOST_SKIPPED = 5
 
 
 @click.command(
@@ -42,9 +47,9 @@ __all__ = ["images", "read_images"]
 )
 @JSON_FLAG
 def images(config_file: Path, *, as_json: bool) -> None:
-    """List the images of the source, and show what users would be offered.
+    """Read the source of images, and show what it has and how it was read.
 
-    The credentials are those of the configuration. No cluster is used: the
+    The credentials are those of the configuration. No cluster is needed: the
     menu is what it will be once every node has the images to prepull.
     """
     service = read_images(config_file)
@@ -57,21 +62,23 @@ def images(config_file: Path, *, as_json: bool) -> None:
             **dump_images(inventory.known()),
             "prepull": _show(prepull),
             "menu": _show(menu),
+            "source": asdict(service.report),
         }
         click.echo(json.dumps(shown, indent=2))
     else:
+        _print_report(service.report)
         _print_list("Would be prepulled", prepull)
         _print_list("The menu would show", menu)
         _print_list("All images, as in the dropdown", inventory.dropdown())
 
 
 def read_images(config_file: Path) -> ImageService:
-    """List the images of the configured source; exits with 1 if it fails."""
+    """Read the source that a configuration names; exits with 1 if it fails."""
     config = load_config(config_file).images
     mirrors = read_environment().registry_mirrors
     quiet_logs()
     if sys.stderr.isatty():
-        click.echo("Listing images…", err=True)
+        click.echo("Reading the source of images…", err=True)
     with reporting(str(config_file)):
         service = ImageService(config, make_image_source(config, mirrors))
         try:
@@ -86,6 +93,28 @@ def _show(chosen: Iterable[RSPImage]) -> list[JSON]:
         {"tag": i.tag, "name": i.display_name, "reference": i.reference_with_digest}
         for i in chosen
     ]
+
+
+def _print_report(report: SourceReport) -> None:
+    click.secho("How the source was read:", bold=True)
+    for key, problem in report.unusable.items():
+        click.echo(f"  unusable credentials: {key} {problem}")
+    for key, status in report.refused.items():
+        click.echo(f"  refused credentials: {key} (status {status})")
+    access = f"with {report.credentials}" if report.credentials else "anonymously"
+    click.echo(f"  registry: {report.endpoint}, {access}")
+    click.echo(f"  tags: {report.tags}, pages: {report.pages}")
+    for method, count in Counter(report.digests.values()).most_common():
+        click.echo(f"  digests from {method}: {count}")
+    for tag, reason in report.failed.items():
+        click.echo(f"  no digest of {tag}: {reason}")
+    by_reason: dict[str, list[str]] = {}
+    for tag, reason in report.skipped.items():
+        by_reason.setdefault(reason, []).append(tag)
+    for reason, skipped in by_reason.items():
+        shown = ", ".join(skipped[:_MOST_SKIPPED])
+        more = ", …" if len(skipped) > _MOST_SKIPPED else ""
+        click.echo(f"  skipped: {len(skipped)} ({reason}): {shown}{more}")
 
 
 def _print_list(title: str, chosen: Iterable[RSPImage]) -> None:

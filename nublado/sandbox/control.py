@@ -11,7 +11,13 @@ import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.checks import check_keys, check_range, is_http_url, suggestion
+from nublado.sandbox.checks import (
+    check_fields,
+    check_keys,
+    check_range,
+    is_http_url,
+    suggestion,
+)
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
@@ -19,6 +25,7 @@ from nublado.sandbox.kubernetes.containers.runtime import ContainerRuntime
 from nublado.sandbox.kubernetes.controllers import ClusterSettings
 from nublado.sandbox.kubernetes.errors import ApiError
 from nublado.sandbox.registry import Registry
+from nublado.sandbox.registry_modes import MODES
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.trouble import TROUBLE_HELP, Troubled, add_trouble
 from nublado.sandbox.typed_json import parse
@@ -46,7 +53,7 @@ _HELP = {
     "PUT /nodes/{name}/images": 'give a node an image: {"image": "…"} or {"names": []}',
     "PUT /tags/{repository}/{tag}": 'set a tag: {"digest": "sha256:…"}',
     "DELETE /tags/{repository}/{tag}": "remove a tag",
-    "PATCH /registry": 'change the registry: {"auth": "bearer"}',
+    "PATCH /registry": 'change the registry: {"mode": "ecr", "password": "new"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /hub": 'where the ingress finds JupyterHub: {"url": "http://…"}, or null',
     "GET /hosts": "addresses of labs that run, by names of services",
@@ -59,7 +66,7 @@ _OUT_OF_MEMORY = (
     " 58472Ki. "
 )
 _NODE_SETTINGS = {"unschedulable": bool, "taints": list}
-_REGISTRY_AUTH = ("anonymous", "basic", "bearer")
+_REGISTRY_SETTINGS = ("mode", "auth", "public", "password", "token_seconds")
 _WORDS = {
     bool: "true or false",
     int: "a whole number",
@@ -269,15 +276,13 @@ class _Control:
 
     async def patch_registry(self, request: web.Request) -> web.Response:
         changes = await _object(request)
-        registry = self._sandbox.registry
-        check_keys(changes, ("auth", "token_seconds"), "setting")
-        auth = changes.get("auth", registry.auth)
-        if auth not in _REGISTRY_AUTH:
-            raise ValueError(f"auth must be one of {', '.join(_REGISTRY_AUTH)}")
-        seconds = changes.get("token_seconds", registry.token_seconds)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise ValueError("token_seconds must be a number")  # noqa: TRY004
-        registry.auth, registry.token_seconds = auth, seconds
+        check_keys(changes, _REGISTRY_SETTINGS, "setting")
+        check_fields(Registry, changes)
+        mode = changes.get("mode", self._sandbox.registry.mode)
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}")
+        for name, value in changes.items():
+            setattr(self._sandbox.registry, name, value)
         return _done()
 
     async def put_service(self, request: web.Request) -> web.Response:

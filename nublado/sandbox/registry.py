@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Literal
 
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.faults import Faults
+from nublado.sandbox.registry_modes import MODES, Auth, RegistryMode
 from nublado.sandbox.stats import Stats
 
 __all__ = ["Registry"]
 
-_PAGE = 1000
+_MIRROR_PATH = "/mirror"
+"""The same registry below a path, as mirrors are often reached."""
+
 _LIST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
@@ -43,8 +47,12 @@ class Registry:
     ----------
     faults, stats
         What goes wrong, and what is counted.
+    mode
+        Which registry it is like, one of `MODES`.
     auth
-        How clients have to authenticate.
+        How clients have to authenticate, if the mode leaves that open.
+    public
+        Whether tokens are granted to anybody.
     username, password
         With what.
     token_seconds
@@ -55,7 +63,9 @@ class Registry:
 
     faults: Faults
     stats: Stats
-    auth: Literal["anonymous", "basic", "bearer"] = "anonymous"
+    mode: str = "plain"
+    auth: Auth = "anonymous"
+    public: bool = False
     username: str = "puller"
     password: str = "sandbox"  # noqa: S105
     token_seconds: float = 300.0
@@ -65,11 +75,19 @@ class Registry:
     def app(self) -> web.Application:
         """Make the web application."""
         app = web.Application(middlewares=[self.faults.middleware("registry")])
-        app.router.add_get("/token", self._token)
-        app.router.add_get("/v2/", self._version)
-        app.router.add_get("/v2/{repository:.+}/tags/list", self._tags)
-        app.router.add_get("/v2/{repository:.+}/manifests/{reference}", self._manifest)
+        for realm in {mode.realm for mode in MODES.values()}:
+            app.router.add_get(realm, self._token)
+        for prefix in ("", _MIRROR_PATH):
+            base = f"{prefix}/v2"
+            app.router.add_get(f"{base}/", self._version)
+            repository = f"{base}/{{repository:.+}}"
+            app.router.add_get(f"{repository}/tags/list", self._tags)
+            app.router.add_get(f"{repository}/manifests/{{reference}}", self._manifest)
         return app
+
+    @property
+    def _mode(self) -> RegistryMode:
+        return MODES[self.mode]
 
     async def _version(self, request: web.Request) -> web.Response:
         refused = self._refuse(request, "")
@@ -84,19 +102,38 @@ class Registry:
         tags = self.repositories.get(repository)
         if tags is None:
             return _error(404, "NAME_UNKNOWN", "repository name not known to registry")
-        names = sorted(tags)
-        last = request.query.get("last", "")
         try:
-            size = min(int(request.query.get("n", _PAGE)), _PAGE)
+            page, following = self._page(request, sorted(tags))
         except ValueError:
             return _error(400, "PAGINATION_NUMBER_INVALID", "invalid number")
+        headers = {}
+        if following is not None:
+            path = f"/v2/{repository}/tags/list?{following}"
+            if self._mode.link == "url":
+                path = f"{request.scheme}://{request.host}{path}"
+            headers["Link"] = f'<{path}>; rel="next"'
+        content: JSON = {"name": repository, "tags": page}
+        if self._mode.describes_manifests:
+            content |= {"child": [], "manifest": _describe_manifests(tags)}
+        return web.json_response(content, headers=headers)
+
+    def _page(
+        self, request: web.Request, names: list[str]
+    ) -> tuple[list[str], str | None]:
+        """The tags on a page, and the query of the next one."""
+        most = self._mode.page or len(names) or 1
+        size = min(int(request.query.get("n", most)), most)
+        last = request.query.get("last", "")
+        if self._mode.link == "cursor":
+            last = base64.urlsafe_b64decode(request.query.get("next", "")).decode()
         rest = [name for name in names if name > last]
         page = rest[:size]
-        headers = {}
-        if len(rest) > size:
-            path = f"/v2/{repository}/tags/list?last={page[-1]}&n={size}"
-            headers["Link"] = f'<{path}>; rel="next"'
-        return web.json_response({"name": repository, "tags": page}, headers=headers)
+        if len(rest) <= size:
+            return page, None
+        if self._mode.link == "cursor":
+            cursor = base64.urlsafe_b64encode(page[-1].encode()).decode()
+            return page, f"next={cursor}&n={size}"
+        return page, f"last={page[-1]}&n={size}"
 
     async def _manifest(self, request: web.Request) -> web.Response:
         repository = request.match_info["repository"]
@@ -106,26 +143,38 @@ class Registry:
         if refused is not None:
             return refused
         tags = self.repositories.get(repository, {})
-        digest = reference if reference in tags.values() else tags.get(reference)
+        digest = tags.get(reference) or self._find_digest(reference, tags)
         if digest is None:
             return _error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         accepted = request.headers.get("Accept", "")
         types = [type_ for type_ in _TYPES if type_ in accepted or "*/*" in accepted]
         if not types:
             return _error(404, "MANIFEST_UNKNOWN", "no acceptable manifest")
-        manifest: JSON = {"schemaVersion": 2, "mediaType": types[0]}
-        if types[0] in _LIST_TYPES:
-            manifest["manifests"] = []
-        return web.json_response(
-            manifest,
-            headers={"Docker-Content-Digest": digest},
-            content_type=types[0],
+        if request.method == "HEAD" and self._mode.head != 200:
+            return web.Response(status=self._mode.head)
+        headers = {"Docker-Content-Digest": self._digest(digest)}
+        if request.method not in self._mode.digest_in:
+            del headers["Docker-Content-Digest"]
+        return web.Response(
+            body=_manifest_of(digest, types[0]), headers=headers, content_type=types[0]
         )
+
+    def _find_digest(self, reference: str, tags: dict[str, str]) -> str | None:
+        digests = set(tags.values())
+        return next((d for d in digests if self._digest(d) == reference), None)
+
+    def _digest(self, digest: str) -> str:
+        """Digest that the registry tells: where it has to be computed, the true one."""
+        if "GET" in self._mode.digest_in:
+            return digest
+        return f"sha256:{hashlib.sha256(_manifest_of(digest, _TYPES[0])).hexdigest()}"
 
     async def _token(self, request: web.Request) -> web.Response:
         self._count(request, "token")
-        if not self._is_password(request):
-            return _error(401, "UNAUTHORIZED", "authentication required")
+        is_anonymous = "Authorization" not in request.headers
+        if not (is_anonymous and self.public) and not self._is_password(request):
+            message = "incorrect username or password"
+            return _error(self._mode.refusal, "UNAUTHORIZED", message)
         token = secrets.token_urlsafe(24)
         self._tokens[token] = time.monotonic() + self.token_seconds
         return web.json_response(
@@ -139,21 +188,24 @@ class Registry:
         self.stats.request("registry", request.method, route, agent)
 
     def _refuse(self, request: web.Request, repository: str) -> web.Response | None:
-        match self.auth:
-            case "basic" if not self._is_password(request):
-                return _error(
-                    401,
-                    "UNAUTHORIZED",
-                    "authentication required",
-                    "Basic realm=sandbox",
-                )
-            case "bearer" if not self._is_token(request):
-                challenge = (
-                    f'Bearer realm="{request.scheme}://{request.host}/token",'
-                    f'service="sandbox",scope="repository:{repository}:pull"'
-                )
-                return _error(401, "UNAUTHORIZED", "authentication required", challenge)
-        return None
+        auth = self._mode.auth or self.auth
+        is_given = "Authorization" in request.headers
+        if auth == "anonymous":
+            return None
+        if self._is_password(request) if auth == "basic" else self._is_token(request):
+            return None
+        if is_given and not self._mode.challenges_stale:
+            message = "Your authorization token has expired. Reauthenticate."
+            return _error(self._mode.stale, "DENIED", message)
+        challenge = "Basic realm=sandbox"
+        if auth == "bearer":
+            realm = f"{request.scheme}://{request.host}{self._mode.realm}"
+            challenge = (
+                f'Bearer realm="{realm}",service="sandbox",'
+                f'scope="repository:{repository}:pull"'
+            )
+        status = self._mode.stale if is_given else 401
+        return _error(status, "UNAUTHORIZED", "authentication required", challenge)
 
     def _is_password(self, request: web.Request) -> bool:
         kind, _, text = request.headers.get("Authorization", "").partition(" ")
@@ -175,3 +227,31 @@ def _error(
     headers = {"WWW-Authenticate": challenge} if challenge else {}
     problem = {"code": code, "message": message, "detail": None}
     return web.json_response({"errors": [problem]}, status=status, headers=headers)
+
+
+def _manifest_of(digest: str, media_type: str) -> bytes:
+    """Make a manifest that is different for each image."""
+    manifest: JSON = {"schemaVersion": 2, "mediaType": media_type}
+    if media_type in _LIST_TYPES:
+        manifest["manifests"] = []
+    manifest["annotations"] = {"org.opencontainers.image.version": digest}
+    return json.dumps(manifest).encode()
+
+
+def _describe_manifests(tags: dict[str, str]) -> JSON:
+    """Describe manifests beside tags, as registries of Google do."""
+    described: JSON = {}
+    for tag, digest in tags.items():
+        manifest = described.setdefault(
+            digest,
+            {
+                "imageSizeBytes": "3500000000",
+                "layerId": "",
+                "mediaType": _TYPES[2],
+                "tag": [],
+                "timeCreatedMs": "1760000000000",
+                "timeUploadedMs": "1760000000000",
+            },
+        )
+        manifest["tag"].append(tag)
+    return described

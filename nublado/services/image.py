@@ -18,6 +18,7 @@ from nublado.constants import IMAGE_REFRESH_INTERVAL
 from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
+from nublado.models.domain.source_report import SourceReport
 from nublado.services.image_inventory import ImageInventory
 from nublado.services.image_resolution import ImageResolver
 from nublado.services.source.base import ImageSource
@@ -53,6 +54,11 @@ class ImageService:
         """End a refresh that is under way, and close the source."""
         self._cancellation.cancel()
         self._source.close()
+
+    @property
+    def report(self) -> SourceReport:
+        """How the source was read in the last refresh."""
+        return self._source.report
 
     @property
     def inventory(self) -> ImageInventory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
@@ -11,6 +11,7 @@ from nublado.config.model import ImagesConfig
 from nublado.models.domain.image import (
     ImageClass,
     KnownImages,
+    NodeImages,
     PrepullImage,
     PrepullStatus,
 )
@@ -88,7 +89,7 @@ class ImageInventory:
         if image.digest is None or node not in self.nodes:
             return self
         images = self.images.mark_seen(image.digest, node, image.size)
-        seen = self.nodes[node].with_image(image.reference_with_digest, image.size)
+        seen = self.nodes[node].with_image(image.digest, image.size)
         return replace(
             self,
             images=images,
@@ -119,8 +120,11 @@ class ImageInventory:
         return [recommended, *others] if recommended else others
 
     def dropdown(self) -> list[RSPImage]:
-        """List all images in the order of the menu."""
-        return self.images.all()
+        """List all images in the order of the menu.
+
+        Those for one architecture only may not run where a lab ends up.
+        """
+        return [image for image in self.images if image.architecture is None]
 
     def known(self) -> KnownImages:
         """Collect all images, and the notable ones among them."""
@@ -144,8 +148,16 @@ class ImageInventory:
         return PrepullStatus(
             prepulled=tuple(i for i in images if not i.missing),
             pending=tuple(i for i in images if i.missing),
-            nodes=tuple(self.nodes[name] for name in sorted(self.nodes)),
+            nodes=tuple(self._node_images()),
         )
+
+    def _node_images(self) -> Iterator[NodeImages]:
+        cached: dict[str, list[str]] = {name: [] for name in sorted(self.nodes)}
+        for image in self.images:
+            for node in image.nodes:
+                cached[node].append(image.reference)
+        for name, references in cached.items():
+            yield NodeImages(self.nodes[name], tuple(references))
 
     def missing_by_node(self) -> dict[str, tuple[RSPImage, ...]]:
         """List the images that eligible nodes still lack, one for each digest."""

@@ -7,7 +7,7 @@ https://distribution.github.io/distribution/spec/api/
 
 from __future__ import annotations
 
-import json
+import hashlib
 import random
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +17,13 @@ from urllib.parse import quote, urlsplit
 import structlog
 
 from nublado.config.model import DockerSourceConfig
-from nublado.exceptions import DockerRegistryError
+from nublado.exceptions import DockerRegistryError, OperationTimeoutError
 from nublado.models.domain.docker import DIGEST_PATTERN
-from nublado.models.domain.docker_credentials import DockerCredentials
+from nublado.models.domain.source_report import SourceReport
 from nublado.storage.docker_auth import RegistryAuth
 from nublado.storage.docker_credentials import DockerCredentialStore
 from nublado.storage.docker_hosts import registry_endpoint
+from nublado.storage.docker_tags import parse_tags
 from nublado.storage.http import (
     HTTPClient,
     HTTPRequest,
@@ -38,10 +39,15 @@ _DOCKER_HUB = "docker.io"
 _MAX_IN_FLIGHT = 32
 _PARALLEL = 16
 _REQUEST_SECONDS = 20.0
+_LIST_SECONDS = 120.0
+_NO_HEAD = (404, 405, 501)
+_MAX_LIST_BYTES = 256 * 1024 * 1024
+_MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _ATTEMPTS = 5
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _MAX_PAGES = 1000
+_LIST = "/tags/list"
 _MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json,"
     " application/vnd.docker.distribution.manifest.v2+json,"
@@ -75,10 +81,21 @@ class DockerRegistryClient:
             repository = f"library/{repository}"
         self._endpoint = registry_endpoint(config.registry, mirrors or {})
         self._base = f"{self._endpoint}/v2/{quote(repository)}"
-        self._store = DockerCredentialStore(config.credentials_path)
+        parts = urlsplit(self._endpoint)
+        path = f"{parts.path}/{repository}".strip("/")
+        self._store = DockerCredentialStore(config.credentials_path, parts.netloc, path)
         self._http = HTTPClient(_MAX_IN_FLIGHT)
-        self._auth = RegistryAuth(self._endpoint, repository, self._credentials)
+        self._auth = RegistryAuth(self._endpoint, repository, self._store)
         self._log = structlog.get_logger(__name__).bind(repository=self._place)
+        self._report = SourceReport(self._endpoint)
+
+    @property
+    def report(self) -> SourceReport:
+        """What happened since `tags` was called last."""
+        self._report.credentials = self._auth.granted_to
+        self._report.refused = dict(self._auth.refused)
+        self._report.unusable = self._store.unusable
+        return self._report
 
     def close(self) -> None:
         """Close all connections."""
@@ -92,21 +109,29 @@ class DockerRegistryClient:
         DockerRegistryError
             Raised if they cannot be listed.
         """
-        tags: list[str] = []
+        if self._store.has_changed():
+            self._log.info("Registry credentials have changed")
+            self._auth.forget()
+        self._report = report = SourceReport(self._endpoint)
+        tags: dict[str, None] = {}
         seen: set[str] = set()
-        url: str | None = f"{self._base}/tags/list"
+        url: str | None = f"{self._base}{_LIST}"
         while url is not None:
             if url in seen or len(seen) == _MAX_PAGES:
                 raise self._error("list tags", "the pages have no end")
             seen.add(url)
-            page, link = self._exchange(HTTPRequest("GET", url), timeout, self._page)
-            tags += page
-            following = next_link(link, url)
-            url = self._on_endpoint(following) if following else None
-        return tags
+            request = HTTPRequest("GET", url)
+            page, link = self._exchange(request, timeout, self._page, _LIST_SECONDS)
+            tags.update(dict.fromkeys(page))
+            report.pages, report.tags = len(seen), len(tags)
+            url = self._next_page(link, url)
+        return list(tags)
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
         """Look up the digest of a tag, or whether there is a digest.
+
+        Registries need not offer ``HEAD``, nor tell the digest in a header.
+        Then it is computed from the manifest.
 
         Parameters
         ----------
@@ -127,19 +152,30 @@ class DockerRegistryClient:
         """
         action = f"get digest of {reference}"
         url = f"{self._base}/manifests/{quote(reference, safe=':')}"
-        request = HTTPRequest("HEAD", url, {"Accept": _MANIFEST_TYPES})
+        accept = {"Accept": _MANIFEST_TYPES}
+
+        def read_headers(response: HTTPResponse) -> str | None:
+            if response.status in _NO_HEAD:
+                return None
+            if response.status != 200:
+                raise self._error(action, f"status {response.status}")
+            return _digest_header(response)
 
         def read(response: HTTPResponse) -> str | None:
             if response.status == 404:
                 return None
             if response.status != 200:
                 raise self._error(action, f"status {response.status}")
-            digest = response.headers.get("Docker-Content-Digest", "")
-            if not DIGEST_PATTERN.fullmatch(digest):
-                raise self._error(action, "the response has none")
-            return digest
+            digest = _digest_header(response)
+            method = "GET" if digest else "the manifest itself"
+            self._report.digests[reference] = method
+            return digest or _computed_digest(response)
 
-        return self._exchange(request, timeout, read)
+        digest = self._exchange(HTTPRequest("HEAD", url, accept), timeout, read_headers)
+        if digest is not None:
+            self._report.digests[reference] = "HEAD"
+            return digest
+        return self._exchange(HTTPRequest("GET", url, accept), timeout, read)
 
     def digests(self, tags: Collection[str], timeout: Timeout) -> dict[str, str | None]:
         """Look up the digests of tags, 16 at a time.
@@ -149,30 +185,19 @@ class DockerRegistryClient:
         dict
             Digest of each tag, None for one that is gone. A tag for which the
             registry failed is left out, and logged.
-
-        Raises
-        ------
-        DockerRegistryError
-            Raised if the registry failed for all of them.
         """
         found: dict[str, str | None] = {}
-        failures: list[DockerRegistryError] = []
 
         def look_up(tag: str) -> None:
             try:
                 found[tag] = self.digest(tag, timeout)
-            except DockerRegistryError as e:
+            except (DockerRegistryError, OperationTimeoutError) as e:
                 self._log.warning("Cannot get digest", tag=tag, error=str(e))
-                failures.append(e)
+                self._report.failed[tag] = str(e)
 
         with ThreadPoolExecutor(_PARALLEL, "digests") as pool:
             list(pool.map(look_up, tags))
-        if failures and not found:
-            raise failures[0]
         return found
-
-    def _credentials(self) -> DockerCredentials | None:
-        return self._store.get(urlsplit(self._endpoint).netloc)
 
     # --- Pages -----------------------------------------------------------
 
@@ -181,22 +206,32 @@ class DockerRegistryClient:
         if response.status != 200:
             raise self._error("list tags", f"status {response.status}")
         try:
-            # A repository without any may say null.
-            tags = [str(tag) for tag in json.loads(response.read())["tags"] or ()]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._error("list tags", "cannot parse response") from None
+            tags = parse_tags(response.chunks(_MAX_LIST_BYTES))
+        except ValueError as e:
+            raise self._error("list tags", f"the response {e}") from None
         return tags, response.headers.get("Link", "")
 
-    def _on_endpoint(self, url: str) -> str:
-        """Put the URL of a page on our endpoint; it must be the same host.
+    def _next_page(self, link: str, url: str) -> str | None:
+        """Find the URL of the next page, which must be on the same host.
 
         Behind a proxy that ends TLS some registries believe that they are
-        reached by http, so only path and query count.
+        reached by http, so only path and query count. Those that do not know
+        by which path they are reached (mirrors, Artifactory, Nexus) lose or
+        add parts of it, but the next page is one of the same list.
         """
-        following, base = urlsplit(url), urlsplit(self._endpoint)
+        try:
+            target = next_link(link, url)
+        except ValueError:
+            raise self._error("list tags", "next page has no valid URL") from None
+        if target is None:
+            return None
+        following, base = urlsplit(target), urlsplit(self._endpoint)
         if following.hostname != base.hostname:
             raise self._error("list tags", "next page is on another host")
-        return f"{base.scheme}://{base.netloc}{following.path}?{following.query}"
+        path = following.path
+        if path.endswith(_LIST):
+            path = urlsplit(url).path
+        return f"{base.scheme}://{base.netloc}{path}?{following.query}"
 
     # --- Requests --------------------------------------------------------
 
@@ -205,6 +240,7 @@ class DockerRegistryClient:
         request: HTTPRequest,
         timeout: Timeout,
         read: Callable[[HTTPResponse], _T],
+        seconds: float = _REQUEST_SECONDS,
     ) -> _T:
         """Make a request and read its response, again where that may help."""
         pause = _FIRST_PAUSE
@@ -212,15 +248,17 @@ class DockerRegistryClient:
         for attempt in range(1, _ATTEMPTS + 1):
             minimum = 0.0
             try:
-                with self._converse(request, timeout) as response:
-                    if response.status != 429 and response.status < 500:
+                with self._converse(request, timeout, seconds) as response:
+                    if not _is_overloaded(response.status):
                         return read(response)
                     problem = f"status {response.status}"
                     minimum = parse_retry_after(response.headers.get("Retry-After", ""))
             except HTTPRequestError as e:
+                if timeout.cancellation.cancelled:
+                    timeout.left()
                 if not e.retryable:
                     raise self._error(action, str(e)) from None
-                problem = str(e)
+                problem, minimum = str(e), e.retry_after
             delay = minimum + random.uniform(pause / 2, pause)  # noqa: S311
             if attempt == _ATTEMPTS or delay >= timeout.left():
                 break
@@ -229,23 +267,41 @@ class DockerRegistryClient:
             pause = min(pause * 2, _LONGEST_PAUSE)
         raise self._error(action, problem)
 
-    def _converse(self, request: HTTPRequest, timeout: Timeout) -> HTTPResponse:
+    def _converse(
+        self, request: HTTPRequest, timeout: Timeout, seconds: float
+    ) -> HTTPResponse:
         """Send the requests that authentication yields, until it returns a response."""
         flow = self._auth.flow(request)
-        response = self._send(next(flow), timeout)
+        response = self._http.send(next(flow), seconds=timeout.at_most(seconds))
         try:
             while True:
                 request = flow.send(response)
                 response.close()
-                response = self._send(request, timeout)
-        except StopIteration:
-            return response
+                response = self._http.send(request, seconds=timeout.at_most(seconds))
+        except StopIteration as stop:
+            if stop.value is not response:
+                response.close()
+            result: HTTPResponse = stop.value
+            return result
         except BaseException:
             response.close()
             raise
 
-    def _send(self, request: HTTPRequest, timeout: Timeout) -> HTTPResponse:
-        return self._http.send(request, seconds=timeout.at_most(_REQUEST_SECONDS))
-
     def _error(self, action: str, problem: str) -> DockerRegistryError:
         return DockerRegistryError(f"Cannot {action} in {self._place}: {problem}")
+
+
+def _is_overloaded(status: int) -> bool:
+    return status == 429 or (status >= 500 and status != 501)
+
+
+def _digest_header(response: HTTPResponse) -> str | None:
+    digest = response.headers.get("Docker-Content-Digest", "")
+    return digest if DIGEST_PATTERN.fullmatch(digest) else None
+
+
+def _computed_digest(response: HTTPResponse) -> str:
+    checksum = hashlib.sha256()
+    for chunk in response.chunks(_MAX_MANIFEST_BYTES):
+        checksum.update(chunk)
+    return f"sha256:{checksum.hexdigest()}"

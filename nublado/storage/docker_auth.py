@@ -12,17 +12,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlencode, urljoin, urlsplit
 
+import structlog
+
 from nublado.exceptions import DockerRegistryError
 from nublado.models.domain.docker_credentials import DockerCredentials
 from nublado.models.domain.urls import is_loopback, origin_of
-from nublado.storage.docker_hosts import is_trusted_realm
+from nublado.storage.docker_credentials import DockerCredentialStore
+from nublado.storage.docker_hosts import is_trusted_realm, secured
 from nublado.storage.http import HTTPRequest, HTTPRequestError, HTTPResponse
-from nublado.storage.http_headers import TOKEN_PATTERN, parse_challenges
+from nublado.storage.http_headers import (
+    TOKEN_PATTERN,
+    parse_challenges,
+    parse_retry_after,
+)
 
 __all__ = ["Flow", "RegistryAuth"]
 
@@ -63,9 +70,14 @@ class _Challenge:
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """Value of an ``Authorization`` header, valid until (monotonic seconds)."""
+    """What was granted to the credentials of a key; None is anonymous.
+
+    ``header`` is the value of an ``Authorization`` header, valid until so many
+    monotonic seconds.
+    """
 
     header: str = field(repr=False)
+    key: str | None
     until: float = float("inf")
 
     @property
@@ -85,30 +97,42 @@ class RegistryAuth:
     repository
         The repository to read.
     credentials
-        Reads the credentials; called whenever they are needed.
+        Has the credentials; read whenever they are needed.
+
+    Attributes
+    ----------
+    granted_to
+        Key of the credentials that were accepted last; None if there were
+        none, which is anonymous.
+    refused
+        Status with which credentials were refused, by key.
     """
 
     def __init__(
         self,
         endpoint: str,
         repository: str,
-        credentials: Callable[[], DockerCredentials | None],
+        credentials: DockerCredentialStore,
     ) -> None:
         self._endpoint = endpoint
         self._scope = f"repository:{repository}:pull"
         self._credentials = credentials
         self._grants: dict[_Challenge, _Grant] = {}
+        self._log = structlog.get_logger(__name__).bind(registry=endpoint)
+        self.granted_to: str | None = None
+        self.refused: dict[str, int] = {}
 
     def flow(self, request: HTTPRequest) -> Flow:
         """Authenticate one request.
 
-        An earlier grant is sent along. If it is refused, it is
-        forgotten, and authentication starts over.
+        An earlier grant is sent along. If it is refused, it is forgotten, and
+        authentication starts over. Credentials that are refused may have
+        expired, so the next ones are tried, and in the end none.
 
         Raises
         ------
         DockerRegistryError
-            Raised if this would give credentials away, or they are refused.
+            Raised if this would give credentials away, or all are refused.
         HTTPRequestError
             Raised if another attempt may help.
         """
@@ -121,18 +145,35 @@ class RegistryAuth:
         challenge = _Challenge.of(response, self._scope)
         if challenge is None or not self._is_own(response.url):
             return response
-        granted = self._grants.get(challenge)
-        if granted is None or not granted.is_valid:
-            granted = yield from self._answer(challenge)
-        if granted is None:
-            return response
-        self._grants[challenge] = granted
-        response = yield from self._follow(request, granted)
-        if self._is_refusal(response):
-            self._forget(granted)
-        return response
 
-    # --- What was granted ------------------------------------------------
+        if (newer := self._grants.get(challenge)) and newer.is_valid:
+            response = yield from self._follow(request, newer)
+            if not self._is_refusal(response):
+                return response
+            self._forget(newer)
+        for key, credentials in self._candidates():
+            grant = yield from self._answer(challenge, key, credentials)
+            if grant is None:
+                continue
+            response = yield from self._follow(request, grant)
+            if not self._is_refusal(response):
+                self._accept(challenge, grant)
+                return response
+            self._refuse(key, response.status)
+        raise self._refusal(response.status)
+
+    def forget(self) -> None:
+        """Forget all grants, since the credentials have changed."""
+        self._grants = {}
+        self.refused = {}
+
+    # --- Credentials and what was granted --------------------------------
+
+    def _candidates(self) -> Iterator[tuple[str | None, DockerCredentials]]:
+        for entry in self._credentials.find():
+            if entry.credentials is not None:
+                yield entry.key, entry.credentials
+        yield None, DockerCredentials()
 
     def _remembered(self) -> _Grant | None:
         valid = (grant for grant in [*self._grants.values()] if grant.is_valid)
@@ -142,34 +183,64 @@ class RegistryAuth:
         """Forget a grant; one that replaced it meanwhile stays."""
         self._grants = {k: g for k, g in [*self._grants.items()] if g != refused}
 
+    def _accept(self, challenge: _Challenge, grant: _Grant) -> None:
+        self._grants[challenge] = grant
+        self.granted_to = grant.key
+        if grant.key is not None:
+            self.refused.pop(grant.key, None)
+
+    def _refuse(self, key: str | None, status: int) -> None:
+        if key is not None and self.refused.get(key) != status:
+            self.refused[key] = status
+            self._log.warning(
+                "Registry refuses credentials, trying without", key=key, status=status
+            )
+
+    def _refusal(self, status: int) -> DockerRegistryError:
+        registry = f"Registry at {self._endpoint}"
+        keys = ", ".join(f"{key} (status {s})" for key, s in self.refused.items())
+        if keys:
+            message = f"{registry} refuses the credentials of {keys} and anonymous"
+            return DockerRegistryError(f"{message} requests (status {status})")
+        reason = self._credentials.explain_lack()
+        message = f"{registry} requires credentials (status {status}): {reason}"
+        return DockerRegistryError(message)
+
     # --- Parts of the conversation ---------------------------------------
 
     def _answer(
-        self, challenge: _Challenge
+        self, challenge: _Challenge, key: str | None, credentials: DockerCredentials
     ) -> Generator[HTTPRequest, HTTPResponse, _Grant | None]:
-        """Answer a challenge; None without credentials that it needs."""
-        credentials = self._credentials()
+        """Answer a challenge; None if these credentials cannot, or are refused."""
+        if credentials.registry_token:
+            return _Grant(f"Bearer {credentials.registry_token}", key)
+        basic = credentials.authorization()
         if challenge.scheme == "basic":
-            return _Grant(credentials.authorization()) if credentials else None
-        self._check_realm(challenge.realm)
-        query = {"scope": challenge.scope}
-        if challenge.service:
-            query["service"] = challenge.service
-        separator = "&" if "?" in challenge.realm else "?"
-        request = HTTPRequest("GET", f"{challenge.realm}{separator}{urlencode(query)}")
+            return _Grant(basic, key) if basic else None
+        realm = self._trusted_realm(challenge.realm)
+        request = _token_request(replace(challenge, realm=realm), credentials)
         requested = time.monotonic()
-        response = yield request.authorized(
-            credentials.authorization() if credentials else None
-        )
+        response = yield request
         if response.status == 429 or response.status >= 500:
-            raise HTTPRequestError(f"token service responds with {response.status}")
+            raise HTTPRequestError(
+                f"token service responds with {response.status}",
+                retry_after=parse_retry_after(response.headers.get("Retry-After", "")),
+            )
+        if response.status in _REFUSALS:
+            self._refuse(key, response.status)
+            if key is not None:
+                return None
+            raise self._refusal(response.status)
         if response.status != 200:
             raise DockerRegistryError(
                 f"No token for registry at {self._endpoint}: status {response.status}"
             )
-        return self._read_token(response.read(), requested)
+        token, seconds = self._read_token(response.read())
+        margin = min(_MARGIN_SECONDS, seconds / 2)
+        return _Grant(f"Bearer {token}", key, requested + seconds - margin)
 
-    def _read_token(self, body: bytes, requested: float) -> _Grant:
+    def _read_token(self, body: bytes) -> tuple[str, float]:
+        """Token in a response, and for how many seconds it is valid."""
         try:
             content = json.loads(body)
             token = content.get("token") or content["access_token"]
@@ -182,8 +253,7 @@ class RegistryAuth:
             raise DockerRegistryError(
                 f"Cannot parse token for registry at {self._endpoint}"
             )
-        margin = min(_MARGIN_SECONDS, seconds / 2)
-        return _Grant(f"Bearer {token}", requested + seconds - margin)
+        return token, max(seconds, 0.0)
 
     def _follow(self, request: HTTPRequest, grant: _Grant | None) -> Flow:
         """Make a request and follow redirects; other hosts get no secret."""
@@ -205,17 +275,25 @@ class RegistryAuth:
     def _is_own(self, url: str) -> bool:
         return origin_of(url) == origin_of(self._endpoint)
 
-    def _check_realm(self, realm: str) -> None:
-        if not is_trusted_realm(realm, self._endpoint):
-            raise DockerRegistryError(
-                f"Registry at {self._endpoint} sends clients to"
-                f" {urlsplit(realm).hostname} for tokens, which is not trusted"
-            )
+    def _trusted_realm(self, realm: str) -> str:
+        """URL of the token service, if the credentials may go there."""
+        try:
+            url = secured(realm, self._endpoint)
+            if is_trusted_realm(url, self._endpoint):
+                return url
+            scheme, host, _ = origin_of(url)
+            where = f"{scheme}://{host}"
+        except ValueError:
+            where = "what is no plain URL"
+        raise DockerRegistryError(
+            f"Registry at {self._endpoint} sends clients to {where} for tokens,"
+            " which is not trusted"
+        )
 
     def _redirected(self, url: str, location: str) -> str:
         """Where a redirect leads, which must be as safe as the registry."""
-        target = urljoin(url, location)
         try:
+            target = secured(urljoin(url, location), self._endpoint)
             scheme, host, _ = origin_of(target)
         except ValueError:
             scheme, host = "", ""
@@ -225,3 +303,30 @@ class RegistryAuth:
                 f"Registry at {self._endpoint} redirects to what is no https URL"
             )
         return target
+
+
+def _token_request(
+    challenge: _Challenge, credentials: DockerCredentials
+) -> HTTPRequest:
+    """Make the request for a token.
+
+    References
+    ----------
+    https://distribution.github.io/distribution/spec/auth/token/
+    https://distribution.github.io/distribution/spec/auth/oauth/
+    """
+    parameters = {"scope": challenge.scope}
+    if challenge.service:
+        parameters["service"] = challenge.service
+    if credentials.identity_token:
+        parameters |= {
+            "grant_type": "refresh_token",
+            "refresh_token": credentials.identity_token,
+            "client_id": "nublado",
+        }
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = urlencode(parameters).encode()
+        return HTTPRequest("POST", challenge.realm, form, body)
+    separator = "&" if "?" in challenge.realm else "?"
+    url = f"{challenge.realm}{separator}{urlencode(parameters)}"
+    return HTTPRequest("GET", url).authorized(credentials.authorization())

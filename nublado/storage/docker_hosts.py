@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from nublado.models.domain.urls import is_loopback, origin_of
 
-__all__ = ["is_trusted_realm", "registry_endpoint"]
+__all__ = ["is_trusted_realm", "registry_endpoint", "secured"]
 
 _DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
@@ -29,6 +29,36 @@ _SHARED = frozenset(
     }
 )
 """Domains below which hosts belong to different customers."""
+
+
+def secured(url: str, endpoint: str) -> str:
+    """Reach a URL of a registry by https if the registry itself is.
+
+    Behind a proxy that ends TLS, registries believe that they are reached by
+    http, and say so in redirects and realms. URLs of other hosts stay as they
+    are.
+
+    Parameters
+    ----------
+    url
+        URL that the registry gave.
+    endpoint
+        URL of the registry.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is not an HTTP URL, or one that may be misread.
+    """
+    scheme, host, _ = origin_of(url)
+    own_scheme, own_host, _ = origin_of(endpoint)
+    if (scheme, own_scheme) != ("http", "https") or host != own_host:
+        return url
+    return (
+        urlsplit(url)
+        ._replace(scheme="https", netloc=urlsplit(endpoint).netloc)
+        .geturl()
+    )
 
 
 def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ from nublado.exceptions import (
     ConfigurationProblem,
     GoogleRegistryError,
 )
+from nublado.models.domain.source_report import SourceReport
 from nublado.timeout import Timeout
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GoogleImage", "GoogleRegistryClient"]
 
+_ENDPOINT = "https://artifactregistry.googleapis.com"
 _PAGE = 1000
 _REQUEST_SECONDS = 30.0
 _RETRIES = 3
@@ -76,6 +78,7 @@ class GoogleRegistryClient:
         self._endpoint = endpoint
         self._lock = threading.Lock()
         self._connected: ArtifactRegistryClient | None = None
+        self.report = self._new_report()
 
     def images(self, timeout: Timeout) -> Iterator[GoogleImage]:
         """List the images that have tags.
@@ -92,18 +95,28 @@ class GoogleRegistryClient:
         """
         from google.cloud.artifactregistry_v1 import ListDockerImagesRequest
 
+        self.report = report = self._new_report()
         prefix = f"{self.registry}/{self.repository}@"
         request = ListDockerImagesRequest(parent=self._parent, page_size=_PAGE)
         with _Attempt("listing images") as attempt:
             pages = self._client().list_docker_images(
                 request, retry=attempt.retry(timeout), timeout=_REQUEST_SECONDS
             )
-            for image in pages:
-                timeout.left()
-                if image.tags and image.uri.startswith(prefix):
-                    digest = image.uri.removeprefix(prefix)
-                    size = int(image.image_size_bytes) or None
-                    yield GoogleImage(tuple(image.tags), digest, size)
+            for page in pages.pages:
+                report.pages += 1
+                for image in page.docker_images:
+                    timeout.left()
+                    if image.tags and image.uri.startswith(prefix):
+                        digest = image.uri.removeprefix(prefix)
+                        size = int(image.image_size_bytes) or None
+                        report.tags += len(image.tags)
+                        report.digests.update(dict.fromkeys(image.tags, "list"))
+                        yield GoogleImage(tuple(image.tags), digest, size)
+
+    def _new_report(self) -> SourceReport:
+        if self._endpoint is not None:
+            return SourceReport(self._endpoint)
+        return SourceReport(_ENDPOINT, credentials="workload identity")
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
         """Look up the digest of a tag, or whether there is a digest.

@@ -45,15 +45,19 @@ _INVALID = (
 
 
 class HTTPRequestError(Exception):
-    """There was no response, or no complete one.
+    """There was no response, no complete one, or none that is of use.
 
     The text says why, without URL or headers, which may be secret.
-    ``retryable`` is false where another attempt would only take as long.
+    ``retryable`` is false where another attempt would only take as long,
+    ``retry_after`` is how many seconds it has to wait at least.
     """
 
-    def __init__(self, reason: str, *, retryable: bool = True) -> None:
+    def __init__(
+        self, reason: str, *, retryable: bool = True, retry_after: float = 0.0
+    ) -> None:
         super().__init__(reason)
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,7 @@ class HTTPClient:
 
     def __init__(self, max_in_flight: int) -> None:
         self._slots = threading.BoundedSemaphore(max_in_flight)
+        self._in_flight: set[_Deadline] = set()
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -151,7 +156,9 @@ class HTTPClient:
             self._session.mount(scheme, adapter)
 
     def close(self) -> None:
-        """Close all connections that are not in use."""
+        """Close all connections, and end the requests that are in flight."""
+        for deadline in [*self._in_flight]:
+            deadline.end("client was closed")
         self._session.close()
 
     def send(self, request: HTTPRequest, *, seconds: float) -> HTTPResponse:
@@ -191,6 +198,8 @@ class HTTPClient:
         left = deadline.left()
         if left <= 0:
             raise HTTPRequestError("no time left", retryable=False)
+        self._in_flight.add(deadline)
+        resources.callback(self._in_flight.discard, deadline)
         resources.enter_context(deadline.enforced())
         with deadline.errors():
             response = self._session.request(
@@ -217,7 +226,7 @@ class _Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
         self._socket: socket.socket | None = None
-        self._passed = False
+        self._reason: str | None = None
 
     def left(self) -> float:
         """Seconds left; negative once it has passed."""
@@ -226,7 +235,7 @@ class _Deadline:
     @contextmanager
     def enforced(self) -> Iterator[None]:
         """Watch what this thread connects to next, until the end of the block."""
-        timer = threading.Timer(self.left(), self._pass)
+        timer = threading.Timer(self.left(), self.end, ("response takes too long",))
         timer.name = "http-deadline"
         timer.daemon = True
         timer.start()
@@ -240,11 +249,12 @@ class _Deadline:
     def watch(self, connected: socket.socket) -> None:
         """Shut a socket down when the time has come."""
         self._socket = connected
-        if self._passed:
-            self._pass()
+        if self._reason is not None:
+            self.end(self._reason)
 
-    def _pass(self) -> None:
-        self._passed = True
+    def end(self, reason: str) -> None:
+        """End the request, if it has not ended; its error says why."""
+        self._reason = reason
         if self._socket is not None:
             with suppress(OSError):
                 # Not that of ssl, which takes the session from who reads.
@@ -264,9 +274,8 @@ class _Deadline:
 
     def _check(self) -> None:
         # A body that ends with its connection would seem to be complete.
-        if self._passed:
-            message = "response takes too long"
-            raise HTTPRequestError(message, retryable=False) from None
+        if self._reason is not None:
+            raise HTTPRequestError(self._reason, retryable=False) from None
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -286,7 +295,11 @@ def _reason(cause: BaseException) -> str:
             return "URL or header is invalid"
         case requests.RequestException():
             return type(cause).__name__
-    return f"{type(cause).__name__}: {str(cause).split(': ', 1)[-1]}"
+    text = str(cause)
+    if isinstance(cause, HTTPError):
+        # Begins with the connection that failed.
+        text = text.split(": ", 1)[-1]
+    return f"{type(cause).__name__}: {text}"
 
 
 class _Session(requests.Session):

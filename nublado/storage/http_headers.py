@@ -33,14 +33,20 @@ def next_link(header: str, url: str) -> str | None:
     url
         URL that was requested, which relative links are relative to.
 
+    Raises
+    ------
+    ValueError
+        Raised if it leads to what is no URL.
+
     References
     ----------
     https://www.rfc-editor.org/rfc/rfc8288#section-3
     """
     for target, parameters in _links(header):
         relations = parameters.get("rel", "").lower().split()
-        about = urljoin(url, parameters.get("anchor", ""))
-        if "next" in relations and about == url:
+        if "next" not in relations:
+            continue
+        if urljoin(url, parameters.get("anchor", "")) == url:
             return urljoin(url, target.strip())
     return None
 

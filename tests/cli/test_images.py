@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from nublado.cli import main
+from nublado.sandbox.cluster import Sandbox
+from nublado.sandbox.registry_modes import MODES
 from tests.cluster import CONFIG, Cluster
 
 
@@ -28,18 +32,59 @@ def test_images_of_a_source(registry: str) -> None:
     assert code == 0
     shown = json.loads(output)
     assert shown["menu"][0]["tag"] == "recommended"
-    assert shown["menu"][0]["reference"] == shown["recommended"]["reference"]
+    recommended = shown["recommended"]
+    with_digest = f"{recommended['reference']}@{recommended['digest']}"
+    assert shown["menu"][0]["reference"] == with_digest
     prepulled = {image["tag"] for image in shown["prepull"]}
     assert {image["tag"] for image in shown["menu"][1:]} <= prepulled
     assert len(shown["all"]) > len(shown["prepull"]) > 1
+    assert shown["source"]["pages"] == 1
+    assert set(shown["source"]["digests"].values()) == {"HEAD"}
 
 
 def test_images_for_people(registry: str) -> None:
     code, output, _ = run(registry, "images", "--config", str(CONFIG))
     assert code == 0
     lines = output.splitlines()
-    assert lines[0] == "Would be prepulled:"
+    assert lines[0] == "How the source was read:"
+    assert lines[1] == f"  registry: {registry}, anonymously"
+    assert lines[2] == "  tags: 64, pages: 1"
+    assert lines[3].startswith("  digests from HEAD: ")
+    assert "Would be prepulled:" in lines
     assert lines[lines.index("The menu would show:") + 1].endswith("(recommended)")
+
+
+def test_images_of_registries_in_the_field(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    credentials = tmp_path / "credentials.json"
+    source = f"type: docker\n    credentialsPath: {credentials}"
+    config.write_text(CONFIG.read_text().replace("type: docker", source, 1))
+    with Cluster() as cluster:
+        host = cluster.registry.removeprefix("http://")
+        auth = base64.b64encode(b"puller:sandbox").decode()
+        auths = {host: {"auth": "bad"}, f"{host}/sciplat": {"auth": auth}}
+        credentials.write_text(json.dumps({"auths": auths}))
+        for name, mode in MODES.items():
+            cluster.call(partial(_be, mode=name))
+            path = "/mirror" if name == "mirror" else ""
+            code, output, _ = run(
+                cluster.registry + path, "images", "--config", str(config)
+            )
+            assert code == 0, name
+            lines = output.splitlines()
+            how = "anonymously"
+            if mode.auth in ("basic", "bearer"):
+                how = f"with {host}/sciplat"
+            assert lines[1].startswith(f"  unusable credentials: {host} has"), name
+            assert lines[2] == f"  registry: {cluster.registry}{path}, {how}"
+            pages = -(-64 // mode.page) if mode.page else 1
+            assert lines[3] == f"  tags: 64, pages: {pages}", name
+            method = "HEAD" if "HEAD" in mode.digest_in else "the manifest itself"
+            assert lines[4].startswith(f"  digests from {method}: "), name
+
+
+def _be(sandbox: Sandbox, mode: str) -> None:
+    sandbox.registry.mode = mode
 
 
 def test_a_source_that_is_away() -> None:

@@ -25,7 +25,6 @@ def _node(name: str, *digests: str, eligible: bool = True) -> Node:
     return Node(
         name,
         eligible=eligible,
-        cached=frozenset(f"example.org/lab@{digest}" for digest in digests),
         sizes=dict.fromkeys(digests, 1000),
     )
 
@@ -167,7 +166,32 @@ def test_prepulls_have_one_entry_for_each_digest(make_service: MakeService) -> N
     assert pending["w_2077_43"].missing == {"a"}
     assert pending["w_2077_43"].image.nodes == {"b", "c"}
     assert pending["w_2077_43"].image.size == 1000
-    assert [node.name for node in status.nodes] == ["a", "b", "c"]
+    assert [images.node.name for images in status.nodes] == ["a", "b", "c"]
+
+
+def test_nodes_have_the_tagged_images_of_the_repository_in_menu_order(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    service = make_service()
+    service.refresh([_node("a", "sha256:3", "sha256:1", "sha256:elsewhere")])
+    (images,) = service.inventory.prepulls().nodes
+    lab = running_registry.reference
+    assert images.cached == tuple(
+        f"{lab}:{tag}" for tag in ("recommended", "r22_0_1", "w_2077_42")
+    )
+
+
+def test_images_for_one_architecture_are_neither_shown_nor_prepulled(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    running_registry.push(**{"w_2077_44-arm64": "sha256:44"})
+    service = make_service()
+    service.refresh([_node("a")])
+    assert "w_2077_44-arm64" not in _tags(service.inventory.dropdown())
+    missing = service.inventory.missing_by_node()["a"]
+    assert "w_2077_44-arm64" not in _tags(list(missing))
+    chosen = service.resolve(ImageSelection(image_tag="w_2077_44-arm64"))
+    assert chosen.digest == "sha256:44"
 
 
 def test_image_without_digest_is_not_prepulled(
@@ -190,7 +214,8 @@ def test_prepulled_image_counts_at_once_and_for_a_while(
     service.mark_prepulled(image, "vanished")
     assert service.inventory.missing_by_node() == {}
     assert "r22_0_1" in _tags(service.inventory.menu())
-    assert f"{image.reference_with_digest}" in service.inventory.nodes["a"].cached
+    (node,) = service.inventory.prepulls().nodes
+    assert image.reference in node.cached
     for _ in range(2):
         service.refresh([_node("a", "sha256:3")])
         assert service.inventory.missing_by_node() == {}

@@ -21,6 +21,7 @@ class Received:
     method: str
     url: str
     headers: Mapping[str, str]
+    body: str = ""
 
     @property
     def host(self) -> str:
@@ -86,7 +87,13 @@ class FakeRegistry:
     ) -> tuple[int, Mapping[str, str], bytes] | Exception:
         assert request.method
         assert request.url
-        received = Received(request.method, request.url, dict(request.headers))
+        body = request.body or b""
+        received = Received(
+            request.method,
+            request.url,
+            dict(request.headers),
+            body if isinstance(body, str) else body.decode(),
+        )
         with self._lock:
             self.received.append(received)
             self.busy += 1
@@ -107,7 +114,7 @@ def registry() -> Iterator[FakeRegistry]:
     """A registry without anything in it."""
     registry = FakeRegistry()
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        for method in ("GET", "HEAD"):
+        for method in ("GET", "HEAD", "POST"):
             mock.add_callback(method, re.compile("https://.*"), registry.respond)
         yield registry
 

@@ -7,6 +7,7 @@ import pytest
 from nublado.storage.docker_hosts import (
     is_trusted_realm,
     registry_endpoint,
+    secured,
 )
 
 
@@ -64,3 +65,25 @@ def test_tokens_come_from_the_registry_or_a_sibling(
     realm: str, endpoint: str, trusted: bool
 ) -> None:
     assert is_trusted_realm(realm, endpoint) == trusted
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint", "result"),
+    [
+        ("http://a.org/token?x=y", "https://a.org", "https://a.org/token?x=y"),
+        ("http://A.org:80/token", "https://a.org:5000", "https://a.org:5000/token"),
+        ("https://a.org/token", "https://a.org", "https://a.org/token"),
+        ("http://b.org/token", "https://a.org", "http://b.org/token"),
+        ("http://localhost:1/t", "http://localhost:2", "http://localhost:1/t"),
+    ],
+)
+def test_registry_behind_tls_is_reached_by_tls(
+    url: str, endpoint: str, result: str
+) -> None:
+    assert secured(url, endpoint) == result
+
+
+@pytest.mark.parametrize("url", ["", "http://[", "file:///etc/passwd", "//a.org"])
+def test_only_plain_urls_are_secured(url: str) -> None:
+    with pytest.raises(ValueError, match="plain HTTP URL"):
+        secured(url, "https://a.org")

@@ -9,8 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from nublado.storage import http
 from nublado.storage.http import (
@@ -242,6 +248,20 @@ def test_connection_is_used_again_after_a_complete_response(
     assert outside.most_connections == 1
 
 
+def test_requests_in_flight_end_when_the_client_is_closed(
+    outside: ScriptedServer, client: HTTPClient
+) -> None:
+    release = threading.Event()
+    outside.default = Reply(after=release)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(_get, client, outside.url)
+        outside.wait_received(1)
+        client.close()
+        with pytest.raises(HTTPRequestError, match="client was closed"):
+            waiting.result(PLENTY_SECONDS)
+    release.set()
+
+
 def test_failures_do_not_use_up_connections(
     outside: ScriptedServer, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -281,19 +301,64 @@ def test_wait_for_other_requests_ends(outside: ScriptedServer) -> None:
     assert not error.value.retryable
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of this machine that nobody else has signed, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[ScriptedServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = ScriptedServer(context)
+    server.start()
+    yield server
+    server.stop()
+
+
 def test_certificate_of_an_unknown_issuer_is_refused(
-    outside: ScriptedServer, client: HTTPClient
-) -> None:
-    with pytest.raises(HTTPRequestError, match="SSL"):
-        _get(client, outside.url.replace("http:", "https:"))
-    assert outside.received == []
-
-
-def test_trusted_certificates_are_those_of_the_system(
+    secure: ScriptedServer,
     client: HTTPClient,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    adapter = client._session.get_adapter("https://example.org")
-    context = adapter.poolmanager.connection_pool_kw["ssl_context"]  # type: ignore[attr-defined]
-    assert context.get_ca_certs() == ssl.create_default_context().get_ca_certs()
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
+    # What only some clients read makes no difference.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with pytest.raises(HTTPRequestError, match="CERTIFICATE_VERIFY_FAILED"):
+        _get(client, secure.url)
+    assert secure.received == []
+
+
+def test_certificates_are_trusted_as_the_system_trusts_them(
+    secure: ScriptedServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    client = HTTPClient(1)
+    secure.replies = [Reply(body=b"body"), Reply(body=b"x" * 10_000, slow_body=True)]
+    assert _get(client, secure.url) == b"body"
+    with pytest.raises(HTTPRequestError, match="response takes too long"):
+        _get(client, secure.url, 0.5)
+    client.close()

@@ -12,6 +12,7 @@ __all__ = [
     "ImageClass",
     "ImageSelection",
     "KnownImages",
+    "NodeImages",
     "PrepullImage",
     "PrepullStatus",
     "ResolvedImage",
@@ -100,9 +101,17 @@ class PrepullImage:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeImages:
+    """A node, and the tagged references of our images that it has."""
+
+    node: Node
+    cached: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PrepullStatus:
     """What has been prepulled, what has not, and where."""
 
     prepulled: tuple[PrepullImage, ...]
     pending: tuple[PrepullImage, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeImages, ...]

@@ -27,16 +27,13 @@ class Node:
         Whether labs may be scheduled there.
     comment
         Why they may not; None if they may.
-    cached
-        References with digest of all images that it has.
     sizes
-        Sizes of these images in bytes, by digest.
+        Sizes in bytes of the images that it has, by digest.
     """
 
     name: str
     eligible: bool = True
     comment: str | None = None
-    cached: frozenset[str] = frozenset()
     sizes: Mapping[str, int | None] = field(default_factory=dict)
 
     @classmethod
@@ -51,40 +48,24 @@ class Node:
             Tolerations of labs, in Kubernetes' spelling.
         """
         comment = _obstacle(node.get("spec") or {}, list(tolerations))
-        cached = set()
         sizes = {}
         for image in (node.get("status") or {}).get("images") or ():
             for name in image.get("names") or ():
                 _, _, digest = split_reference(name)
                 if digest:
-                    cached.add(name)
                     sizes[digest] = image.get("sizeBytes")
         return cls(
             name=name_of(node),
             eligible=comment is None,
             comment=comment,
-            cached=frozenset(cached),
             sizes=sizes,
         )
 
-    def with_image(self, reference: str, size: int | None = None) -> Self:
-        """Create a copy that has one more image.
-
-        Parameters
-        ----------
-        reference
-            Reference with digest.
-        size
-            Its size in bytes, if it is known.
-        """
-        _, _, digest = split_reference(reference)
-        if digest is None or digest in self.sizes:
+    def with_image(self, digest: str, size: int | None = None) -> Self:
+        """Make a copy that has one more image, of so many bytes if known."""
+        if digest in self.sizes:
             return self
-        return replace(
-            self,
-            cached=self.cached | {reference},
-            sizes={**self.sizes, digest: size},
-        )
+        return replace(self, sizes={**self.sizes, digest: size})
 
 
 def _obstacle(spec: JSON, tolerations: list[JSON]) -> str | None:

@@ -65,6 +65,11 @@ class RSPImage:
         return self.name.order
 
     @property
+    def architecture(self) -> str | None:
+        """The only architecture that it is for."""
+        return self.name.architecture
+
+    @property
     def alias_target(self) -> str | None:
         """The tag that this is another name of."""
         return self.target.tag if self.target else None
@@ -79,9 +84,8 @@ class RSPImage:
         """Name for people; that of an alias also names its target."""
         if not self.target:
             return self.name.display_name
-        own = self.name.display_name.partition(" (")[0]
         target = self.target.display_name.replace(" (", ", ").replace(")", "")
-        return f"{own} ({target})"
+        return f"{self.name.alias_name} ({target})"
 
     @property
     def reference(self) -> str:
@@ -168,8 +172,8 @@ class RSPImageCollection(TagCollection[RSPImage]):
 
     def one_per_digest(self) -> list[RSPImage]:
         """List the images by digest, without names for the same one."""
-        found = (self.by_digest(digest) for digest in self._by_digest)
-        return [image for image in found if image is not None]
+        main = {digest: self.by_digest(digest) for digest in self._by_digest}
+        return [i for i in self if i.digest is not None and main[i.digest] is i]
 
     def with_nodes(self, nodes: Iterable[Node]) -> Self:
         """Create a copy in which the images are on the nodes that have them."""

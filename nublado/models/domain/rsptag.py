@@ -19,9 +19,15 @@ _DEFAULT_TAG = "latest"
 """What a reference without a tag means to Docker and Kubernetes."""
 
 _NUMBER = r"[0-9]{1,9}"
-_EXTRA = rf"(?:_c(?P<cycle>{_NUMBER})\.(?P<build>{_NUMBER}))?(?:_(?P<rest>.+))?"
+_ARCHITECTURE = r"(?:-(?P<architecture>amd64|arm64|arm|ppc64le|s390x))?"
+_EXTRA = (
+    rf"(?:_c(?P<cycle>{_NUMBER})\.(?P<build>{_NUMBER}))?(?:_rsp(?P<rsp>{_NUMBER}))?"
+    rf"(?:_(?P<rest>.*?))?{_ARCHITECTURE}"
+)
 _EXPERIMENTAL_PREFIX = "exp_"
-_TRAILING_CYCLE = re.compile(rf"(?P<name>.+)_c(?P<cycle>{_NUMBER})", re.DOTALL)
+_UNVERSIONED = re.compile(
+    rf"(?P<name>.+?)(?:_c(?P<cycle>{_NUMBER}))?{_ARCHITECTURE}", re.DOTALL
+)
 _FORBIDDEN_IN_VERSION = re.compile(r"[^0-9A-Za-z-]+")
 
 
@@ -85,8 +91,13 @@ _PATTERNS = (
 )
 """Kind, pattern and form of the display name; the first match counts."""
 
-MenuOrder = tuple[tuple[int, ...], str, str]
-"""Numbers of the version, its build part, and the tag."""
+MenuOrder = tuple[tuple[int, ...], str, bool, str]
+"""Numbers, text, whether it is for any architecture, and the tag.
+
+The numbers are those of the version, release candidate, cycle, build of the
+cycle, and RSP build; what is missing comes before all others. The text is the
+rest of a versioned tag, and the base name of all others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,10 @@ class RSPImageTag:
         standard says, which is not the order of the menu; use ``order``.
     cycle
         SAL cycle, if the tag is of one.
+    architecture
+        The only architecture that it is for, such as ``arm64``.
+    alias_name
+        Name for people if it turns out to be an alias, without its target.
     order
         Orders the tags of one kind, the newest last.
     """
@@ -117,7 +132,9 @@ class RSPImageTag:
     display_name: str
     version: Version | None = None
     cycle: int | None = None
-    order: MenuOrder = field(default=((), "", ""), repr=False)
+    architecture: str | None = None
+    alias_name: str = ""
+    order: MenuOrder = field(default=((), "", True, ""), repr=False)
 
     @classmethod
     def parse(cls, tag: str) -> Self:
@@ -135,7 +152,9 @@ class RSPImageTag:
             start += len(_EXPERIMENTAL_PREFIX)
         if start == len(tag):
             start -= len(_EXPERIMENTAL_PREFIX)
-        inner = cls._parse_versioned(tag[start:]) or cls._unknown(tag[start:])
+        inner = cls._parse_versioned(tag[start:]) or cls._unversioned(
+            tag[start:], RSPImageType.UNKNOWN
+        )
         if not start:
             return inner
         prefixes = start // len(_EXPERIMENTAL_PREFIX)
@@ -144,31 +163,35 @@ class RSPImageTag:
             image_type=RSPImageType.EXPERIMENTAL,
             display_name="Experimental " * prefixes + inner.display_name,
             cycle=inner.cycle,
-            order=((), "", tag),
+            architecture=inner.architecture,
+            order=((), "", inner.architecture is None, tag),
         )
 
     @classmethod
     def alias(cls, tag: str) -> Self:
-        """Create a tag that is known to be another name of some image."""
-        tag = tag or _DEFAULT_TAG
-        name, cycle_text, cycle = _split_cycle(tag)
-        return cls(
-            tag=tag,
-            image_type=RSPImageType.ALIAS,
-            display_name=name.replace("_", " ").title() + cycle_text,
-            cycle=cycle,
-            order=((), "", tag),
-        )
+        """Make a tag that is known to be another name of some image."""
+        return cls._unversioned(tag or _DEFAULT_TAG, RSPImageType.ALIAS)
 
     @classmethod
-    def _unknown(cls, tag: str) -> Self:
-        name, cycle_text, cycle = _split_cycle(tag)
+    def _unversioned(cls, tag: str, image_type: RSPImageType) -> Self:
+        match = _UNVERSIONED.fullmatch(tag)
+        parts = match.groupdict() if match else {}
+        name, cycle = parts.get("name") or tag, parts.get("cycle")
+        architecture = parts.get("architecture")
+        alias_name = name.replace("_", " ").title()
+        display_name = alias_name if image_type is RSPImageType.ALIAS else name
+        if cycle:
+            display_name += f" (SAL Cycle {cycle})"
+        if architecture:
+            display_name += f" [{architecture}]"
         return cls(
             tag=tag,
-            image_type=RSPImageType.UNKNOWN,
-            display_name=name + cycle_text,
-            cycle=cycle,
-            order=((), "", tag),
+            image_type=image_type,
+            display_name=display_name,
+            cycle=int(cycle) if cycle else None,
+            architecture=architecture,
+            alias_name=alias_name,
+            order=((), name, architecture is None, tag),
         )
 
     @classmethod
@@ -186,7 +209,6 @@ class RSPImageTag:
         parts: dict[str, str | None],
         form: str,
     ) -> Self:
-        cycle, build, rest = parts["cycle"], parts["build"], parts["rest"]
         candidate = parts.get("candidate")
         numbers = [int(parts.get(p) or 0) for p in ("major", "minor", "patch")]
         version = Version(
@@ -194,37 +216,43 @@ class RSPImageTag:
             minor=numbers[1],
             patch=numbers[2],
             prerelease=f"rc{int(candidate)}" if candidate else None,
-            build=_version_build(cycle, build, rest),
+            build=_version_build(parts),
         )
-        display_name = f"{image_type.value} {form.format_map(parts)}"
-        if cycle:
-            display_name += f" (SAL Cycle {cycle}, Build {build})"
-        if rest:
-            display_name += f" [{rest}]"
+        builds = [int(parts[p] or -1) for p in ("cycle", "build", "rsp")]
         return cls(
             tag=tag,
             image_type=image_type,
-            display_name=display_name,
+            display_name=f"{image_type.value} {form.format_map(parts)}{_extras(parts)}",
             version=version,
-            cycle=int(cycle) if cycle else None,
-            order=((*numbers, int(candidate or 0)), version.build or "", tag),
+            cycle=int(parts["cycle"]) if parts["cycle"] else None,
+            architecture=parts["architecture"],
+            order=(
+                (*numbers, int(candidate or 0), *builds),
+                parts["rest"] or "",
+                parts["architecture"] is None,
+                tag,
+            ),
         )
 
 
-def _version_build(
-    cycle: str | None, build: str | None, rest: str | None
-) -> str | None:
+def _extras(parts: dict[str, str | None]) -> str:
+    """Write what follows the version for people."""
+    text = ""
+    if parts["cycle"]:
+        text += f" (SAL Cycle {parts['cycle']}, Build {parts['build']})"
+    if parts["rsp"]:
+        text += f" (RSP Build {parts['rsp']})"
+    for name in ("rest", "architecture"):
+        if parts[name]:
+            text += f" [{parts[name]}]"
+    return text
+
+
+def _version_build(parts: dict[str, str | None]) -> str | None:
     """Join what follows the version to the build part of a semantic version."""
-    words = [f"c{cycle}", str(build)] if cycle else []
-    words += re.split(r"[_.]", rest or "")
+    words = [f"c{parts['cycle']}", str(parts["build"])] if parts["cycle"] else []
+    words += [f"rsp{parts['rsp']}"] if parts["rsp"] else []
+    words += re.split(r"[_.]", parts["rest"] or "")
+    words += [parts["architecture"] or ""]
     allowed = (_FORBIDDEN_IN_VERSION.sub("", word) for word in words)
     return ".".join(word for word in allowed if word) or None
-
-
-def _split_cycle(tag: str) -> tuple[str, str, int | None]:
-    """Split the cycle off an unversioned tag: name, text of the cycle, cycle."""
-    match = _TRAILING_CYCLE.fullmatch(tag)
-    if not match:
-        return tag, "", None
-    cycle = match["cycle"]
-    return match["name"], f" (SAL Cycle {cycle})", int(cycle)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Generic, Protocol, Self, TypeVar
 
 from nublado.models.domain.rsptag import MenuOrder, RSPImageTag, RSPImageType
 
 __all__ = ["RSPImageTagCollection", "TagCollection", "Tagged"]
-
-_ARCHITECTURES = ("-amd64", "-arm64")
-"""Ends of tags that are variants of another one for one architecture."""
 
 
 class Tagged(Protocol):
@@ -25,6 +23,10 @@ class Tagged(Protocol):
         """Kind of image."""
 
     @property
+    def architecture(self) -> str | None:
+        """The only architecture that it is for."""
+
+    @property
     def order(self) -> MenuOrder:
         """Order within the kind, the newest last."""
 
@@ -34,6 +36,8 @@ _T = TypeVar("_T", bound=Tagged)
 
 class TagCollection(Generic[_T]):
     """Things by tag, in the order of the menu: by kind, then newest first.
+
+    Those for one architecture only are never the newest of their kind.
 
     Immutable: operations return new collections.
 
@@ -71,7 +75,7 @@ class TagCollection(Generic[_T]):
 
     def latest(self, image_type: RSPImageType) -> _T | None:
         """Find the newest of a kind."""
-        return next(iter(self._by_type[image_type]), None)
+        return next(self._newest(image_type), None)
 
     def subset(
         self,
@@ -98,10 +102,13 @@ class TagCollection(Generic[_T]):
         chosen = [
             item
             for kind, count in counts.items()
-            for item in self._by_type[kind][: max(count, 0)]
+            for item in islice(self._newest(kind), max(count, 0))
         ]
         named = (self._by_tag.get(tag) for tag in include)
         return self._select([*chosen, *(item for item in named if item is not None)])
+
+    def _newest(self, image_type: RSPImageType) -> Iterator[_T]:
+        return (i for i in self._by_type[image_type] if i.architecture is None)
 
     def _select(self, items: Iterable[_T]) -> Self:
         """Create a collection of some of the items, as they are."""
@@ -119,6 +126,10 @@ class TagCollection(Generic[_T]):
 
 class RSPImageTagCollection(TagCollection[RSPImageTag]):
     """Tags in the order of the menu."""
+
+    def __init__(self, items: Iterable[RSPImageTag]) -> None:
+        super().__init__(items)
+        self._parsed: Mapping[str, RSPImageTag] = self._by_tag
 
     @classmethod
     def from_names(
@@ -140,14 +151,17 @@ class RSPImageTagCollection(TagCollection[RSPImageTag]):
         known
             Tags that were parsed before with the same aliases, to save time.
         """
-        wanted = set(_without_architectures(set(names)))
-        if known is not None and wanted == known._by_tag.keys():
+        wanted = set(names)
+        if known is not None and wanted == known._parsed.keys():
             return known
-        return cls(
-            (known.get(name) if known else None)
+        parsed = {
+            name: (known._parsed.get(name) if known else None)
             or (RSPImageTag.alias(name) if name in aliases else RSPImageTag.parse(name))
             for name in wanted
-        )
+        }
+        made = cls(tag for tag in parsed.values() if not _is_variant(tag, wanted))
+        made._parsed = parsed
+        return made
 
     def of_cycle(self, cycle: int, *, keep: Collection[str] = ()) -> Self:
         """Choose the tags of a cycle.
@@ -166,8 +180,7 @@ class RSPImageTagCollection(TagCollection[RSPImageTag]):
         )
 
 
-def _without_architectures(names: set[str]) -> Iterator[str]:
-    for name in names:
-        suffix = next((a for a in _ARCHITECTURES if name.endswith(a)), "")
-        if not suffix or name.removesuffix(suffix) not in names:
-            yield name
+def _is_variant(tag: RSPImageTag, names: Collection[str]) -> bool:
+    """Whether a tag is that of another one for one architecture."""
+    plain = tag.tag.removesuffix(f"-{tag.architecture}")
+    return tag.architecture is not None and plain in names

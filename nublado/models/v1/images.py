@@ -9,9 +9,13 @@ from nublado.config.model import (
     GoogleSourceConfig,
     ImagesConfig,
 )
-from nublado.models.domain.image import KnownImages, PrepullImage, PrepullStatus
+from nublado.models.domain.image import (
+    KnownImages,
+    NodeImages,
+    PrepullImage,
+    PrepullStatus,
+)
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage
 
 __all__ = [
@@ -55,14 +59,14 @@ class KnownImagesSchema(_WithoutNoneSchema):
     all = fields.List(fields.Nested(ImageSchema), required=True)
 
 
-class PrepullImageSchema(_WithoutNoneSchema):
+class PrepullImageSchema(Schema):
     """An image that is to be on every node."""
 
     reference = fields.String(required=True)
     tag = fields.String(required=True)
     name = fields.String(required=True)
     digest = fields.String(required=True)
-    size = fields.Integer()
+    size = fields.Integer(required=True, allow_none=True)
     nodes = fields.List(fields.String(), required=True)
     missing = fields.List(fields.String(), required=True)
 
@@ -74,12 +78,12 @@ class PrepulledSchema(Schema):
     pending = fields.List(fields.Nested(PrepullImageSchema), required=True)
 
 
-class NodeSchema(_WithoutNoneSchema):
+class NodeSchema(Schema):
     """A node and the images that it has."""
 
     name = fields.String(required=True)
     eligible = fields.Boolean(required=True)
-    comment = fields.String()
+    comment = fields.String(required=True, allow_none=True)
     cached = fields.List(fields.String(), required=True)
 
 
@@ -96,7 +100,7 @@ def dump_images(known: KnownImages) -> JSON:
 
     def show(image: RSPImage) -> JSON:
         return {
-            "reference": image.reference_with_digest,
+            "reference": image.reference,
             "tag": image.tag,
             "name": image.display_name,
             "digest": image.digest,
@@ -139,7 +143,7 @@ def dump_prepull_images(status: PrepullStatus) -> JSON:
 def _prepull_image(prepull: PrepullImage) -> JSON:
     image = prepull.image
     return {
-        "reference": image.reference_with_digest,
+        "reference": image.reference,
         "tag": image.tag,
         "name": image.display_name,
         "digest": image.digest,
@@ -149,13 +153,14 @@ def _prepull_image(prepull: PrepullImage) -> JSON:
     }
 
 
-def dump_node(node: Node) -> JSON:
+def dump_node(images: NodeImages) -> JSON:
     """Show a node."""
+    node = images.node
     return {
         "name": node.name,
         "eligible": node.eligible,
         "comment": node.comment,
-        "cached": sorted(node.cached),
+        "cached": list(images.cached),
     }
 
 

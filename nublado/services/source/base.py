@@ -10,6 +10,7 @@ from typing import TypeVar
 from nublado.config.model import ImagesConfig
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
+from nublado.models.domain.source_report import SourceReport
 from nublado.models.domain.tag_collection import RSPImageTagCollection
 from nublado.timeout import Timeout
 
@@ -55,6 +56,14 @@ class ImageSource(ABC):
         self.repository = repository
         self._config = config
         self._tags = RSPImageTagCollection(())
+        self._skipped: dict[str, str] = {}
+
+    @property
+    def report(self) -> SourceReport:
+        """What happened in the last refresh."""
+        report = self._report()
+        report.skipped = self._skipped
+        return report
 
     def images(
         self, before: RSPImageCollection, timeout: Timeout
@@ -79,10 +88,16 @@ class ImageSource(ABC):
         """
         listed = self._list(timeout)
         tags = self._of_cycle(listed)
+        self._skipped = {
+            tag: _reason_to_skip(self._tags.get(tag))
+            for tag in listed
+            if tag not in tags
+        }
         wanted = {tag.tag for tag in choose_prepulled(tags, self._config)}
         unknown = [tag for tag in wanted if listed.get(tag) is None]
         digests = self._digests(unknown, timeout) if unknown else {}
         gone = {tag for tag, digest in digests.items() if digest is None}
+        self._skipped |= dict.fromkeys(gone, "gone since they were listed")
         known = {tag: image.digest for tag in unknown if (image := before.get(tag))}
         known.update(digests)
         return RSPImageCollection(
@@ -128,7 +143,7 @@ class ImageSource(ABC):
         """Look up the digests of tags that were listed without.
 
         It is None for a tag that is gone. Tags for which the source failed
-        are left out; if it failed for all of them, it raises.
+        are left out.
         """
 
     @abstractmethod
@@ -147,5 +162,15 @@ class ImageSource(ABC):
         """
 
     @abstractmethod
+    def _report(self) -> SourceReport:
+        """What happened in the last refresh, as far as the registry is concerned."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close all connections."""
+
+
+def _reason_to_skip(tag: RSPImageTag | None) -> str:
+    if tag is None:
+        return "variants of another tag for one architecture"
+    return "not of the configured cycle"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from nublado.config.model import DockerSourceConfig, ImagesConfig
+from nublado.models.domain.source_report import SourceReport
 from nublado.services.source.base import ImageSource, Manifest
 from nublado.storage.docker import DockerRegistryClient
 from nublado.timeout import Timeout
@@ -48,6 +49,9 @@ class DockerImageSource(ImageSource):
     def digest(self, reference: str, timeout: Timeout) -> str | None:
         """Look up a digest."""
         return self._client.digest(reference, timeout)
+
+    def _report(self) -> SourceReport:
+        return self._client.report
 
     def close(self) -> None:
         """Close all connections."""

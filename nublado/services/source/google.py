@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from nublado.config.model import GoogleSourceConfig, ImagesConfig
+from nublado.models.domain.source_report import SourceReport
 from nublado.services.source.base import ImageSource, Manifest
 from nublado.storage.google_registry import GoogleRegistryClient
 from nublado.timeout import Timeout
@@ -53,6 +54,9 @@ class GoogleImageSource(ImageSource):
     def digest(self, reference: str, timeout: Timeout) -> str | None:
         """Look up a digest."""
         return self._client.digest(reference, timeout)
+
+    def _report(self) -> SourceReport:
+        return self._client.report
 
     def close(self) -> None:
         """Close all connections."""

@@ -66,7 +66,7 @@ def test_alias_is_named_after_its_target() -> None:
     assert recommended.aliases == {"w_2077_43", "unknown"}
     assert recommended.image_type is RSPImageType.ALIAS
     assert _tag(images, "unknown").image_type is RSPImageType.ALIAS
-    assert _tag(images, "unknown").display_name == "unknown (Weekly 2077_43)"
+    assert _tag(images, "unknown").display_name == "Unknown (Weekly 2077_43)"
     assert _tag(images, "w_2077_43").aliases == {"recommended", "unknown"}
 
 
@@ -78,6 +78,15 @@ def test_parentheses_of_a_target_become_commas() -> None:
         "Recommended (Weekly 2077_43, SAL Cycle 0027, Build 001 [x])"
     )
     assert recommended.cycle == 27
+
+
+def test_alias_found_by_its_digest_is_named_as_a_configured_one() -> None:
+    images = _images(
+        **{"latest_weekly_c0027-arm64": "1", "w_2077_43_rsp19": "1", "latest": "2"}
+    )
+    alias = _tag(images, "latest_weekly_c0027-arm64")
+    assert alias.display_name == "Latest Weekly (Weekly 2077_43, RSP Build 19)"
+    assert _tag(images, "latest").display_name == "latest"
 
 
 def test_alias_takes_over_the_cycle_of_its_target() -> None:
@@ -132,7 +141,7 @@ def test_each_digest_is_listed_once() -> None:
             _image("r22_0_2"),
         ]
     )
-    assert sorted(_names(images.one_per_digest())) == ["latest", "w_2077_43"]
+    assert _names(images.one_per_digest()) == ["w_2077_43", "latest"]
 
 
 def test_node_has_an_image_under_all_its_names() -> None:

@@ -37,9 +37,21 @@ def test_variants_for_one_architecture_are_left_out_beside_the_plain_tag() -> No
     assert _names(tags) == ["w_2021_13", "exp_a-arm64"]
 
 
+def test_tags_for_one_architecture_are_never_the_newest() -> None:
+    tags = _tags("w_2021_14-arm64", "w_2021_13", "w_2021_12-amd64")
+    newest = tags.latest(RSPImageType.WEEKLY)
+    assert newest is not None
+    assert newest.tag == "w_2021_13"
+    assert _names(tags.subset(weeklies=3)) == ["w_2021_13"]
+    assert _names(tags.subset(include=["w_2021_14-arm64"])) == ["w_2021_14-arm64"]
+
+
 def test_unchanged_tags_are_not_read_again() -> None:
     tags = _tags(*_MENU)
     assert RSPImageTagCollection.from_names(reversed(_MENU), known=tags) is tags
+    variants = _tags("a", "a-arm64")
+    again = RSPImageTagCollection.from_names(["a", "a-arm64"], known=variants)
+    assert again is variants
     changed = RSPImageTagCollection.from_names([*_MENU, "exp_c"], known=tags)
     assert len(changed) == len(tags) + 1
     assert all(changed.get(name) is tags.get(name) for name in _MENU)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from nublado.config.model import DockerSourceConfig, GoogleSourceConfig, ImagesConfig
-from nublado.models.domain.image import KnownImages, PrepullImage, PrepullStatus
+from nublado.models.domain.image import (
+    KnownImages,
+    NodeImages,
+    PrepullImage,
+    PrepullStatus,
+)
 from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
@@ -39,7 +44,7 @@ def test_images_are_shown_with_what_stands_out() -> None:
     )
     assert set(shown) == {"recommended", "latest_weekly", "all"}
     assert shown["recommended"] == {
-        "reference": "example.org/lab:recommended@sha256:1",
+        "reference": "example.org/lab:recommended",
         "tag": "recommended",
         "name": "Recommended (Weekly 2077_43)",
         "digest": "sha256:1",
@@ -61,13 +66,13 @@ def test_prepulls_are_shown_with_nodes_and_configuration() -> None:
         repository="lab", registry="example.org", credentials_path=Path("/secret")
     )
     images = RSPImageCollection([_image("w_2077_43", "sha256:1")])
-    node = Node("a", sizes={"sha256:1": 5}, cached=frozenset({"x@sha256:1"}))
+    node = Node("a", sizes={"sha256:1": 5})
     tainted = Node("b", eligible=False, comment="Node is cordoned")
     (image,) = images.with_nodes([node])
     status = PrepullStatus(
         prepulled=(PrepullImage(image, frozenset()),),
         pending=(PrepullImage(_image("exp_a", "sha256:2"), frozenset({"b", "a"})),),
-        nodes=(node, tainted),
+        nodes=(NodeImages(node, ("x:b", "x:a")), NodeImages(tainted, ())),
     )
     shown = dump_prepulls(ImagesConfig(source=docker, pin=("exp_a",)), status)
     assert shown["config"] == {
@@ -82,7 +87,7 @@ def test_prepulls_are_shown_with_nodes_and_configuration() -> None:
     }
     assert shown["images"]["prepulled"] == [
         {
-            "reference": "example.org/lab:w_2077_43@sha256:1",
+            "reference": "example.org/lab:w_2077_43",
             "tag": "w_2077_43",
             "name": "Weekly 2077_43",
             "digest": "sha256:1",
@@ -92,8 +97,9 @@ def test_prepulls_are_shown_with_nodes_and_configuration() -> None:
         }
     ]
     assert shown["images"]["pending"][0]["missing"] == ["a", "b"]
+    assert shown["images"]["pending"][0]["size"] is None
     assert shown["nodes"] == [
-        {"name": "a", "eligible": True, "cached": ["x@sha256:1"]},
+        {"name": "a", "eligible": True, "comment": None, "cached": ["x:b", "x:a"]},
         {
             "name": "b",
             "eligible": False,

@@ -147,17 +147,25 @@ def test_tag_that_vanishes_is_left_out(
     source = make_source()
     before = _images(source)
     running_registry.remove("exp_a")
-    running_registry.fail(FaultRule("registry", "HEAD", "w_2077_42", status=404))
+    running_registry.fail(FaultRule("registry", path="w_2077_42", status=404))
     assert _digests(_images(source, before)) == {"w_2077_43": "sha256:1"}
 
 
-def test_registry_that_fails_is_an_error(
+def test_registry_that_fails_for_all_digests_does_not_fail_the_refresh(
     running_registry: Any, make_source: MakeSource
 ) -> None:
     running_registry.push(w_2077_43="sha256:1")
+    source = make_source()
+    before = _images(source)
     running_registry.fail(FaultRule("registry", "HEAD", status=403))
-    with pytest.raises(DockerRegistryError):
-        _images(make_source())
+    assert _digests(_images(source, before)) == {"w_2077_43": "sha256:1"}
+    assert _digests(_images(make_source())) == {"w_2077_43": None}
+
+
+def test_registry_that_does_not_list_is_an_error(
+    running_registry: Any, make_source: MakeSource
+) -> None:
+    running_registry.push(w_2077_43="sha256:1")
     running_registry.fail(FaultRule("registry", "GET", status=403))
     with pytest.raises(DockerRegistryError):
         _images(make_source())
