@@ -48,7 +48,7 @@ def ask(control: str, request: str, body: Any = None) -> requests.Response:
         ("PATCH /settings", {"node_images": 1.5}, "must be a whole number"),
         ("PATCH /settings", [], "must be a JSON object"),
         ("PATCH /registry", {"oauth": 1}, "Did you mean auth?"),
-        ("PATCH /registry", {"auth": "nonsense"}, "anonymous, basic, bearer"),
+        ("PATCH /registry", {"auth": "nonsense"}, "anonymous or basic or bearer"),
         ("PATCH /registry", {"token_seconds": "x"}, "token_seconds must be a number"),
         ("PATCH /nodes/node-1", {"taint": []}, "Did you mean taints?"),
         ("PATCH /nodes/node-1", {"taints": 5}, "taints must be a list"),
