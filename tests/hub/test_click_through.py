@@ -25,7 +25,7 @@ def test_from_the_form_to_a_kernel_and_again(user: HubUser, pages: Pages) -> Non
 def test_events_reach_the_page_as_they_come(platform: Platform, pages: Pages) -> None:
     platform.stack.control.settings(init_seconds=20.0)
     pages.spawn()
-    pages.wait_for_step("Started container inithome")
+    pages.wait_for_step("Container started")
     assert pages.steps()[1].startswith("Starting lab creation")
     assert 30 < pages.percent() < 90
     assert "/spawn-pending/" in pages.path
@@ -70,7 +70,7 @@ def test_failed_pull_is_told_in_words(
 def test_stop_while_starting(platform: Platform, user: HubUser, pages: Pages) -> None:
     platform.stack.control.settings(init_seconds=300.0)
     pages.spawn()
-    pages.wait_for_step("Started container inithome")
+    pages.wait_for_step("Container started")
     pages.stop_while_starting()
     user.wait_gone()
     platform.stack.control.settings(init_seconds=0.05)

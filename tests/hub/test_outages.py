@@ -15,7 +15,7 @@ def test_controller_ends_while_a_lab_starts(
 ) -> None:
     platform.stack.control.settings(init_seconds=15.0)
     pages.spawn()
-    pages.wait_for_step("Started container inithome")
+    pages.wait_for_step("Container started")
     pod = user.pod_uid()
     getattr(platform.stack.service, how)()
     pages.wait_for_step("Waiting for the lab controller")
