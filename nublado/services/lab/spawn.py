@@ -42,7 +42,7 @@ from nublado.services.lab.find import is_lab
 from nublado.services.lab.record import LabRecord
 from nublado.services.observed.failure import explain
 from nublado.services.observed.lab_state import internal_url
-from nublado.services.observed.notices import cause_of, is_start_of_lab, step_of
+from nublado.services.observed.notices import is_start_of_lab, step_of, supersedes
 from nublado.services.observed.pod_status import (
     describe_pod_end,
     end_reason,
@@ -75,7 +75,6 @@ _WORK = (
 _PROGRESS_CREATED = 30
 _PROGRESS_FIRST_EVENT = 35
 _PROGRESS_STARTED = 75
-_ATTEMPTS = (Step.PULLING, Step.PREPARING, Step.STARTING)
 _DRAIN_SECONDS = 1.0
 _SYNC_SECONDS = 5.0
 _ACCOUNT_PAUSE = 0.05
@@ -156,6 +155,7 @@ class Spawn(Operation[LabState]):
         self._node: str | None = None
         self._last: PodNotice | None = None
         self._reported: set[PodNotice] = set()
+        self._step: Step | None = None
         self._progress = _PROGRESS_FIRST_EVENT
 
     @classmethod
@@ -462,9 +462,13 @@ class Spawn(Operation[LabState]):
             pause = min(pause * 2, _ACCOUNT_LONGEST_PAUSE)
 
     def _report_waiting(self, notice: PodNotice) -> None:
-        """Report why the pod waits, unless an event has said so."""
+        """Report why the pod waits, unless an event has said so.
+
+        What events mean may be clear only from the reason to wait.
+        """
         said = str(notice)
-        if any(n.message and n.message in said for n in self._reported):
+        is_known = any(n.message and n.message in said for n in self._reported)
+        if is_known and step_of(notice) in (None, self._step):
             self._note(notice)
         elif notice.container is None:
             self._report(notice, said)
@@ -477,20 +481,20 @@ class Spawn(Operation[LabState]):
         if notice in self._reported:
             return
         self._reported.add(notice)
+        step = step_of(notice)
+        self._step = step or self._step
         self.events.info(
             text or notice.message,
             self._progress,
-            step=step_of(notice),
+            step=step,
             reason=notice.reason,
             container=notice.container,
         )
         self._progress += (_PROGRESS_STARTED - self._progress) // 3
 
     def _note(self, notice: PodNotice) -> None:
-        """Remember a notice as the last reason, unless it only tries again."""
-        last, is_attempt = self._last, step_of(notice) in _ATTEMPTS
-        is_same = last is not None and last.container == notice.container
-        if not (last and is_same and is_attempt and cause_of(last)):
+        """Remember a notice as the last reason, if it is one."""
+        if supersedes(notice, self._last):
             self._last = notice
 
     def _report_last_events(self, pod: JSON) -> None:
