@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 _STEP_SECONDS = 0.01
 
@@ -41,9 +46,15 @@ class Reply:
 
 
 class ScriptedServer:
-    """Gives replies in order, then the default for all further requests."""
+    """Gives replies in order, then the default for all further requests.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    certificate
+        File with certificate and key, with which it speaks TLS.
+    """
+
+    def __init__(self, certificate: Path | None = None) -> None:
         self.received: list[Received] = []
         self.replies: list[Reply] = []
         self.default = Reply()
@@ -54,7 +65,16 @@ class ScriptedServer:
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
         )
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{self.host}"
+        if certificate is not None:
+            self._server.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._server.tls.load_cert_chain(certificate)
+
+    def forget_tls(self) -> None:
+        """Speak no TLS any more, on no connection."""
+        self._server.tls = None
+        self._server.close_connections()
 
     def start(self) -> None:
         self._thread.start()
@@ -90,6 +110,22 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, scripted: ScriptedServer) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.scripted = scripted
+        self.tls: ssl.SSLContext | None = None
+        self._open: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; an `OSError` is no concern of the server."""
+        connection, address = super().get_request()
+        if self.tls is not None:
+            connection.settimeout(60)
+            connection = self.tls.wrap_socket(connection, server_side=True)
+        self._open.add(connection)
+        return connection, address
+
+    def close_connections(self) -> None:
+        for connection in self._open:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

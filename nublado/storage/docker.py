@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -22,7 +23,7 @@ from nublado.models.domain.docker import DIGEST_PATTERN
 from nublado.models.domain.docker_credentials import DockerCredentials
 from nublado.storage.docker_auth import RegistryAuth
 from nublado.storage.docker_credentials import DockerCredentialStore
-from nublado.storage.docker_hosts import registry_endpoint
+from nublado.storage.docker_hosts import plain_endpoint, registry_endpoint
 from nublado.storage.http import (
     HTTPClient,
     HTTPRequest,
@@ -52,6 +53,18 @@ _MANIFEST_TYPES = (
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """Where a registry is, and how to authenticate there."""
+
+    endpoint: str
+    auth: RegistryAuth
+
+    def url(self, target: str) -> str:
+        """URL of a path, with its query, on the host of the registry."""
+        return urlsplit(self.endpoint)._replace(path="").geturl() + target
+
+
 class DockerRegistryClient:
     """Reads the tags of one repository of a registry, and their digests.
 
@@ -73,11 +86,14 @@ class DockerRegistryClient:
         repository = config.repository
         if config.registry == _DOCKER_HUB and "/" not in repository:
             repository = f"library/{repository}"
-        self._endpoint = registry_endpoint(config.registry, mirrors or {})
-        self._base = f"{self._endpoint}/v2/{quote(repository)}"
+        self._repository = repository
         self._store = DockerCredentialStore(config.credentials_path)
         self._http = HTTPClient(_MAX_IN_FLIGHT)
-        self._auth = RegistryAuth(self._endpoint, repository, self._credentials)
+        endpoint = registry_endpoint(config.registry, mirrors or {})
+        self._path = f"{urlsplit(endpoint).path}/v2/{quote(repository)}"
+        self._access = self._access_at(endpoint)
+        is_mirrored = config.registry in (mirrors or {})
+        self._plain = None if is_mirrored else plain_endpoint(endpoint)
         self._log = structlog.get_logger(__name__).bind(repository=self._place)
 
     def close(self) -> None:
@@ -94,15 +110,16 @@ class DockerRegistryClient:
         """
         tags: list[str] = []
         seen: set[str] = set()
-        url: str | None = f"{self._base}/tags/list"
-        while url is not None:
-            if url in seen or len(seen) == _MAX_PAGES:
+        target: str | None = f"{self._path}/tags/list"
+        while target is not None:
+            if target in seen or len(seen) == _MAX_PAGES:
                 raise self._error("list tags", "the pages have no end")
-            seen.add(url)
-            page, link = self._exchange(HTTPRequest("GET", url), timeout, self._page)
+            seen.add(target)
+            request = HTTPRequest("GET", target)
+            page, link = self._exchange(request, timeout, self._page)
             tags += page
-            following = next_link(link, url)
-            url = self._on_endpoint(following) if following else None
+            url = next_link(link, self._access.url(target))
+            target = self._target(url) if url else None
         return tags
 
     def digest(self, reference: str, timeout: Timeout) -> str | None:
@@ -126,8 +143,8 @@ class DockerRegistryClient:
             Raised if it cannot be looked up.
         """
         action = f"get digest of {reference}"
-        url = f"{self._base}/manifests/{quote(reference, safe=':')}"
-        request = HTTPRequest("HEAD", url, {"Accept": _MANIFEST_TYPES})
+        target = f"{self._path}/manifests/{quote(reference, safe=':')}"
+        request = HTTPRequest("HEAD", target, {"Accept": _MANIFEST_TYPES})
 
         def read(response: HTTPResponse) -> str | None:
             if response.status == 404:
@@ -172,7 +189,11 @@ class DockerRegistryClient:
         return found
 
     def _credentials(self) -> DockerCredentials | None:
-        return self._store.get(urlsplit(self._endpoint).netloc)
+        return self._store.get(urlsplit(self._access.endpoint).netloc)
+
+    def _access_at(self, endpoint: str) -> _Access:
+        auth = RegistryAuth(endpoint, self._repository, self._credentials)
+        return _Access(endpoint, auth)
 
     # --- Pages -----------------------------------------------------------
 
@@ -187,16 +208,16 @@ class DockerRegistryClient:
             raise self._error("list tags", "cannot parse response") from None
         return tags, response.headers.get("Link", "")
 
-    def _on_endpoint(self, url: str) -> str:
-        """Put the URL of a page on our endpoint; it must be the same host.
+    def _target(self, url: str) -> str:
+        """Path and query of the URL of a page, which must be on the same host.
 
         Behind a proxy that ends TLS some registries believe that they are
-        reached by http, so only path and query count.
+        reached by http, so the rest does not count.
         """
-        following, base = urlsplit(url), urlsplit(self._endpoint)
-        if following.hostname != base.hostname:
+        following, own = urlsplit(url), urlsplit(self._access.endpoint)
+        if following.hostname != own.hostname:
             raise self._error("list tags", "next page is on another host")
-        return f"{base.scheme}://{base.netloc}{following.path}?{following.query}"
+        return f"{following.path}?{following.query}"
 
     # --- Requests --------------------------------------------------------
 
@@ -206,21 +227,28 @@ class DockerRegistryClient:
         timeout: Timeout,
         read: Callable[[HTTPResponse], _T],
     ) -> _T:
-        """Make a request and read its response, again where that may help."""
+        """Make a request and read its response, again where that may help.
+
+        The request has a path, with its query, in place of a URL.
+        """
         pause = _FIRST_PAUSE
         action = f"{request.method} {urlsplit(request.url).path}"
         for attempt in range(1, _ATTEMPTS + 1):
             minimum = 0.0
+            access = self._access
             try:
-                with self._converse(request, timeout) as response:
+                with self._converse(access, request, timeout) as response:
                     if response.status != 429 and response.status < 500:
+                        self._plain = None
                         return read(response)
                     problem = f"status {response.status}"
                     minimum = parse_retry_after(response.headers.get("Retry-After", ""))
             except HTTPRequestError as e:
-                if not e.retryable:
-                    raise self._error(action, str(e)) from None
                 problem = str(e)
+                if not e.speaks_tls and self._do_without_tls(access):
+                    continue
+                if not e.retryable:
+                    raise self._error(action, problem) from None
             delay = minimum + random.uniform(pause / 2, pause)  # noqa: S311
             if attempt == _ATTEMPTS or delay >= timeout.left():
                 break
@@ -229,9 +257,18 @@ class DockerRegistryClient:
             pause = min(pause * 2, _LONGEST_PAUSE)
         raise self._error(action, problem)
 
-    def _converse(self, request: HTTPRequest, timeout: Timeout) -> HTTPResponse:
+    def _do_without_tls(self, failed: _Access) -> bool:
+        """Use plain http from now on, if that may be; True if so."""
+        plain = self._plain
+        if failed is self._access and plain is not None:
+            self._access = self._access_at(plain)
+        return failed is not self._access
+
+    def _converse(
+        self, access: _Access, request: HTTPRequest, timeout: Timeout
+    ) -> HTTPResponse:
         """Send the requests that authentication yields, until it returns a response."""
-        flow = self._auth.flow(request)
+        flow = access.auth.flow(replace(request, url=access.url(request.url)))
         response = self._send(next(flow), timeout)
         try:
             while True:

@@ -6,29 +6,35 @@ import pytest
 
 from nublado.storage.docker_hosts import (
     is_trusted_realm,
+    plain_endpoint,
     registry_endpoint,
 )
 
 
 @pytest.mark.parametrize(
-    ("registry", "endpoint"),
+    ("registry", "endpoint", "plain"),
     [
-        ("docker.io", "https://registry-1.docker.io"),
-        ("example.org", "https://example.org"),
-        ("example.org:5000", "https://example.org:5000"),
-        ("localhost:5000", "http://localhost:5000"),
-        ("127.1.2.3", "http://127.1.2.3"),
-        ("[::1]:5000", "http://[::1]:5000"),
-        ("10.0.0.1:5000", "https://10.0.0.1:5000"),
-        ("localhost.example.org", "https://localhost.example.org"),
-        ("mirrored.org", "https://mirror.test/prefix"),
+        ("docker.io", "https://registry-1.docker.io", None),
+        ("example.org", "https://example.org", None),
+        ("example.org:5000", "https://example.org:5000", None),
+        ("localhost:5000", "https://localhost:5000", "http://localhost:5000"),
+        ("127.1.2.3", "https://127.1.2.3", "http://127.1.2.3"),
+        ("[::1]:5000", "https://[::1]:5000", "http://[::1]:5000"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000", None),
+        ("localhost.example.org", "https://localhost.example.org", None),
+        ("mirrored.org", "https://mirror.test/prefix", None),
+        ("local.org", "http://127.0.0.1:5000", None),
     ],
 )
-def test_registry_is_reached_by_https_unless_it_is_local(
-    registry: str, endpoint: str
+def test_registry_is_reached_by_https_unless_it_is_local_and_plain(
+    registry: str, endpoint: str, plain: str | None
 ) -> None:
-    mirrors = {"mirrored.org": "https://mirror.test/prefix/"}
+    mirrors = {
+        "mirrored.org": "https://mirror.test/prefix/",
+        "local.org": "http://127.0.0.1:5000",
+    }
     assert registry_endpoint(registry, mirrors) == endpoint
+    assert plain_endpoint(endpoint) == plain
 
 
 @pytest.mark.parametrize(
