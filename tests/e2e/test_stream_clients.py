@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import httpx
+import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from nublado.sandbox.stack import Stack
@@ -26,29 +27,44 @@ for (const kind of ["complete", "failed"])
 _KINDS = ["info", "complete", "failed"]
 
 
-def decode(user: User, note: Callable[[ServerSentEvent], None], **headers: str) -> None:
+def decode(
+    user: User,
+    note: Callable[[ServerSentEvent], None],
+    *,
+    by_ingress: bool = False,
+    **headers: str,
+) -> None:
+    """Decode a stream, straight from the service or as the ingress passes it on."""
+    base, own = user.stack.api_url, user.headers
+    if by_ingress:
+        base = user.stack.ingress_url
+        own = {"Authorization": f"Bearer gt-{user.name}"}
     with (
         httpx.Client(timeout=SECONDS) as client,
         connect_sse(
             client,
             "GET",
-            f"{user.lab}/events",
-            headers={**user.headers, **headers},
+            f"{base}/spawner/v1/labs/{user.name}/events",
+            headers={**own, **headers},
         ) as source,
     ):
         for event in source.iter_sse():
             note(event)
 
 
-def test_httpx_sse_decodes_exactly_the_events(user: User) -> None:
+@pytest.mark.parametrize("by_ingress", [False, True])
+def test_httpx_sse_decodes_exactly_the_events(user: User, *, by_ingress: bool) -> None:
     expected = user.spawn().seen
     decoded: list[ServerSentEvent] = []
-    decode(user, decoded.append)
+    decode(user, decoded.append, by_ingress=by_ingress)
     assert [(event.event, event.json()) for event in decoded] == expected
     assert decoded[0].retry == 2000
 
 
-def test_httpx_sse_decodes_heartbeats_as_nothing(stack: Stack, user: User) -> None:
+@pytest.mark.parametrize("by_ingress", [False, True])
+def test_httpx_sse_decodes_heartbeats_as_nothing(
+    stack: Stack, user: User, *, by_ingress: bool
+) -> None:
     stack.control.settings(failing_pulls=["sciplat/lab"])
     assert user.create(image_tag="d_2026_11_02").status_code == 201
     waiting = user.follow()
@@ -59,7 +75,9 @@ def test_httpx_sse_decodes_heartbeats_as_nothing(stack: Stack, user: User) -> No
         newest = [next(ids) for _ in range(number)][-1].decode().removeprefix("id: ")
     decoded: list[ServerSentEvent] = []
     resumed = threading.Thread(
-        target=decode, args=(user, decoded.append), kwargs={"Last-Event-ID": newest}
+        target=decode,
+        args=(user, decoded.append),
+        kwargs={"by_ingress": by_ingress, "Last-Event-ID": newest},
     )
     with user.stream(**{"Last-Event-ID": newest}) as raw:
         assert next(raw.iter_lines()).startswith(b":")
