@@ -32,6 +32,7 @@ def decode(
     note: Callable[[ServerSentEvent], None],
     *,
     by_ingress: bool = False,
+    opened: threading.Event | None = None,
     **headers: str,
 ) -> None:
     """Decode a stream, straight from the service or as the ingress passes it on."""
@@ -48,6 +49,8 @@ def decode(
             headers={**own, **headers},
         ) as source,
     ):
+        if opened is not None:
+            opened.set()
         for event in source.iter_sse():
             note(event)
 
@@ -74,14 +77,21 @@ def test_httpx_sse_decodes_heartbeats_as_nothing(
         ids = (line for line in first.iter_lines() if line.startswith(b"id: "))
         newest = [next(ids) for _ in range(number)][-1].decode().removeprefix("id: ")
     decoded: list[ServerSentEvent] = []
+    opened = threading.Event()
     resumed = threading.Thread(
         target=decode,
         args=(user, decoded.append),
-        kwargs={"by_ingress": by_ingress, "Last-Event-ID": newest},
+        kwargs={
+            "by_ingress": by_ingress,
+            "opened": opened,
+            "Last-Event-ID": newest,
+        },
     )
+    resumed.start()
+    assert opened.wait(SECONDS)
+    # Whoever has listened for longer has been sent a heartbeat before.
     with user.stream(**{"Last-Event-ID": newest}) as raw:
         assert next(raw.iter_lines()).startswith(b":")
-    resumed.start()
     stack.control.settings(failing_pulls=[])
     resumed.join(SECONDS)
     assert waiting.ended.wait(SECONDS)
