@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nublado.config import load
+from nublado.config import load_for
 from nublado.config.environment import Environment
 from nublado.descriptors import most_connections, raise_descriptor_limit
 from nublado.exceptions import ConfigurationError, InvalidEnvironmentError
@@ -52,6 +52,6 @@ def on_starting(server: Arbiter) -> None:
     for name in _TWO_WORKERS:
         setattr(server, f"handle_{name}", partial(_ignore, server, name))
     try:
-        load(_environment.config_path)
-    except ConfigurationError as e:
+        load_for(_environment)
+    except (ConfigurationError, InvalidEnvironmentError) as e:
         raise SystemExit(str(e)) from e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from nublado.config import load
+from nublado.config import load_for
 from nublado.config.environment import Environment
 from nublado.constants import FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import ProcessContext
@@ -81,7 +81,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
 
 def _create_context() -> ProcessContext:
     environment = Environment.read()
-    config = load(environment.config_path)
+    config = load_for(environment)
     configure_logging(config.profile, config.log_level, background=True)
     log_uncaught_exceptions()
     return ProcessContext(config, environment)

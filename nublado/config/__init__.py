@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nublado.config.loading import check, load
+from nublado.config.loading import check, load, load_for
 
-__all__ = ["check", "load"]
+__all__ = ["check", "load", "load_for"]

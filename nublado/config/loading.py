@@ -8,14 +8,21 @@ from pathlib import Path
 from marshmallow import ValidationError
 from marshmallow.exceptions import SCHEMA
 
+from nublado.config import kubernetes_names
 from nublado.config.consistency import inconsistencies
 from nublado.config.document import Document, UnreadableError, read_document
+from nublado.config.environment import Environment
 from nublado.config.model import Config
 from nublado.config.root import RootSchema
 from nublado.config.values import YamlPath, path_text
-from nublado.exceptions import ConfigurationError, ConfigurationProblem
+from nublado.exceptions import (
+    ConfigurationError,
+    ConfigurationProblem,
+    InvalidEnvironmentError,
+)
+from nublado.models.domain.urls import origin_of
 
-__all__ = ["check", "load"]
+__all__ = ["check", "load", "load_for"]
 
 
 def load(path: Path) -> Config:
@@ -35,6 +42,51 @@ def load(path: Path) -> Config:
     if isinstance(result, Config):
         return result
     raise ConfigurationError(str(path), result)
+
+
+def load_for(environment: Environment) -> Config:
+    """Read the configuration of a process, and check that its environment fits.
+
+    Parameters
+    ----------
+    environment
+        Environment of the process, which says where the file is.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised with all problems of the file if there are any.
+    InvalidEnvironmentError
+        Raised if file servers could never be reached at the base URL:
+        Kubernetes has ingresses for names, not for addresses.
+    """
+    config = load(environment.config_path)
+    if config.fileserver is not None and not _has_name(environment.external_url):
+        url = environment.external_url
+        raise InvalidEnvironmentError(
+            [
+                f"EXTERNAL_INSTANCE_URL: {url} must have a DNS name as its host, not an"
+                " IP address, because Kubernetes makes no other ingress for a file"
+                " server. Set it to the URL of the platform, such as"
+                " https://data.example.org, or set fileserver.enabled to false."
+            ]
+        )
+    return config
+
+
+def _has_name(url: str) -> bool:
+    """Whether the host of a URL is a name that an ingress may have.
+
+    References
+    ----------
+    https://kubernetes.io/docs/reference/kubernetes-api/service-resources/ingress-v1/
+    """
+    try:
+        _, host, _ = origin_of(url)
+        kubernetes_names.dns_subdomain(host)
+    except ValueError:
+        return False
+    return not host.rpartition(".")[2].isdigit()
 
 
 def check(path: Path) -> list[ConfigurationProblem]:

@@ -188,6 +188,7 @@ def delete_lab(username: str) -> Response:
 )
 def lab_events(username: str) -> Response:
     """Events of the newest operation on a lab, as they happen."""
+    check_username(username)
     if authenticated_username() != username:
         raise PermissionDeniedError
     log = process().labs.operation(username).events

@@ -8,7 +8,11 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request, url_for
 
 from nublado.exceptions import PermissionDeniedError, UnknownUserError
-from nublado.handlers.context import authenticated_username, process
+from nublado.handlers.context import (
+    authenticated_username,
+    check_username,
+    process,
+)
 from nublado.handlers.describe import (
     MISSING_HEADER,
     NOT_MINE,
@@ -40,6 +44,7 @@ def lab_progress(username: str) -> Response:
     The page follows the events of the operation. Without JavaScript it shows
     what has happened so far, and reloads itself.
     """
+    check_username(username)
     if authenticated_username() != username:
         raise PermissionDeniedError
     labs = process().labs

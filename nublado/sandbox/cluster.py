@@ -7,6 +7,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -184,7 +185,7 @@ class Sandbox:
             kubernetes=await self._listen("kubernetes", self._kubernetes),
             registry=await self._serve("registry", self._registries()),
             gafaelfawr=await self._serve("gafaelfawr", self.gafaelfawr.app()),
-            ingress=await self._serve("ingress", self.ingress.app()),
+            ingress=_by_name(await self._serve("ingress", self.ingress.app())),
             control=await self._serve("control", make_control_app(self)),
         )
         if self.options.directory is not None:
@@ -266,6 +267,15 @@ def write_kubeconfig(path: Path, url: str, token: str | None = None) -> None:
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
     path.write_text(json.dumps(config, indent=2))
+
+
+def _by_name(url: str) -> str:
+    """The URL of a server by the name of this machine.
+
+    There are no ingresses of addresses, so no platform has one as its base URL.
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"localhost:{parts.port}").geturl()
 
 
 def describe(endpoints: Endpoints) -> JSON:

@@ -106,17 +106,18 @@ class StatusService:
             prepulls=self._images.inventory.prepulls(),
             fileservers=tuple(fileservers.running()) if fileservers else None,
             jobs=self._jobs(),
-            watchers=tuple(
-                WatcherLine(
-                    name=watcher.spec.resource.plural,
-                    synced=watcher.synced,
-                    last_activity=_at(self._epoch + watcher.last_activity),
-                    idle=watcher.idle,
-                    connections=watcher.connections,
-                )
-                for watcher in self._watchers
-            ),
+            watchers=tuple(map(self._watcher_line, self._watchers)),
             failures=self._alerts.recent(),
+        )
+
+    def _watcher_line(self, watcher: Watcher) -> WatcherLine:
+        rests = watcher.spec.on_demand and not watcher.synced
+        return WatcherLine(
+            name=watcher.spec.resource.plural,
+            synced=watcher.synced,
+            last_activity=_at(self._epoch + watcher.last_activity),
+            idle=0.0 if rests else watcher.idle,
+            connections=watcher.connections,
         )
 
     def _lab_lines(self) -> list[LabLine]:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from nublado.config import load_for
 from nublado.config.environment import Environment
 from nublado.exceptions import InvalidEnvironmentError
+
+CONFIGS = Path(__file__).parent.parent / "data" / "configs"
 
 
 def test_nothing_needs_to_be_set() -> None:
@@ -115,3 +118,35 @@ def test_malformed_mirrors_are_refused_without_quoting_them(
         Environment.read({"NUBLADO_REGISTRY_MIRRORS": text})
     assert message in str(e.value)
     assert "hunter2" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        Environment().external_url,
+        "https://10.0.0.1",
+        "https://010.0.0.1:8443/prefix",
+        "http://[::1]:8080",
+        "https://data..example.org",
+        "https://-data.example.org",
+    ],
+)
+def test_file_servers_need_a_base_url_with_a_name(url: str) -> None:
+    files = Environment(config_path=CONFIGS / "files.yaml", external_url=url)
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load_for(files)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"EXTERNAL_INSTANCE_URL: {url} must have a DNS name")
+    assert "fileserver.enabled" in problem
+    assert (
+        load_for(Environment(CONFIGS / "e2e.yaml", external_url=url)).fileserver is None
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://data.example.org", "http://localhost:8080", "https://Data.EXAMPLE.org"],
+)
+def test_file_servers_work_at_any_name(url: str) -> None:
+    files = Environment(config_path=CONFIGS / "files.yaml", external_url=url)
+    assert load_for(files).fileserver is not None

@@ -51,6 +51,18 @@ def test_status_tells_of_labs_and_failures(stack: Stack, user: User) -> None:
     assert shown["service"]["problems"] == []
 
 
+def test_watch_that_nobody_needs_is_not_called_idle(own_stack: Stack) -> None:
+    watches = {w["name"]: w for w in status(own_stack).json()["watchers"]}
+    assert not watches["events"]["synced"]
+    assert watches["events"]["idle"] == 0
+    metrics = requests.get(f"{own_stack.service.url}/metrics", timeout=SECONDS).text
+    assert 'nublado_watch_idle_seconds{watch="watch-events"} 0.0\n' in metrics
+    User(own_stack, "rachel").spawn()
+    watches = {w["name"]: w for w in status(own_stack).json()["watchers"]}
+    assert watches["events"]["synced"]
+    assert watches["events"]["idle"] > 0
+
+
 def test_status_tells_of_operations(stack: Stack, user: User) -> None:
     stack.control.settings(failing_pulls=["d_2026_10_24"])
     user.create(image_tag="d_2026_10_24")

@@ -143,9 +143,9 @@ def test_summary_fits_on_a_screen_and_is_true(tmp_path: Path) -> None:
         running.wait_for_output("Ctrl-C ends the demonstration")
         summary = running.output.partition("Open ")[2].splitlines()
         assert len(summary) < 24
-        assert f"http://127.0.0.1:{port}/" in summary[0]
+        assert f"http://localhost:{port}/" in summary[0]
         assert '"status": "running"' not in running.output
-        page = requests.get(f"http://127.0.0.1:{port}/", timeout=_SECONDS)
+        page = requests.get(f"http://localhost:{port}/", timeout=_SECONDS)
         assert "Log in" in page.text
         log = next(line.split()[-1] for line in summary if line.startswith("Logs "))
         assert "Listening at" in Path(log).read_text()

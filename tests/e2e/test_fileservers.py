@@ -342,6 +342,25 @@ def test_page_asks_who_comes(files: Files) -> None:
     assert files.objects() == {}
 
 
+def test_nobody_can_have_such_a_name(files: Files) -> None:
+    for method in ("GET", "DELETE"):
+        url = f"{files.api}/users/Rachel"
+        answer = requests.request(method, url, timeout=SECONDS)
+        assert answer.status_code == 404
+        assert answer.json()["detail"][0]["type"] == "unknown_user"
+
+
+def test_base_url_with_an_address_is_refused_at_once(tmp_path: Path) -> None:
+    environ = {"EXTERNAL_INSTANCE_URL": "https://10.0.0.1"}
+    with (tmp_path / "service.log").open("w+") as log:
+        stack = Stack(CONFIG, environ=environ, log=log)
+        with pytest.raises(RuntimeError, match="has ended with 1"):
+            stack.start()
+    told = (tmp_path / "service.log").read_text()
+    assert "EXTERNAL_INSTANCE_URL: https://10.0.0.1 must have a DNS name" in told
+    assert "Traceback" not in told
+
+
 def test_disabled_file_servers_are_not_supported(stack: Stack) -> None:
     files = Files(stack)
     for method, url in (

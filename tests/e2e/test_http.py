@@ -254,12 +254,31 @@ def test_forms_on_foreign_pages_create_nothing(user: User) -> None:
 )
 def test_nobody_can_have_such_a_name(stack: Stack, name: str) -> None:
     lab = f"{stack.api_url}/spawner/v1/labs/{name}"
-    for method in ("GET", "DELETE"):
-        answer = requests.request(method, lab, timeout=SECONDS)
+    headers = {"X-Auth-Request-User": "rachel", "X-Auth-Request-Token": "gt-rachel"}
+    for method, url in (
+        ("GET", lab),
+        ("DELETE", lab),
+        ("GET", f"{lab}/events"),
+        ("GET", f"{lab}/progress"),
+    ):
+        answer = requests.request(method, url, headers=headers, timeout=SECONDS)
         assert answer.status_code == 404
         (problem,) = detail(answer)
         assert problem["type"] == "unknown_user"
         assert problem["loc"] == ["path", "username"]
+    answer = requests.post(
+        f"{lab}/create",
+        json={
+            "options": {"image_class": "recommended", "size": "small"},
+            "env": {"JUPYTERHUB_SERVICE_PREFIX": "/nb/user/x/"},
+        },
+        headers=headers,
+        timeout=SECONDS,
+    )
+    assert answer.status_code == 403
+    form = f"{stack.api_url}/spawner/v1/lab-form/{name}"
+    answer = requests.get(form, headers=headers, timeout=SECONDS)
+    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("name", ["ra--chel", "a" * 33, "123"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from typing import Any
 
 import httpx
+import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from nublado.sandbox.stack import Stack
@@ -26,29 +27,53 @@ for (const kind of ["complete", "failed"])
 _KINDS = ["info", "complete", "failed"]
 
 
-def decode(user: User, note: Callable[[ServerSentEvent], None], **headers: str) -> None:
-    with (
-        httpx.Client(timeout=SECONDS) as client,
-        connect_sse(
-            client,
-            "GET",
-            f"{user.lab}/events",
-            headers={**user.headers, **headers},
-        ) as source,
-    ):
-        for event in source.iter_sse():
-            note(event)
+class Decoder:
+    """Decodes a stream, straight from the service or as the ingress passes it on.
+
+    It is open once this has been made.
+    """
+
+    def __init__(self, user: User, *, by_ingress: bool, **headers: str) -> None:
+        stack = user.stack
+        base = stack.ingress_url if by_ingress else stack.api_url
+        own = (
+            {"Authorization": f"Bearer gt-{user.name}"} if by_ingress else user.headers
+        )
+        self.decoded: list[ServerSentEvent] = []
+        self._url = f"{base}/spawner/v1/labs/{user.name}/events"
+        self._headers = {**own, **headers}
+        self._opened = threading.Event()
+        self._thread = threading.Thread(target=self._decode, daemon=True)
+        self._thread.start()
+        assert self._opened.wait(SECONDS)
+
+    def events(self) -> list[tuple[str, Any]]:
+        """Wait for the end of the stream; return what was in it."""
+        self._thread.join(SECONDS)
+        assert not self._thread.is_alive()
+        return [(event.event, event.json()) for event in self.decoded]
+
+    def _decode(self) -> None:
+        with (
+            httpx.Client(timeout=SECONDS) as client,
+            connect_sse(client, "GET", self._url, headers=self._headers) as source,
+        ):
+            self._opened.set()
+            self.decoded.extend(source.iter_sse())
 
 
-def test_httpx_sse_decodes_exactly_the_events(user: User) -> None:
+@pytest.mark.parametrize("by_ingress", [False, True])
+def test_httpx_sse_decodes_exactly_the_events(user: User, *, by_ingress: bool) -> None:
     expected = user.spawn().seen
-    decoded: list[ServerSentEvent] = []
-    decode(user, decoded.append)
-    assert [(event.event, event.json()) for event in decoded] == expected
-    assert decoded[0].retry == 2000
+    decoder = Decoder(user, by_ingress=by_ingress)
+    assert decoder.events() == expected
+    assert decoder.decoded[0].retry == 2000
 
 
-def test_httpx_sse_decodes_heartbeats_as_nothing(stack: Stack, user: User) -> None:
+@pytest.mark.parametrize("by_ingress", [False, True])
+def test_httpx_sse_decodes_heartbeats_as_nothing(
+    stack: Stack, user: User, *, by_ingress: bool
+) -> None:
     stack.control.settings(failing_pulls=["sciplat/lab"])
     assert user.create(image_tag="d_2026_11_02").status_code == 201
     waiting = user.follow()
@@ -57,18 +82,18 @@ def test_httpx_sse_decodes_heartbeats_as_nothing(stack: Stack, user: User) -> No
     with user.stream() as first:
         ids = (line for line in first.iter_lines() if line.startswith(b"id: "))
         newest = [next(ids) for _ in range(number)][-1].decode().removeprefix("id: ")
-    decoded: list[ServerSentEvent] = []
-    resumed = threading.Thread(
-        target=decode, args=(user, decoded.append), kwargs={"Last-Event-ID": newest}
-    )
+    resumed = Decoder(user, by_ingress=by_ingress, **{"Last-Event-ID": newest})
+    whole = Decoder(user, by_ingress=by_ingress)
+    # One comes at once, for there is nothing else; whoever has listened for longer
+    # has been sent one before the next.
     with user.stream(**{"Last-Event-ID": newest}) as raw:
-        assert next(raw.iter_lines()).startswith(b":")
-    resumed.start()
+        lines = raw.iter_lines()
+        for _ in range(2):
+            assert next(lines).startswith(b":")
     stack.control.settings(failing_pulls=[])
-    resumed.join(SECONDS)
-    assert waiting.ended.wait(SECONDS)
-    assert [(e.event, e.json()) for e in decoded] == waiting.seen[number:]
-    assert decoded[0].retry == 2000
+    assert resumed.events() == waiting.seen[number:]
+    assert resumed.decoded[0].retry == 2000
+    assert whole.events() == waiting.seen
 
 
 def test_browsers_decode_exactly_the_events(stack: Stack, user: User) -> None:

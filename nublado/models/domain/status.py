@@ -64,7 +64,7 @@ class WatcherLine:
     last_activity
         When Kubernetes last sent anything.
     idle
-        Seconds since then.
+        Seconds since then; 0 while nobody needs it, and so nothing is sent.
     connections
         How often it has connected.
     """

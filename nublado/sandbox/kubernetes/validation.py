@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +159,21 @@ def _service(obj: JSON) -> Iterator[Problem]:
             yield f"spec.ports[{i}].port", invalid_value(port.get("port", 0), why)
 
 
+def _ingress(obj: JSON) -> Iterator[Problem]:
+    for i, rule in enumerate((obj.get("spec") or {}).get("rules") or ()):
+        host = rule.get("host")
+        if host and (why := _bad_host(host)):
+            yield f"spec.rules[{i}].host", invalid_value(host, why)
+
+
+def _bad_host(host: str) -> str | None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bad_subdomain(host.removeprefix("*."))
+    return "must be a DNS name, not an IP address"
+
+
 def _claim(obj: JSON) -> Iterator[Problem]:
     spec = obj.get("spec") or {}
     if not spec.get("accessModes"):
@@ -268,6 +284,7 @@ _CHECKS: dict[str, Callable[[JSON], Iterator[Problem]]] = {
     "ClusterRole": _role,
     "ClusterRoleBinding": _binding,
     "ConfigMap": _data,
+    "Ingress": _ingress,
     "Job": _job,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,

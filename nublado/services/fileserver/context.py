@@ -14,9 +14,10 @@ from nublado.models.domain.fileserver import FileserverNames
 from nublado.models.domain.kubernetes import JSON, label_of, namespace_of
 from nublado.services.alerts import Alerts
 from nublado.services.builder.fileserver import FileserverBuilder
-from nublado.services.observed.fileserver import ObservedFileserver
+from nublado.services.observed.fileserver import ObservedFileserver, refusal_of_pod
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.resource import (
+    EVENT,
     GAFAELFAWR_INGRESS,
     INGRESS,
     JOB,
@@ -129,6 +130,20 @@ class FileserverContext:
         return self.cluster.list(
             resource, timeout, namespace=self.config.namespace, labels=labels
         )
+
+    def refusal(self, job_uid: str, timeout: Timeout) -> str | None:
+        """Why Kubernetes refuses to create the pod of a job; None if it does not.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if events cannot be listed.
+        """
+        about = f"involvedObject.kind=Job,involvedObject.uid={job_uid}"
+        events = self.cluster.list(
+            EVENT, timeout, namespace=self.config.namespace, fields=about
+        )
+        return refusal_of_pod(events)
 
     @staticmethod
     def _label(obj: JSON) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from nublado.exceptions import (
     KubernetesConflictError,
+    KubernetesError,
     NubladoError,
     OperationCancelledError,
+    OperationTimeoutError,
 )
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.gafaelfawr import UserInfo
@@ -30,6 +32,7 @@ __all__ = ["Creation"]
 
 _QUIET_SECONDS = 10.0
 _READ_SECONDS = 10.0
+_EVENTS_SECONDS = 5.0
 
 
 class Creation(Operation[str]):
@@ -105,7 +108,10 @@ class Creation(Operation[str]):
     def explain(self, error: Exception) -> Failure:
         """Explain the error by what there is of the file server."""
         observed = self._files.observe(self.username)
-        return explain(error, waited_for=observed.obstacle)
+        obstacle = observed.obstacle
+        if isinstance(error, OperationTimeoutError) and not observed.has_pod:
+            obstacle = ": ".join(filter(None, (obstacle, self._refusal())))
+        return explain(error, waited_for=obstacle)
 
     # --- Steps -----------------------------------------------------------
 
@@ -143,6 +149,17 @@ class Creation(Operation[str]):
                 for resource in WATCHED:
                     self._files.cluster.watcher(resource).reconnect()
                 return
+
+    def _refusal(self) -> str | None:
+        """Why Kubernetes has refused to create the pod, if it has."""
+        job_uid = self._uids.get(JOB.kind)
+        if job_uid is None:
+            return None
+        try:
+            return self._files.refusal(job_uid, Timeout("Reading", _EVENTS_SECONDS))
+        except (KubernetesError, OperationTimeoutError) as e:
+            self._log.warning("Cannot read events of job", error=str(e))
+            return None
 
     def _is_running(self, observed: ObservedFileserver) -> bool:
         return observed.runs(self._uids[JOB.kind], self._uids[GAFAELFAWR_INGRESS.kind])

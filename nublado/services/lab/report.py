@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from nublado.events import EventLog, Step
 from nublado.models.domain.pod import PodNotice
-from nublado.services.observed.notices import cause_of, is_start_of_lab, step_of
+from nublado.services.observed.notices import is_start_of_lab, step_of, supersedes
 
 __all__ = ["PodReporter"]
 
 _PROGRESS_FIRST_EVENT = 35
 _PROGRESS_STARTED = 75
-_ATTEMPTS = (Step.PULLING, Step.PREPARING, Step.STARTING)
 
 
 class PodReporter:
@@ -31,6 +30,7 @@ class PodReporter:
         self.last: PodNotice | None = None
         self._events = events
         self._reported: set[PodNotice] = set()
+        self._step: Step | None = None
         self._progress = _PROGRESS_FIRST_EVENT
 
     @property
@@ -44,19 +44,25 @@ class PodReporter:
         if notice in self._reported:
             return
         self._reported.add(notice)
+        step = step_of(notice)
+        self._step = step or self._step
         self._events.info(
             text or notice.message,
             self._progress,
-            step=step_of(notice),
+            step=step,
             reason=notice.reason,
             container=notice.container,
         )
         self._progress += (_PROGRESS_STARTED - self._progress) // 3
 
     def report_waiting(self, notice: PodNotice) -> None:
-        """Report why the pod waits, unless an event has said so."""
+        """Report why the pod waits, unless an event has said so.
+
+        What events mean may be clear only from the reason to wait.
+        """
         said = str(notice)
-        if any(n.message and n.message in said for n in self._reported):
+        is_known = any(n.message and n.message in said for n in self._reported)
+        if is_known and step_of(notice) in (None, self._step):
             self._remember(notice)
         elif notice.container is None:
             self.report(notice, said)
@@ -64,8 +70,6 @@ class PodReporter:
             self.report(notice, f"Container {notice.container}: {said}")
 
     def _remember(self, notice: PodNotice) -> None:
-        """Remember a notice, unless it only says that something is tried again."""
-        last, is_attempt = self.last, step_of(notice) in _ATTEMPTS
-        is_same = last is not None and last.container == notice.container
-        if not (last and is_same and is_attempt and cause_of(last)):
+        """Remember a notice as the last reason, if it is one."""
+        if supersedes(notice, self.last):
             self.last = notice

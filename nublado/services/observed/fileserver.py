@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nublado.models.domain.kubernetes import JSON, PodPhase, is_terminating, uid_of
 
-__all__ = ["ObservedFileserver"]
+__all__ = ["ObservedFileserver", "refusal_of_pod"]
 
 _ENDED = (PodPhase.SUCCEEDED, PodPhase.FAILED)
 
@@ -68,6 +68,11 @@ class ObservedFileserver:
         return bool(pods) and all(_phase(pod) in _ENDED for pod in pods)
 
     @property
+    def has_pod(self) -> bool:
+        """Whether its job has a pod, in whatever state."""
+        return bool(self._pods_of_job)
+
+    @property
     def obstacle(self) -> str:
         """What keeps users from being served."""
         pods = self._pods_of_job
@@ -89,6 +94,30 @@ class ObservedFileserver:
         status = (self.ingress or {}).get("status") or {}
         points = (status.get("loadBalancer") or {}).get("ingress") or ()
         return any(point.get("ip") or point.get("hostname") for point in points)
+
+
+def refusal_of_pod(events: Iterable[JSON]) -> str | None:
+    """Why Kubernetes refuses the pod of a job: by admission, quota, or policy.
+
+    Parameters
+    ----------
+    events
+        Events about the job.
+
+    Returns
+    -------
+    str or None
+        The newest message; None if no pod was refused.
+    """
+    refusals = [event for event in events if event.get("reason") == "FailedCreate"]
+    if not refusals:
+        return None
+    return str(max(refusals, key=_moment).get("message") or "FailedCreate")
+
+
+def _moment(event: JSON) -> str:
+    created: str = event["metadata"].get("creationTimestamp") or ""
+    return event.get("lastTimestamp") or event.get("eventTime") or created
 
 
 def _is_running(pod: JSON) -> bool:

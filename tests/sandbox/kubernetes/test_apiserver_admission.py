@@ -11,6 +11,8 @@ from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.quantities import canonical
 from nublado.sandbox.kubernetes.store import ApiError, Store
 
+NAMED: JSON = {"metadata": {"name": "files"}}
+
 
 @pytest.fixture
 def store() -> Store:
@@ -54,6 +56,27 @@ def job() -> JSON:
     container = {"name": "c", "image": "x"}
     template = {"spec": {"containers": [container], "restartPolicy": "Never"}}
     return {"metadata": {"name": "job"}, "spec": {"template": template}}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_ingress_of_an_address(store: Store, host: str) -> None:
+    rules = [{"host": "data.example.org"}, {"host": host}]
+    error = refusal(store, "Ingress", {**NAMED, "spec": {"rules": rules}})
+    assert error.code == 422
+    assert str(error) == (
+        'Ingress.networking.k8s.io "files" is invalid: spec.rules[1].host: Invalid'
+        f' value: "{host}": must be a DNS name, not an IP address'
+    )
+
+
+def test_ingress_of_a_name(store: Store) -> None:
+    for host in ("localhost", "data.example.org", "*.example.org"):
+        spec = {"rules": [{"host": host}]}
+        store.create("Ingress", {"metadata": {"name": "f"}, "spec": spec}, "lab")
+        store.delete("Ingress", "lab", "f")
+    spec = {"rules": [{"host": "Data.example.org"}]}
+    error = refusal(store, "Ingress", {**NAMED, "spec": spec})
+    assert "a lowercase RFC 1123 subdomain" in str(error)
 
 
 def test_missing_service_account(store: Store, pod: JSON) -> None:
