@@ -365,7 +365,15 @@ class KubernetesError(NubladoError):
     body
         What Kubernetes responded, or why it did not. Must not hold
         anything secret.
+
+    Attributes
+    ----------
+    fate_unknown
+        Whether the request, or an earlier attempt of it, may have taken effect
+        all the same.
     """
+
+    fate_unknown = False
 
     def __init__(
         self,
@@ -404,11 +412,8 @@ class KubernetesNotFoundError(KubernetesError):
 class KubernetesConflictError(KubernetesError):
     """The object exists already, or has changed meanwhile (409).
 
-    ``repeated`` says that it may conflict with an earlier attempt of the same
-    request, the response to which was lost.
+    If the fate of an earlier attempt is unknown, it may conflict with that.
     """
-
-    repeated = False
 
 
 class GafaelfawrError(NubladoError):
