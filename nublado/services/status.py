@@ -112,6 +112,7 @@ class StatusService:
                     synced=watcher.synced,
                     last_activity=_at(self._epoch + watcher.last_activity),
                     idle=watcher.idle,
+                    lost=watcher.lost,
                     connections=watcher.connections,
                 )
                 for watcher in self._watchers
