@@ -311,7 +311,16 @@ class OperationCancelledError(NubladoError):
 
 
 class OperationTimeoutError(NubladoError):
-    """An operation used up its time."""
+    """An operation used up its time.
+
+    Attributes
+    ----------
+    waited_for
+        What it was waiting for, where that is known better than by its
+        operation.
+    """
+
+    waited_for: str | None = None
 
     def __init__(self, operation: str, seconds: float) -> None:
         super().__init__(f"{operation} timed out after {seconds}")
