@@ -9,7 +9,7 @@ import pytest
 
 from nublado.exceptions import LabDeletionError
 from nublado.models.domain.kubernetes import JSON
-from nublado.services.lab.record import LabStatus
+from nublado.models.domain.lab import LabStatus
 from tests.cluster import Cluster
 from tests.waiting import wait_for
 
