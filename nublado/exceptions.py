@@ -380,9 +380,12 @@ class KubernetesError(NubladoError):
     fate_unknown
         Whether the request, or an earlier attempt of it, may have taken effect
         all the same.
+    is_outage
+        Whether the server was away, or had just come back.
     """
 
     fate_unknown = False
+    is_outage = False
 
     def __init__(
         self,

@@ -81,14 +81,19 @@ class Target:
 
         What Kubernetes says of a secret may quote it, so that is left out.
         """
+        failure = self.failed(attempt.status, self._reason_for(attempt))
+        failure.is_outage = attempt.is_unreachable or attempt.in_grace
+        return failure
+
+    def _reason_for(self, attempt: Attempt) -> str | None:
         if attempt.error is not None:
-            return self.failed(None, _describe(attempt.error))
+            return _describe(attempt.error)
         if self.kind == "Secret" and not attempt.is_refusal:
-            return self.failed(attempt.status, None)
+            return None
         parts = [attempt.said.message]
         if attempt.is_refusal and not attempt.in_grace:
             parts.append(attempt.said.remedy or "")
-        return self.failed(attempt.status, "; ".join(filter(None, parts)))
+        return "; ".join(filter(None, parts))
 
 
 class KubernetesClient:

@@ -42,6 +42,7 @@ _HEALTHY_SECONDS = 0.75
 _TRUSTED_SECONDS = 5.0
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
+_LONGEST_OUTAGE_PAUSE = 2.0
 _MOST_REFUSALS = 3
 
 
@@ -159,7 +160,7 @@ class Watcher:
         pause = _SHORTEST_PAUSE
         while not self._cancellation.cancelled:
             self._wait_wanted()
-            connections = self.connections
+            connections, longest = self.connections, _LONGEST_PAUSE
             try:
                 if self._version is None:
                     self._list()
@@ -168,7 +169,7 @@ class Watcher:
             except OperationCancelledError:
                 return
             except (KubernetesError, OperationTimeoutError) as e:
-                self._take_failure(e)
+                longest = self._take_failure(e)
             except Exception as e:  # noqa: BLE001
                 # Whatever the server sends, the watch must not end.
                 self._log.exception("Watch failed, listing again")
@@ -177,20 +178,27 @@ class Watcher:
             is_new = self.connections > connections
             was_healthy = is_new and self._is_healthy
             pause = _SHORTEST_PAUSE if was_healthy else pause * 2
-            pause = min(pause, _LONGEST_PAUSE)
+            pause = min(pause, longest)
             self._rest_if_unwanted()
             self._cancellation.wait(random.uniform(pause / 2, pause))  # noqa: S311
 
-    def _take_failure(self, error: KubernetesError | OperationTimeoutError) -> None:
+    def _take_failure(self, error: KubernetesError | OperationTimeoutError) -> float:
         """Note why it failed, and forget a version that the server refuses.
 
         Only 410 is sure to be about the version. But what a server says of one
         that it does not know any more, or not yet, differs, and may be said for
         ever.
+
+        Returns
+        -------
+        float
+            Seconds to wait at most before the next attempt.
         """
         self.obstacle = str(error)
-        status = error.status if isinstance(error, KubernetesError) else None
-        if status is not None and self._version is not None:
+        status, is_outage = None, False
+        if isinstance(error, KubernetesError):
+            status, is_outage = error.status, error.is_outage
+        if status is not None and not is_outage and self._version is not None:
             self._refusals += 1
         if status == HTTPStatus.GONE:
             self._log.info("Watched version expired, listing again")
@@ -204,6 +212,7 @@ class Watcher:
             self._version = None
         else:
             self._log.warning("Cannot watch objects", error=str(error))
+        return _LONGEST_OUTAGE_PAUSE if is_outage else _LONGEST_PAUSE
 
     def _advance(self, version: str) -> None:
         """Note a version that the server knows."""
