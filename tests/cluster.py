@@ -56,7 +56,7 @@ class Cluster:
         lab = replace(config.lab, spawn_timeout=spawn_timeout)
         self.config = replace(config, lab=lab)
         self._thread = SandboxThread(
-            SandboxOptions(config=self.config, settings=settings)
+            SandboxOptions(config=self.config, settings=settings, kubernetes="1.34")
         )
         self._services: list[Service] = []
 

@@ -26,6 +26,7 @@ from nublado.cli.output import (
     load_config,
     quiet_logs,
 )
+from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.checks import is_http_url
 from nublado.sandbox.cluster import (
     Endpoints,
@@ -33,8 +34,11 @@ from nublado.sandbox.cluster import (
     SandboxError,
     SandboxOptions,
 )
+from nublado.sandbox.faults import Faults
 from nublado.sandbox.kubernetes.controllers import ClusterSettings
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE, RELEASES
 from nublado.sandbox.leash import when_parent_ends
+from nublado.sandbox.roles import read_manifests
 
 __all__ = ["sandbox"]
 
@@ -45,8 +49,21 @@ _STOP_SECONDS = 5.0
 def _read_settings(
     ctx: click.Context, param: click.Parameter, value: str
 ) -> ClusterSettings:
-    try:
+    with _reading_json(ctx, param):
         return ClusterSettings.from_json(json.loads(value))
+
+
+def _read_faults(ctx: click.Context, param: click.Parameter, value: str) -> JSON:
+    with _reading_json(ctx, param):
+        faults: JSON = json.loads(value)
+        Faults().from_json(faults)
+        return faults
+
+
+@contextmanager
+def _reading_json(ctx: click.Context, param: click.Parameter) -> Iterator[None]:
+    try:
+        yield
     except json.JSONDecodeError as e:
         message = f"not valid JSON: {e.msg} at character {e.pos + 1}"
         raise click.BadParameter(message, ctx, param) from e
@@ -73,6 +90,13 @@ def _check_ports(
         if times > 1:
             raise click.BadParameter(f"{one} is given twice.", ctx, param)
     return dict(value)
+
+
+def _load_roles(file: Path) -> list[JSON]:
+    try:
+        return read_manifests(file)
+    except ValueError as e:
+        fail(str(e))
 
 
 @click.command(
@@ -114,6 +138,26 @@ def _check_ports(
     help="Where the ingress finds the service.",
 )
 @click.option(
+    "--kubernetes",
+    type=click.Choice(tuple(RELEASES)),
+    default=DEFAULT_RELEASE,
+    show_default=True,
+    help="Release of Kubernetes that the cluster is.",
+)
+@click.option(
+    "--faults",
+    default="{}",
+    metavar="JSON",
+    callback=_read_faults,
+    help="Faults from the very start, as PUT /faults of its control API takes them.",
+)
+@click.option(
+    "--rbac",
+    "rbac_file",
+    type=EXISTING_FILE,
+    help="Roles and bindings to which the service's account is held.",
+)
+@click.option(
     "--port",
     "ports",
     type=(click.Choice(_SERVERS), PORT),
@@ -138,6 +182,9 @@ def sandbox(
     nodes: int | None,
     tags: int,
     settings: ClusterSettings,
+    kubernetes: str,
+    faults: JSON,
+    rbac_file: Path | None,
     service_url: str | None,
     ports: Mapping[str, int],
     directory: Path | None,
@@ -152,6 +199,7 @@ def sandbox(
     """
     quiet_logs()
     config = load_config(config_file) if config_file else None
+    roles = _load_roles(rbac_file) if rbac_file else None
     if nodes is not None:
         settings.nodes = nodes
     if state_file is not None and not state_file.parent.is_dir():
@@ -166,6 +214,9 @@ def sandbox(
             ports=dict(ports),
             service_url=service_url,
             directory=place,
+            kubernetes=kubernetes,
+            faults=faults,
+            rbac=roles,
         )
         try:
             asyncio.run(_run(options, state_file, quiet=quiet, leashed=leashed))

@@ -7,12 +7,20 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["check_fields", "check_keys", "check_patterns", "is_http_url", "suggestion"]
+__all__ = [
+    "check_fields",
+    "check_keys",
+    "check_patterns",
+    "check_range",
+    "is_http_url",
+    "suggestion",
+]
 
 _HTTP_URL = re.compile(r"https?://[^\s/?#]+(/\S*)?")
-_PLURALS = {str: "strings", int: "whole numbers", float: "numbers"}
+_PLURALS = {str: "strings", int: "whole numbers", float: "numbers", dict: "objects"}
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -76,6 +84,18 @@ def check_patterns(name: str, patterns: Iterable[str]) -> None:
             raise ValueError(f"{name}: {pattern} is no regular expression: {e}") from e
 
 
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a number that is out of range.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is; says what it must be.
+    """
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be from {least:g} to {most:g}, not {value:g}")
+
+
 def is_http_url(text: str) -> bool:
     """Whether text is the URL of an HTTP server."""
     return _HTTP_URL.fullmatch(text) is not None
@@ -86,6 +106,7 @@ _SCALARS: dict[type, tuple[str, Callable[[Any], bool]]] = {
     int: ("a whole number", lambda value: _is_number(value, int)),
     float: ("a number", lambda value: _is_number(value, (int, float))),
     str: ("a string", lambda value: isinstance(value, str)),
+    NoneType: ("null", lambda value: value is None),
 }
 
 
@@ -97,18 +118,30 @@ def _is_number(value: Any, kind: Any) -> bool:
 def _is_a(value: Any, wanted: Any) -> bool:
     if wanted in _SCALARS:
         return _SCALARS[wanted][1](value)
-    if get_origin(wanted) is list:
-        return isinstance(value, list) and all(
-            _is_a(v, get_args(wanted)[0]) for v in value
-        )
-    return isinstance(value, dict) and all(
-        _is_a(v, get_args(wanted)[1]) for v in value.values()
-    )
+    members = get_args(wanted)
+    match get_origin(wanted):
+        case _ if wanted is Any:
+            return True
+        case origin if origin in (Union, UnionType):
+            return any(_is_a(value, member) for member in members)
+        case origin if origin is Literal:
+            return isinstance(value, str) and value in members
+        case origin if origin is list:
+            return isinstance(value, list) and all(_is_a(v, members[0]) for v in value)
+    return isinstance(value, dict) and all(_is_a(v, members[1]) for v in value.values())
 
 
 def _describe(wanted: Any) -> str:
     if wanted in _SCALARS:
         return _SCALARS[wanted][0]
-    if get_origin(wanted) is list:
-        return f"a list of {_PLURALS[get_args(wanted)[0]]}"
-    return f"an object of {_PLURALS[get_args(wanted)[1]]}"
+    members = get_args(wanted)
+    match get_origin(wanted):
+        case origin if origin in (Union, UnionType):
+            return " or ".join(map(_describe, members))
+        case origin if origin is Literal:
+            return " or ".join(members)
+        case origin if origin is list:
+            return f"a list of {_PLURALS[get_origin(members[0]) or members[0]]}"
+    if members[1] is Any:
+        return "an object"
+    return f"an object of {_PLURALS[members[1]]}"

@@ -20,15 +20,18 @@ from nublado.sandbox.ingress import Ingress
 from nublado.sandbox.known_images import known_images
 from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE, release_named
 from nublado.sandbox.kubernetes.server import ApiServer
 from nublado.sandbox.kubernetes.store import Store
+from nublado.sandbox.listener import Listener
+from nublado.sandbox.outage import ApiServerOutage
 from nublado.sandbox.registry import Registry
+from nublado.sandbox.roles import bind_roles
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.webdav import FileServers
 
 __all__ = ["Endpoints", "Sandbox", "SandboxError", "SandboxOptions"]
 
-_HOST = "127.0.0.1"
 _NAMESPACES = ("default", "kube-system", "kube-public", NAMESPACE)
 
 
@@ -54,6 +57,13 @@ class SandboxOptions:
         Where the ingress finds the service; may be set later.
     directory
         Where ``kubeconfig`` and ``podinfo`` are written.
+    kubernetes
+        Release of Kubernetes, such as ``1.34``.
+    faults
+        Faults from the very start, as the control API takes them.
+    rbac
+        Roles and bindings (`read_manifests`) to which service accounts are
+        held; None lets everybody do everything.
     """
 
     config: Config | None = None
@@ -62,6 +72,9 @@ class SandboxOptions:
     ports: dict[str, int] = field(default_factory=dict)
     service_url: str | None = None
     directory: Path | None = None
+    kubernetes: str = DEFAULT_RELEASE
+    faults: JSON = field(default_factory=dict)
+    rbac: list[JSON] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +101,12 @@ class Sandbox:
         self.options = options
         self.settings = options.settings
         self.faults = Faults()
+        self.faults.from_json(options.faults)
         self.stats = Stats()
         self.store = Store()
-        self.api = ApiServer(self.store, self.faults, self.stats)
-        self.controllers = Controllers(self.store, self.settings)
+        release = release_named(options.kubernetes)
+        self.api = ApiServer(self.store, self.faults, self.stats, release=release)
+        self.controllers = Controllers(self.store, self.settings, release)
         self.file_servers = FileServers(
             self.store, self.controllers.kubelet, options.directory
         )
@@ -106,7 +121,9 @@ class Sandbox:
             self.gafaelfawr, self.faults, self.stats, self.file_servers, **prefixes
         )
         self.ingress.service_url = options.service_url
-        self._runners: list[web.AppRunner] = []
+        self._listeners: list[Listener] = []
+        self._kubernetes = self._listener("kubernetes", self.api.app)
+        self.outage = ApiServerOutage(self._kubernetes, self.api, self.store)
 
     async def start(self) -> Endpoints:
         """Start everything; returns once all servers listen.
@@ -114,8 +131,8 @@ class Sandbox:
         Raises
         ------
         SandboxError
-            Raised if a port is taken, or the configuration needs something that
-            cannot be. Nothing is left running then.
+            Raised if a port is taken, or the configuration or the roles need
+            something that cannot be. Nothing is left running then.
         """
         try:
             return await self._start()
@@ -141,8 +158,12 @@ class Sandbox:
                 self.registry,
                 self.options.tags,
             )
+        token = None
+        if self.options.rbac is not None:
+            token = bind_roles(self.store, self.options.rbac)
+            self.api.access.enforced = True
         endpoints = Endpoints(
-            kubernetes=await self._serve("kubernetes", self.api.app),
+            kubernetes=await self._listen("kubernetes", self._kubernetes),
             registry=await self._serve("registry", self._registries()),
             gafaelfawr=await self._serve("gafaelfawr", self.gafaelfawr.app()),
             ingress=await self._serve("ingress", self.ingress.app()),
@@ -151,7 +172,7 @@ class Sandbox:
         if self.options.directory is not None:
             write_metadata(self.store, self.options.directory / "podinfo")
             write_kubeconfig(
-                self.options.directory / "kubeconfig", endpoints.kubernetes
+                self.options.directory / "kubeconfig", endpoints.kubernetes, token
             )
         return endpoints
 
@@ -161,9 +182,10 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Stop everything."""
+        await self.outage.stop()
         self.api.watches.drop_all()
-        for runner in self._runners:
-            await runner.cleanup()
+        for listener in self._listeners:
+            await listener.stop()
         await self.file_servers.stop()
         await self.controllers.stop()
 
@@ -172,36 +194,47 @@ class Sandbox:
         ArtifactRegistry(self.registry).add_routes(app)
         return app
 
+    def _listener(self, name: str, app: web.Application) -> Listener:
+        listener = Listener(app, self.options.ports.get(name, 0))
+        self._listeners.append(listener)
+        return listener
+
     async def _serve(self, name: str, app: web.Application) -> str:
-        # Cancelling a handler whose client has gone ends what it has upstream.
-        runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
-        )
-        await runner.setup()
-        self._runners.append(runner)
-        port = self.options.ports.get(name, 0)
-        site = web.TCPSite(runner, _HOST, port, backlog=2048)
+        return await self._listen(name, self._listener(name, app))
+
+    async def _listen(self, name: str, listener: Listener) -> str:
         try:
-            await site.start()
+            await listener.start()
         except OSError as e:
+            port = self.options.ports.get(name, 0)
             reason = os.strerror(e.errno) if e.errno else str(e)
             raise SandboxError(
                 f"The server {name} cannot listen on port {port}: {reason}."
                 " Choose another port, or none for any that is free."
             ) from e
-        host, port = runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+        return listener.url
 
 
-def write_kubeconfig(path: Path, url: str) -> None:
-    """Write the file by which clients find the API server."""
+def write_kubeconfig(path: Path, url: str, token: str | None = None) -> None:
+    """Write the file by which clients find the API server.
+
+    Parameters
+    ----------
+    path
+        The file.
+    url
+        Where the API server is.
+    token
+        Token of the user; without it, the user is the administrator.
+    """
     name = "sandbox"
+    user = {} if token is None else {"token": token}
     config: JSON = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": name,
         "clusters": [{"name": name, "cluster": {"server": url}}],
-        "users": [{"name": name, "user": {}}],
+        "users": [{"name": name, "user": user}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
     path.write_text(json.dumps(config, indent=2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from json import JSONDecodeError
 from typing import Any, Protocol
 
@@ -11,16 +11,16 @@ import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.checks import check_keys, is_http_url, suggestion
+from nublado.sandbox.checks import check_keys, check_range, is_http_url, suggestion
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import Gafaelfawr
 from nublado.sandbox.ingress import Ingress
-from nublado.sandbox.kubernetes.controllers import ClusterSettings, Controllers
+from nublado.sandbox.kubernetes.controllers import ClusterSettings
 from nublado.sandbox.kubernetes.errors import ApiError
-from nublado.sandbox.kubernetes.server import ApiServer
-from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.registry import Registry
 from nublado.sandbox.stats import Stats
+from nublado.sandbox.trouble import TROUBLE_HELP, Troubled, add_trouble
+from nublado.sandbox.typed_json import parse
 
 __all__ = ["make_control_app"]
 
@@ -38,17 +38,22 @@ _HELP = {
     "POST /watches/mute": "let all watches of now fall silent",
     "POST /compact": "forget history, so that watches expire (410)",
     "POST /pods/{namespace}/{name}/finish": 'end a pod: {"exit_code": 1}',
-    "POST /pods/{namespace}/{name}/evict": "evict a pod",
+    "POST /pods/{namespace}/{name}/evict": 'evict a pod: {"message": "The node …"}',
     "POST /nodes": 'add a node: {"name": "node-9", "labels": {}}',
     "DELETE /nodes/{name}": "lose a node with its pods",
     "PATCH /nodes/{name}": 'change a node: {"unschedulable": true, "taints": []}',
-    "PUT /nodes/{name}/images": 'give a node an image: {"image": "…@sha256:…"}',
+    "PUT /nodes/{name}/images": 'give a node an image: {"image": "…"} or {"names": []}',
     "PUT /tags/{repository}/{tag}": 'set a tag: {"digest": "sha256:…"}',
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"auth": "bearer"}',
     "PUT /service": 'where the ingress finds the service: {"url": "http://…"}',
     "PUT /users/{username}": "what Gafaelfawr says of a user",
+    **TROUBLE_HELP,
 }
+_OUT_OF_MEMORY = (
+    "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
+    " 58472Ki. "
+)
 _NODE_SETTINGS = {"unschedulable": bool, "taints": list}
 _REGISTRY_AUTH = ("anonymous", "basic", "bearer")
 _WORDS = {
@@ -60,15 +65,12 @@ _WORDS = {
 }
 
 
-class Controlled(Protocol):
+class Controlled(Troubled, Protocol):
     """The parts of a sandbox that can be controlled."""
 
     faults: Faults
     settings: ClusterSettings
     stats: Stats
-    store: Store
-    api: ApiServer
-    controllers: Controllers
     registry: Registry
     gafaelfawr: Gafaelfawr
     ingress: Ingress
@@ -104,6 +106,7 @@ def make_control_app(sandbox: Controlled) -> web.Application:
     router.add_patch("/registry", control.patch_registry)
     router.add_put("/service", control.put_service)
     router.add_put("/users/{username}", control.put_user)
+    add_trouble(app, sandbox)
     return app
 
 
@@ -125,6 +128,16 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         allowed = ", ".join(sorted(e.allowed_methods))
         message = f"{request.method} is not possible here, but {allowed}"
         return web.json_response({"error": message}, status=405)
+
+
+@dataclass(frozen=True, slots=True)
+class _ListedImage:
+    names: list[str] | None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            check_range("size", self.size, 1, 2**63)
 
 
 class _Control:
@@ -195,7 +208,8 @@ class _Control:
 
     async def evict_pod(self, request: web.Request) -> web.Response:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
-        message = "The node was low on resource: memory."
+        options = await _object(request)
+        message = _field(options, "message", str, _OUT_OF_MEMORY)
         self._sandbox.controllers.kubelet.evict(namespace, name, message)
         return _done()
 
@@ -219,8 +233,14 @@ class _Control:
         return _done()
 
     async def put_image(self, request: web.Request) -> web.Response:
-        image = _field(await _object(request), "image", str)
-        self._sandbox.controllers.nodes.add_image(request.match_info["name"], image)
+        options, node = await _object(request), request.match_info["name"]
+        nodes = self._sandbox.controllers.nodes
+        if "names" in options:
+            listed = parse(_ListedImage, "body", options)
+            size = listed.size or self._sandbox.settings.image_bytes
+            nodes.list_image(node, listed.names, size)
+        else:
+            nodes.add_image(node, _field(options, "image", str))
         return _done()
 
     # --- Registry and users ----------------------------------------------

@@ -18,6 +18,7 @@ from nublado.config import load
 from nublado.config.model import Config
 from nublado.sandbox.cluster import Endpoints
 from nublado.sandbox.known_images import registry_host
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxProcess
 from nublado.sandbox.ports import free_port
 
@@ -173,6 +174,11 @@ class Stack:
         Configuration of the service.
     sandbox_arguments
         Further arguments of ``nublado sandbox``.
+    kubernetes
+        Release of Kubernetes that the cluster is, such as ``1.34``.
+    rbac
+        Roles and bindings to which the service is held; without them, it may
+        do everything.
     environ
         Further environment of the service.
     log
@@ -188,6 +194,8 @@ class Stack:
         self,
         config_file: Path,
         *sandbox_arguments: str,
+        kubernetes: str = DEFAULT_RELEASE,
+        rbac: Path | None = None,
         environ: dict[str, str] | None = None,
         log: IO[str] | None = None,
         descriptors: int | None = None,
@@ -198,12 +206,11 @@ class Stack:
         self._config_file = config_file
         self._environ = environ or {}
         self._log = log
+        arguments = ["--config", str(config_file), "--kubernetes", kubernetes]
+        if rbac is not None:
+            arguments += ["--rbac", str(rbac)]
         self.sandbox = SandboxProcess(
-            "--config",
-            str(config_file),
-            *sandbox_arguments,
-            directory=directory,
-            log=log,
+            *arguments, *sandbox_arguments, directory=directory, log=log
         )
         self.endpoints: Endpoints
         self.control: Control

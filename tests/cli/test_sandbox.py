@@ -40,6 +40,15 @@ def run(*arguments: str) -> Result:
         (["--settings", '{"node_memory": "abc"}'], "a quantity such as 256Gi"),
         (["--settings", '{"failing_pulls": ["["]}'], "no regular expression"),
         (["--settings", '{"pull_seconds": NaN}'], "pull_seconds must be a number"),
+        (["--settings", '{"held_namespaces": ["["]}'], "no regular expression"),
+        (["--settings", '{"node_images": -2}'], "node_images must be from -1"),
+        (["--faults", "{bad"], "not valid JSON"),
+        (["--faults", "[]"], "must be a JSON object"),
+        (["--faults", '{"rules": [{"pth": ""}]}'], "Did you mean path?"),
+        (["--faults", '{"rules": [{"delay": NaN}]}'], "delay must be a number"),
+        (["--kubernetes", "1.35"], "is not one of"),
+        (["--rbac", "/nonexistent.yaml"], "--rbac"),
+        (["--rbac", "/"], "is a directory"),
         (["--directory", "/dev/null"], "--directory"),
         (["--directory", "/dev/null/below"], "--directory"),
         (["--state-file", "/nonexistent/state.json"], "/nonexistent is no directory"),
@@ -62,14 +71,43 @@ def test_unreadable_configuration_is_told_with_its_place(tmp_path: Path) -> None
     assert f"{file}:1: is not UTF-8" in result.output
 
 
-def test_port_in_use_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe\x00", "not YAML"),
+        (b"kind: [", "not YAML"),
+        (b"kind: Service", "names a ServiceAccount"),
+        (b"kind: Role", "a Role has no metadata.name"),
+        (
+            b"{kind: RoleBinding, metadata: {name: b}, subjects: 5}",
+            "subjects of RoleBinding b must be a list of objects",
+        ),
+        (
+            b"{kind: RoleBinding, metadata: {name: b},"
+            b" subjects: [{kind: ServiceAccount, name: a}]}",
+            "roleRef.name: Required value",
+        ),
+    ],
+)
+def test_roles_that_make_no_sense_are_told(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "rbac.yaml"
+    file.write_bytes(content)
+    result = run("--rbac", str(file))
+    assert result.exit_code == 1, result.output
+    assert message in result.output
+
+
+@pytest.mark.parametrize("server", ["kubernetes", "control"])
+def test_port_in_use_is_told_and_leaves_nothing(tmp_path: Path, server: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         directory = tmp_path / "made"
-        result = run("--port", "control", port, "--directory", str(directory))
+        result = run("--port", server, port, "--directory", str(directory))
     assert result.exit_code == 1, result.output
-    assert f"The server control cannot listen on port {port}" in result.output
+    assert f"The server {server} cannot listen on port {port}" in result.output
     assert "Address already in use" in result.output
     assert list(directory.iterdir()) == []

@@ -48,4 +48,5 @@ def user(stack: Stack) -> User:
 
 def _stack(directory: Path) -> Stack:
     log = (directory / "service.log").open("w+")
-    return Stack(CONFIG, "--settings", json.dumps(_SETTINGS), log=log)
+    settings = json.dumps(_SETTINGS)
+    return Stack(CONFIG, "--settings", settings, kubernetes="1.34", log=log)

@@ -23,7 +23,7 @@ from nublado.sandbox.stack import Stack
 from tests.faults.invariants import Invariants
 from tests.faults.journal import Journal
 from tests.faults.players import Player
-from tests.faults.strikes import GENTLE, ROUGH, Field, Strike
+from tests.faults.strikes import GENTLE, ROUGH, UNKIND, UNKIND_TO_LABS, Field, Strike
 
 __all__ = ["Soak", "main"]
 
@@ -60,6 +60,8 @@ class Soak:
         How many users there are.
     tell
         Is told how it goes.
+    unkind
+        Whether strikes of a real API server are drawn as well.
 
     Attributes
     ----------
@@ -70,11 +72,19 @@ class Soak:
     """
 
     def __init__(
-        self, stack: Stack, seed: int, players: int, tell: Callable[[str], None]
+        self,
+        stack: Stack,
+        seed: int,
+        players: int,
+        tell: Callable[[str], None],
+        *,
+        unkind: bool = False,
     ) -> None:
         self.journal = Journal()
         self._field = Field(stack, self.journal)
         self._seed = seed
+        self._gentle = (*GENTLE, *UNKIND) if unkind else GENTLE
+        self._rough = (*ROUGH, *UNKIND_TO_LABS) if unkind else ROUGH
         self.players = [
             Player(f"user{number}", self._field, self.journal)
             for number in range(players)
@@ -120,12 +130,17 @@ class Soak:
         return [
             _Planned(
                 at=chance.uniform(0.5, latest),
-                strike=_draw(chance, gentle=gentle),
+                strike=self._draw(chance, gentle=gentle),
                 seconds=chance.uniform(*_STRIKE_SECONDS),
                 seed=f"{chance.random()}",
             )
             for _ in range(round(seconds / 3))
         ]
+
+    def _draw(self, chance: random.Random, *, gentle: bool) -> Strike:
+        is_gentle = gentle or chance.random() < _GENTLE_SHARE
+        strikes = self._gentle if is_gentle else self._rough
+        return chance.choices(strikes, [strike.weight for strike in strikes])[0]
 
     def _strike(self, planned: _Planned) -> None:
         time.sleep(planned.at)
@@ -143,12 +158,6 @@ class Soak:
         player.play(chance, over, gentle=gentle)
 
 
-def _draw(chance: random.Random, *, gentle: bool) -> Strike:
-    strikes = GENTLE if gentle or chance.random() < _GENTLE_SHARE else ROUGH
-    weights = [strike.weight for strike in strikes]
-    return chance.choices(strikes, weights)[0]
-
-
 def main() -> None:
     """Run rounds for so long as was asked for; exits with 1 on violations."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -156,6 +165,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--players", type=int, default=30)
     parser.add_argument("--round", type=float, default=25.0, help="seconds of one")
+    parser.add_argument(
+        "--unkind", action="store_true", help="with faults of a real API server"
+    )
     parser.add_argument("--log", type=Path, help="where the service writes")
     arguments = parser.parse_args()
     print(f"Seed {arguments.seed}", flush=True)
@@ -166,7 +178,13 @@ def main() -> None:
         ) as log,
         make_stack(log) as stack,
     ):
-        soak = Soak(stack, arguments.seed, arguments.players, _tell)
+        soak = Soak(
+            stack,
+            arguments.seed,
+            arguments.players,
+            _tell,
+            unkind=arguments.unkind,
+        )
         gentle = True
         while time.monotonic() < ends:
             soak.round(arguments.round, gentle=gentle)

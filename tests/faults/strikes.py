@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,14 @@ import requests
 from nublado.sandbox.stack import Stack
 from tests.faults.journal import Journal
 
-__all__ = ["GENTLE", "ROUGH", "Field"]
+__all__ = ["GENTLE", "ROUGH", "UNKIND", "UNKIND_TO_LABS", "Field", "Strike"]
 
 _API = "^/api"
 _STOP_SECONDS = 25.0
 _HTTP_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+_FORBIDDEN_SECONDS = 1.0
+_EVICTION_SECONDS = 0.5
 
 
 class Field:
@@ -57,6 +60,8 @@ class Field:
         self._failing: list[str] = []
         self._lock = threading.Lock()
         self._service_lock = threading.Lock()
+        self._outage_lock = threading.Lock()
+        self._versions_lock = threading.Lock()
 
     # --- Faults on the wire ----------------------------------------------
 
@@ -150,6 +155,50 @@ class Field:
             self.stack.control("POST", "/nodes", {})
             self.stack.control("DELETE", f"/nodes/{node}")
 
+    def restart_api_server(self, away: float, *, restore: bool = False) -> None:
+        """Restart the API server, perhaps with a backup; wait until it is back.
+
+        Outages of it do not overlap.
+        """
+        with self._outage_lock:
+            if restore:
+                self.stack.control("POST", "/backup")
+            path = "/restore" if restore else "/restart"
+            self.stack.control("POST", path, {"away": away})
+            while self.stack.control("GET", "/restart")["away"]:
+                time.sleep(_LOOK_SECONDS)
+            time.sleep(_FORBIDDEN_SECONDS)
+
+    @contextmanager
+    def refused_versions(self, answer: str, form: str) -> Iterator[None]:
+        """Let the API server refuse all versions that the service knows."""
+        with self._versions_lock:
+            how = {"answer": answer, "form": form}
+            self.stack.control("PUT", "/versions/refused", how)
+            try:
+                yield
+            finally:
+                self.stack.control("DELETE", "/versions/refused")
+
+    @contextmanager
+    def silent_node(self, chance: random.Random) -> Iterator[None]:
+        """Let a node that has pods be silent; its pods are lost to it."""
+        pods = [p for p in self.list("pods") if p["spec"].get("nodeName")]
+        if not pods:
+            yield
+            return
+        node = chance.choice(sorted({p["spec"]["nodeName"] for p in pods}))
+        self.lost_nodes.add(node)
+        self.stack.control.settings(eviction_seconds=_EVICTION_SECONDS)
+        # It may be lost for good meanwhile.
+        with suppress(requests.HTTPError):
+            self.stack.control("POST", f"/nodes/{node}/silence")
+        try:
+            yield
+        finally:
+            with suppress(requests.HTTPError):
+                self.stack.control("POST", f"/nodes/{node}/wake")
+
     @contextmanager
     def failing_pulls(self) -> Iterator[None]:
         """Let no image of labs be pulled."""
@@ -228,6 +277,25 @@ def _failing_pulls(field: Field, _: random.Random, seconds: float) -> None:
         time.sleep(seconds)
 
 
+def _restart_api_server(field: Field, chance: random.Random, _: float) -> None:
+    field.restart_api_server(chance.uniform(0.2, 3.0))
+
+
+def _restore_api_server(field: Field, chance: random.Random, _: float) -> None:
+    field.restart_api_server(chance.uniform(0.0, 0.5), restore=True)
+
+
+def _refused_versions(field: Field, chance: random.Random, seconds: float) -> None:
+    answer = chance.choice(("too-large", "compacted", "bad-request", "expired"))
+    with field.refused_versions(answer, chance.choice(("status", "event"))):
+        time.sleep(seconds)
+
+
+def _silent_node(field: Field, chance: random.Random, seconds: float) -> None:
+    with field.silent_node(chance):
+        time.sleep(seconds)
+
+
 GENTLE = (
     Strike(
         "429 with Retry-After",
@@ -279,3 +347,43 @@ ROUGH = (
     Strike("node lost", _lose_node),
 )
 """Strikes after which a spawn, or a lab, may fail."""
+
+
+def _answer(name: str, **rule: Any) -> Strike:
+    rule = {"path": _API, "probability": 0.2, "answer": name, **rule}
+    return Strike(f"answer {name}", _rule(**rule))
+
+
+UNKIND = (
+    Strike("API server restarted", _restart_api_server, weight=4),
+    Strike("known versions refused", _refused_versions, weight=2),
+    _answer("leader-changed"),
+    _answer("etcd-timeout"),
+    _answer("webhook-failed", method="POST"),
+    _answer("quota-unknown", method="POST", path="/pods$"),
+    _answer("forbidden"),
+    _answer("bad-gateway"),
+    _answer("request-timeout"),
+    _answer("deadline"),
+    _answer("found"),
+    _answer("temporary-redirect"),
+    Strike(
+        "Retry-After that is no number",
+        _rule(
+            path=_API, answer="too-many-requests", retry_after="nan", probability=0.3
+        ),
+    ),
+    Strike("answers reset half-way", _rule(path=_API, drop="within", probability=0.1)),
+    Strike("watches reset", _watches(drop_after=1.0, reset=True)),
+    Strike("silent API server", _rule(path=_API, silent=True, probability=0.3)),
+)
+"""Strikes of a real API server, after which every spawn comes to its good end too.
+
+They are drawn on request only (``--unkind``).
+"""
+
+UNKIND_TO_LABS = (
+    Strike("API server restored", _restore_api_server),
+    Strike("node silent", _silent_node),
+)
+"""Strikes of a real cluster after which a lab may be lost; also on request."""

@@ -140,17 +140,38 @@ def test_faults_survive_json() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"rule": []}, "unknown keys: rule"),
-        ({"rules": [{"status": "x"}]}, r'rules\[0\].status: "x" is of the wrong type'),
-        ({"rules": [{"target": "moon"}]}, r"rules\[0\].target: must be one of"),
-        ({"rules": [{"path": "("}]}, r"rules\[0\].path: not a regular expression"),
-        ({"rules": [{"drop": "now"}]}, r"rules\[0\].drop"),
-        ({"watch": {"silent": 1}}, "watch.silent: 1 is of the wrong type"),
-        ({"watch": []}, "watch: must be an object"),
-        ({"watch": {"loud": True}}, "watch: unknown keys: loud"),
+        ({"rule": []}, "Unknown key rule. Did you mean rules?"),
+        ([], "faults must be a JSON object"),
+        ({"rules": {}}, "rules must be a list of objects, not {}"),
+        ({"seed": []}, "seed must be a whole number or null"),
+        (
+            {"rules": [{"status": "x"}]},
+            r'rules\[0\]: status must be a whole .* not "x"',
+        ),
+        ({"rules": [{"status": 20}]}, r"rules\[0\]: status must be from 200 to 599"),
+        ({"rules": [{"probability": 2}]}, "probability must be from 0 to 1, not 2"),
+        ({"rules": [{"delay": -1}]}, "delay must be from 0 to 86400, not -1"),
+        ({"rules": [{"count": -1}]}, "count must be from 0"),
+        ({"rules": [{"answer": "42"}]}, "answer must be one of leader-changed"),
+        ({"rules": [{"answer": "found", "status": 302}]}, "leave status out"),
+        ({"rules": [{"target": "moon"}]}, r"rules\[0\]: target must be one of"),
+        ({"rules": [{"path": "("}]}, r"rules\[0\]: path: \( is no regular expression"),
+        (
+            {"rules": [{"drop": "now"}]},
+            "drop must be before or after or within or null",
+        ),
+        ({"watch": {"silent": 1}}, "watch: silent must be true or false, not 1"),
+        ({"watch": []}, "watch must be an object, not"),
+        ({"watch": {"compact_every": 0}}, "compact_every must be from 0.001"),
+        ({"watch": {"expire_probability": -1}}, "must be from 0 to 1, not -1"),
+        ({"watch": {"drop_after": -1}}, "drop_after must be from 0"),
+        (
+            {"watch": {"loud": True}},
+            "watch: Unknown key loud. Known are: bookmark_interval",
+        ),
     ],
 )
-def test_faults_that_make_no_sense_change_nothing(data: JSON, message: str) -> None:
+def test_faults_that_make_no_sense_change_nothing(data: object, message: str) -> None:
     faults = Faults()
     faults.from_json({"rules": [{"status": 500}]})
     before = faults.to_json()

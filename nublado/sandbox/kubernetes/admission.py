@@ -11,6 +11,7 @@ from nublado.sandbox.kubernetes.errors import bad_request, forbidden, invalid
 from nublado.sandbox.kubernetes.metadata import clone
 from nublado.sandbox.kubernetes.objects import Objects
 from nublado.sandbox.kubernetes.pod_admission import admit_pod
+from nublado.sandbox.kubernetes.pod_security import enforce_pod_security
 from nublado.sandbox.kubernetes.quotas import QuotaAccountant
 from nublado.sandbox.kubernetes.resources import Kind
 from nublado.sandbox.kubernetes.validation import (
@@ -18,6 +19,7 @@ from nublado.sandbox.kubernetes.validation import (
     problems_of,
     problems_of_update,
 )
+from nublado.sandbox.kubernetes.webhooks import Webhooks
 
 __all__ = ["Admission"]
 
@@ -41,9 +43,15 @@ class Admission:
     ----------
     store
         Objects of the cluster, which some of the rules depend on.
+
+    Attributes
+    ----------
+    webhooks
+        Who else is asked.
     """
 
     def __init__(self, store: Objects) -> None:
+        self.webhooks = Webhooks()
         self._store = store
         self._quotas = QuotaAccountant(store)
 
@@ -54,15 +62,19 @@ class Admission:
         ------
         ApiError
             Raised if it cannot be understood (400), its namespace does not
-            exist (404), it is not admitted (403) or is invalid (422).
+            exist (404), it is not admitted (403; 500 if a webhook fails) or is
+            invalid (422).
         """
         self._check_namespace(kind, obj)
         with _decoding(kind):
             check_shape(kind, obj)
+            if self.webhooks.listed:
+                self.webhooks.admit(kind, obj)
             _raise_problems(kind, obj, problems_of(kind, obj))
             fill_in_defaults(kind, obj)
             if kind.kind == "Pod":
                 admit_pod(self._store, obj)
+                enforce_pod_security(self._store, obj)
             if kind.kind != "Node":
                 # Nodes register themselves with all that they are.
                 _reset_status(kind, obj)

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 from __future__ import annotations
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.kubernetes.releases import Release
 from nublado.sandbox.kubernetes.resources import (
     EVENTS_GROUP,
     GROUP_VERSIONS,
@@ -16,20 +17,8 @@ from nublado.sandbox.kubernetes.resources import (
     kind_named,
 )
 
-__all__ = ["VERSION", "aggregated", "discover", "kinds_in"]
+__all__ = ["aggregated", "discover", "kinds_in"]
 
-VERSION: JSON = {
-    "major": "1",
-    "minor": "32",
-    "gitVersion": "v1.32.4+sandbox",
-    "gitCommit": "0000000000000000000000000000000000000000",
-    "gitTreeState": "clean",
-    "buildDate": "2025-04-22T16:03:58Z",
-    "goVersion": "go1.23.6",
-    "compiler": "gc",
-    "platform": "linux/amd64",
-}
-"""Version of Kubernetes that the API server claims to be."""
 
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update")
 _ALL_VERBS = (*_VERBS, "watch")
@@ -49,7 +38,7 @@ _ACTIONS: dict[str, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
 """By kind: name, API version, kind of the body and verbs of subresources."""
 
 
-def discover(path: str, address: str) -> JSON | None:
+def discover(path: str, address: str, release: Release) -> JSON | None:
     """Answer a request for a document of discovery.
 
     Parameters
@@ -58,6 +47,8 @@ def discover(path: str, address: str) -> JSON | None:
         Path of the request.
     address
         Host and port of the server.
+    release
+        Release that the server is.
 
     Returns
     -------
@@ -66,7 +57,7 @@ def discover(path: str, address: str) -> JSON | None:
     """
     match path.strip("/").split("/"):
         case ["version"]:
-            return VERSION
+            return release.version()
         case ["api"]:
             servers = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
             return {

@@ -31,7 +31,7 @@ class ApiError(Exception):
     code
         HTTP status.
     reason
-        Machine-readable reason.
+        Machine-readable reason; empty if there is none.
     message
         Text for people.
     details
@@ -62,9 +62,10 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": str(self),
-            "reason": self.reason,
             "code": self.code,
         }
+        if self.reason:
+            status["reason"] = self.reason
         if self.details is not None:
             status["details"] = self.details
         return status

@@ -85,6 +85,11 @@ class Feed:
         for history in self._histories.values():
             history.compact(version)
 
+    def restart(self, version: int) -> None:
+        """Forget everything; what comes is after a version."""
+        for history in self._histories.values():
+            history.restart(version)
+
     def _deliver(self, kind: str, change: Change) -> None:
         for key in (kind, None):
             for follower in tuple(self._followers.get(key, ())):

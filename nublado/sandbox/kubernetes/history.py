@@ -100,6 +100,11 @@ class History:
         while self._changes and self._changes[0].version <= version:
             self._changes.popleft()
 
+    def restart(self, version: int) -> None:
+        """Forget everything; what comes is after a version."""
+        self._changes.clear()
+        self._floor = version
+
     def backwards(self, version: int) -> Iterator[Change]:
         """Changes after a version, newest first.
 

@@ -11,16 +11,16 @@ https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
 from __future__ import annotations
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.kubernetes.discovery import VERSION, kinds_in
+from nublado.sandbox.kubernetes.discovery import kinds_in
+from nublado.sandbox.kubernetes.releases import Release
 from nublado.sandbox.kubernetes.resources import GROUP_VERSIONS, Kind
 
 __all__ = ["openapi"]
 
 _PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "force")
-_INFO = {"title": "Kubernetes", "version": VERSION["gitVersion"]}
 
 
-def openapi(path: str) -> JSON | None:
+def openapi(path: str, release: Release) -> JSON | None:
     """Answer a request for an OpenAPI document.
 
     Returns
@@ -28,6 +28,7 @@ def openapi(path: str) -> JSON | None:
     dict or None
         The document; None if the path is not one of them.
     """
+    info = {"title": "Kubernetes", "version": release.version()["gitVersion"]}
     roots = {"api/v1": ("", "v1")} | {
         f"apis/{group}/{version}": (group, version) for group, version in GROUP_VERSIONS
     }
@@ -42,9 +43,9 @@ def openapi(path: str) -> JSON | None:
                 scope = "/namespaces/{namespace}" if kind.namespaced else ""
                 url = f"/{root}{scope}/{kind.plural}/{{name}}"
                 paths[url] = {"patch": _patch(kind, *roots[root])}
-            return {"openapi": "3.0.0", "info": _INFO, "paths": paths}
+            return {"openapi": "3.0.0", "info": info, "paths": paths}
         case ["openapi", "v2"]:
-            return {"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": {}}
+            return {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
     return None
 
 

@@ -62,6 +62,7 @@ class Kind:
 
 
 _NETWORKING = "networking.k8s.io"
+_RBAC = "rbac.authorization.k8s.io"
 
 KINDS = (
     Kind("Namespace", "namespaces", namespaced=False, short=("ns",), status=True),
@@ -108,6 +109,10 @@ KINDS = (
         namespaced=False,
         short=("sc",),
     ),
+    Kind("Role", "roles", group=_RBAC),
+    Kind("RoleBinding", "rolebindings", group=_RBAC),
+    Kind("ClusterRole", "clusterroles", group=_RBAC, namespaced=False),
+    Kind("ClusterRoleBinding", "clusterrolebindings", group=_RBAC, namespaced=False),
     Kind(
         "GafaelfawrIngress",
         "gafaelfawringresses",

@@ -8,7 +8,6 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
 
@@ -16,11 +15,17 @@ import structlog
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.faults import Faults
+from nublado.sandbox.kubernetes.access import Access
 from nublado.sandbox.kubernetes.discovery import aggregated, discover
 from nublado.sandbox.kubernetes.errors import ApiError
+from nublado.sandbox.kubernetes.faults import Faults
 from nublado.sandbox.kubernetes.listing import list_page
 from nublado.sandbox.kubernetes.openapi import openapi
+from nublado.sandbox.kubernetes.releases import (
+    DEFAULT_RELEASE,
+    RELEASES,
+    Release,
+)
 from nublado.sandbox.kubernetes.rendering import encode, json_response, rendering_for
 from nublado.sandbox.kubernetes.requests import accepts, flag
 from nublado.sandbox.kubernetes.store import Store
@@ -66,9 +71,13 @@ class ApiServer:
     tokens
         Bearer tokens of which clients have to send one; by default they need
         none.
+    release
+        Release of Kubernetes that it is.
 
     Attributes
     ----------
+    access
+        Who is let in.
     app
         The web application.
     watches
@@ -82,11 +91,13 @@ class ApiServer:
         stats: Stats,
         *,
         tokens: Collection[str] = (),
+        release: Release = RELEASES[DEFAULT_RELEASE],
     ) -> None:
         self._store = store
         self._faults = faults
         self._stats = stats
-        self._tokens = [f"Bearer {token}".encode() for token in tokens]
+        self._release = release
+        self.access = Access(store, tokens)
         self._writer = Writer(store)
         self.watches = WatchServer(store, faults, stats)
         middlewares = (self._count, faults.middleware("kubernetes"))
@@ -111,9 +122,9 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         place = request[_PLACE]
         try:
-            self._authenticate(request)
+            self.access.check(request, place)
             if place is None:
-                return _describe(request)
+                return _describe(request, self._release)
             if not _is_part(place):
                 return await serve_action(self._store, request, place)
             return await self._serve(request, place)
@@ -150,17 +161,11 @@ class ApiServer:
     def _read(self, request: web.Request, place: Place) -> web.Response:
         rendering = rendering_for(request, place)
         if place.name is None:
+            self.watches.versions.check_list(request.query)
             page = list_page(self._store, place, request.query)
             return json_response(rendering.many(page.revisions, page.metadata))
         found = self._store.revision(place.kind.kind, place.namespace, place.name)
         return json_response(rendering.one(found))
-
-    def _authenticate(self, request: web.Request) -> None:
-        if not self._tokens or request.path in _HEALTH:
-            return
-        sent = request.headers.get("Authorization", "").encode()
-        if not any(hmac.compare_digest(sent, token) for token in self._tokens):
-            raise ApiError(401, "Unauthorized", "Unauthorized")
 
     async def _shut_down(self, _: web.Application) -> None:
         self.watches.drop_all()
@@ -203,7 +208,7 @@ def _is_complete(place: Place) -> bool:
     return place.namespace is not None or not place.kind.namespaced
 
 
-def _describe(request: web.Request) -> web.Response:
+def _describe(request: web.Request, release: Release) -> web.Response:
     """Answer a request that is about the server itself."""
     path = request.path
     if path.rstrip("/") in _HEALTH or path.startswith(("/livez/", "/readyz/")):
@@ -219,7 +224,7 @@ def _describe(request: web.Request) -> web.Response:
     if document is not None:
         headers = {"Content-Type": _AGGREGATED, "Vary": "Accept"}
         return web.Response(body=encode(document), headers=headers)
-    document = discover(path, request.host) or openapi(path)
+    document = discover(path, request.host, release) or openapi(path, release)
     if document is None:
         raise unknown_path()
     return json_response(document)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.admission import Admission
+from nublado.sandbox.kubernetes.backups import Backup, Key, changes_between
 from nublado.sandbox.kubernetes.deletion import (
     is_held,
     mark_deleted,
@@ -28,8 +29,9 @@ from nublado.sandbox.kubernetes.history import Change, Revision
 from nublado.sandbox.kubernetes.metadata import clone, initialize_metadata, now
 from nublado.sandbox.kubernetes.resources import KINDS, Kind, kind_named
 from nublado.sandbox.kubernetes.selectors import selection
+from nublado.sandbox.kubernetes.webhooks import Webhooks
 
-__all__ = ["ApiError", "Store", "now"]
+__all__ = ["ApiError", "Backup", "Store", "now"]
 
 _HISTORY = 10_000
 """How many changes of each kind are kept for watches that come back."""
@@ -342,6 +344,40 @@ class Store:
         Watches and paged lists that go on from an earlier version get 410.
         """
         self.feed.compact(self.version)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is asked about new objects."""
+        return self._admission.webhooks
+
+    def skip_version(self) -> None:
+        """Use up a version, as a change elsewhere in the cluster does."""
+        self.version += 1
+
+    def backup(self) -> Backup:
+        """Back everything up."""
+        return Backup(self.version, {kind.kind: self._by_key(kind) for kind in KINDS})
+
+    def restore(self, backup: Backup) -> None:
+        """Go back to a backup, with the version too, and forget all changes.
+
+        Who has subscribed is told of the difference.
+        """
+        before = {kind: self._by_key(kind) for kind in KINDS}
+        self.version = backup.version
+        for kind in KINDS:
+            spaces: dict[str, dict[str, Revision]] = {}
+            self._objects[kind.kind] = spaces
+            for (space, name), revision in backup.revisions[kind.kind].items():
+                spaces.setdefault(space, {})[name] = revision
+        for kind in KINDS:
+            after = backup.revisions[kind.kind]
+            for change in changes_between(kind, before[kind], after):
+                self.feed.publish(kind.kind, change)
+        self.feed.restart(self.version)
+
+    def _by_key(self, kind: Kind) -> dict[Key, Revision]:
+        return {_key(revision.obj): revision for revision in self.revisions(kind.kind)}
 
     def _bucket(self, kind: Kind, namespace: str | None) -> dict[str, Revision]:
         space = (namespace or "") if kind.namespaced else ""

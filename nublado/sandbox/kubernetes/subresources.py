@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.errors import ApiError, bad_request, conflict
-from nublado.sandbox.kubernetes.rendering import encode, json_response
+from nublado.sandbox.kubernetes.identity import User, issue_token
+from nublado.sandbox.kubernetes.rendering import json_response
 from nublado.sandbox.kubernetes.requests import is_dry_run, read_object
 from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.kubernetes.urls import Place, unknown_path
@@ -93,8 +93,8 @@ def _token(store: Store, place: Place, body: JSON) -> web.Response:
     if not isinstance(seconds, int) or seconds < 600:
         why = "may not specify a duration less than 10 minutes"
         raise ApiError(422, "Invalid", f"spec.expirationSeconds: Invalid value: {why}")
-    subject = f"system:serviceaccount:{place.namespace}:{place.name}"
-    claims = encode({"sub": subject, "uid": account["metadata"]["uid"]})
+    user = User.of_account(str(place.namespace), str(place.name))
+    token = issue_token(user, uid=account["metadata"]["uid"])
     expires = datetime.now(UTC) + timedelta(seconds=seconds)
     answer = {
         "kind": "TokenRequest",
@@ -102,7 +102,7 @@ def _token(store: Store, place: Place, body: JSON) -> web.Response:
         "metadata": {"name": place.name, "namespace": place.namespace},
         "spec": spec,
         "status": {
-            "token": base64.urlsafe_b64encode(claims).decode().rstrip("="),
+            "token": token,
             "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
     }

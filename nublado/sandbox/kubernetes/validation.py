@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.defaults import containers_of
@@ -27,6 +27,7 @@ _MAX_DATA = 1024 * 1024
 """Most bytes that the values of a config map or secret may have together."""
 
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_SUBJECTS = ("Group", "ServiceAccount", "User")
 _IMMUTABLE = "Forbidden: field is immutable when `immutable` is set"
 _POD_UPDATES = (
     "Forbidden: pod updates may not change fields other than"
@@ -174,6 +175,33 @@ def _quota(obj: JSON) -> Iterator[Problem]:
     yield from _amounts("spec.hard", (obj.get("spec") or {}).get("hard") or {})
 
 
+def _role(obj: JSON) -> Iterator[Problem]:
+    for i, rule in enumerate(obj.get("rules") or ()):
+        if not rule.get("verbs"):
+            why = "Required value: verbs must contain at least one value"
+            yield f"rules[{i}].verbs", why
+
+
+def _binding(obj: JSON) -> Iterator[Problem]:
+    namespaced = obj["kind"] == "RoleBinding"
+    roles = ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
+    yield from _reference("roleRef", obj.get("roleRef") or {}, roles)
+    for i, subject in enumerate(obj.get("subjects") or ()):
+        yield from _reference(f"subjects[{i}]", subject, _SUBJECTS)
+
+
+def _reference(path: str, reference: JSON, kinds: Sequence[str]) -> Iterator[Problem]:
+    if reference.get("kind") not in kinds:
+        value = json.dumps(reference.get("kind", ""))
+        supported = ", ".join(json.dumps(kind) for kind in kinds)
+        yield (
+            f"{path}.kind",
+            f"Unsupported value: {value}: supported values: {supported}",
+        )
+    if not reference.get("name"):
+        yield f"{path}.name", "Required value"
+
+
 def _amounts(path: str, amounts: JSON) -> Iterator[Problem]:
     for name, text in amounts.items():
         try:
@@ -237,11 +265,15 @@ def _differ(old: JSON, new: JSON, field: str) -> bool:
 
 
 _CHECKS: dict[str, Callable[[JSON], Iterator[Problem]]] = {
+    "ClusterRole": _role,
+    "ClusterRoleBinding": _binding,
     "ConfigMap": _data,
     "Job": _job,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "ResourceQuota": _quota,
+    "Role": _role,
+    "RoleBinding": _binding,
     "Secret": _data,
     "Service": _service,
 }

@@ -16,8 +16,9 @@ from contextlib import suppress
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.faults import Faults
+from nublado.sandbox.connections import arrival, reset
 from nublado.sandbox.kubernetes.errors import ApiError, expired, too_large_version
+from nublado.sandbox.kubernetes.faults import Faults
 from nublado.sandbox.kubernetes.history import Change, Revision
 from nublado.sandbox.kubernetes.listing import check_version_match
 from nublado.sandbox.kubernetes.rendering import Rendering, encode, rendering_for
@@ -25,6 +26,7 @@ from nublado.sandbox.kubernetes.requests import flag, number
 from nublado.sandbox.kubernetes.selectors import selection
 from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.kubernetes.urls import Place
+from nublado.sandbox.kubernetes.version_gate import VersionGate
 from nublado.sandbox.stats import Stats
 
 __all__ = ["WatchServer"]
@@ -119,18 +121,29 @@ class WatchServer:
         Where changes come from.
     faults, stats
         What goes wrong, and what is counted.
+
+    Attributes
+    ----------
+    versions
+        Versions from which no watch may start.
     """
 
     def __init__(self, store: Store, faults: Faults, stats: Stats) -> None:
+        self.versions = VersionGate(store)
         self._store = store
         self._faults = faults
         self._stats = stats
         self._open: set[_Watch] = set()
+        self._bookmarks_from = 0.0
 
     def drop_all(self) -> None:
         """End all watches now."""
         for watch in self._open:
             watch.end()
+
+    def delay_bookmarks(self, seconds: float) -> None:
+        """Let watches that begin from now on wait so long for bookmarks."""
+        self._bookmarks_from = asyncio.get_running_loop().time() + seconds
 
     def mute_all(self) -> None:
         """Let all watches of now stay open without telling anything."""
@@ -144,10 +157,12 @@ class WatchServer:
         ------
         ApiError
             Raised if it makes no sense (400, 422), or the version to start
-            from is not there yet (504).
+            from is not there yet (504) or refused.
         """
         query = request.query
         check_version_match(query, watch=True)
+        if not self.versions.in_events:
+            self.versions.check_watch(query)
         watch = _Watch(place, query, rendering_for(request, place))
         seconds = number(query, "timeoutSeconds")
         if not seconds:
@@ -162,7 +177,9 @@ class WatchServer:
             with self._stats.watching(kind.plural), suppress(ConnectionError):
                 await response.prepare(request)
                 if failure is None:
-                    stream = _Stream(self._store, self._faults, place, watch)
+                    stream = _Stream(
+                        self._store, self._faults, place, watch, self._bookmarks_from
+                    )
                     failure = await stream.run(request, response, query, seconds)
                 if failure is not None:
                     await response.write(_error_line(failure))
@@ -180,6 +197,10 @@ class WatchServer:
         Returns the error that the stream has to begin and end with: as on a
         real server, the request is answered with 200 nevertheless.
         """
+        try:
+            self.versions.check_watch(query)
+        except ApiError as e:
+            return e
         faults, kind = self._faults.watch, place.kind.kind
         asked = number(query, "resourceVersion") or 0
         current = self._store.version
@@ -210,7 +231,12 @@ class _Stream:
     """Sends what a watch has queued until its time is over."""
 
     def __init__(
-        self, store: Store, faults: Faults, place: Place, watch: _Watch
+        self,
+        store: Store,
+        faults: Faults,
+        place: Place,
+        watch: _Watch,
+        bookmarks_from: float,
     ) -> None:
         self._store = store
         self._faults = faults
@@ -219,6 +245,7 @@ class _Stream:
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._bookmarked = self._started
+        self._bookmarks_from = bookmarks_from
 
     async def run(
         self,
@@ -236,10 +263,12 @@ class _Stream:
                 return None
             over, failure = self._is_over(seconds)
             data = watch.take()
-            if bookmarks and (over or self._is_bookmark_due()):
+            if bookmarks and self._is_bookmark_due(last=over):
                 data += watch.bookmark(self._store.version)
             if data and not watch.muted:
                 await response.write(data)
+            if over and watch.ended and self._faults.watch.reset:
+                await self._break_off(request, response)
             if over:
                 return failure
             with suppress(TimeoutError):
@@ -262,9 +291,20 @@ class _Stream:
                 return True, None
         return not self._watch.muted and age >= seconds, None
 
-    def _is_bookmark_due(self) -> bool:
+    async def _break_off(
+        self, request: web.Request, response: web.StreamResponse
+    ) -> None:
+        """Reset the connection in the middle of a line."""
+        line = self._watch.bookmark(self._store.version)
+        await response.write(line[: len(line) // 2])
+        await arrival()
+        reset(request.transport)
+
+    def _is_bookmark_due(self, *, last: bool) -> bool:
         now = self._loop.time()
-        if now - self._bookmarked < self._faults.watch.bookmark_interval:
+        if now < self._bookmarks_from:
+            return False
+        if not last and now - self._bookmarked < self._faults.watch.bookmark_interval:
             return False
         self._bookmarked = now
         return True

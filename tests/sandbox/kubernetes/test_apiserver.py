@@ -374,7 +374,7 @@ def test_tables(api: RunningApi, pod: JSON) -> None:
 
 def test_health_and_version(api: RunningApi) -> None:
     with api.client() as api_client:
-        assert client.VersionApi(api_client).get_code().minor == "32"
+        assert client.VersionApi(api_client).get_code().minor == "36"
         for path in ("healthz", "readyz", "livez"):
             response = api_client.rest_client.pool_manager.request(
                 "GET", f"{api.url}/{path}"

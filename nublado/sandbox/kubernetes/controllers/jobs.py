@@ -7,30 +7,58 @@ https://kubernetes.io/docs/concepts/workloads/controllers/job/
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import ClassVar
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.controllers.base import Controller, Key
-from nublado.sandbox.kubernetes.store import now
+from nublado.sandbox.kubernetes.controllers.recorder import EventRecorder
+from nublado.sandbox.kubernetes.controllers.settings import ClusterSettings
+from nublado.sandbox.kubernetes.store import ApiError, Store, now
 
 __all__ = ["JobController"]
 
 _ENDED = ("Succeeded", "Failed")
+_LONGEST_PAUSE = 360.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A pod that was refused: the pause since, and when it is tried again."""
+
+    pause: float
+    next: float
 
 
 class JobController(Controller):
-    """Makes the pods of jobs, again where they failed, and counts how they end."""
+    """Makes the pods of jobs, again where they failed, and counts how they end.
+
+    Parameters
+    ----------
+    store, settings, recorder
+        The cluster.
+    """
 
     kinds: ClassVar = ("Job", "Pod")
 
+    def __init__(
+        self, store: Store, settings: ClusterSettings, recorder: EventRecorder
+    ) -> None:
+        super().__init__(store)
+        self._settings = settings
+        self._recorder = recorder
+        self._refused: dict[Key, _Refused] = {}
+
     def changed(self, type_: str, obj: JSON) -> None:
         """Look at a job, or at the job of a pod."""
+        metadata = obj["metadata"]
         if obj["kind"] == "Job":
+            if type_ == "DELETED":
+                self._refused.pop((metadata["namespace"], metadata["name"]), None)
             super().changed(type_, obj)
             return
-        metadata = obj["metadata"]
         for owner in metadata.get("ownerReferences") or ():
             if owner["kind"] == "Job":
                 self.look_at((metadata["namespace"], owner["name"]))
@@ -47,12 +75,49 @@ class JobController(Controller):
         active = len(phases) - succeeded - failed
         is_failed = failed > job["spec"]["backoffLimit"]
         if not (active or succeeded or is_failed or job["spec"]["suspend"]):
-            self.store.create("Pod", _make_pod(job), namespace)
-            active = 1
+            active = int(self._make_pod(job))
         status: JSON = {"active": active, "succeeded": succeeded, "failed": failed}
         if succeeded or is_failed:
             status["conditions"] = [_condition("Complete" if succeeded else "Failed")]
+            self._tell_end(job, succeeded=bool(succeeded))
         self.store.mutate("Job", namespace, str(name), lambda obj: _update(obj, status))
+
+    def _make_pod(self, job: JSON) -> bool:
+        """Make the pod of a job; False if it is refused, and tried again later."""
+        metadata = job["metadata"]
+        key: Key = (metadata["namespace"], metadata["name"])
+        moment = asyncio.get_running_loop().time()
+        refused = self._refused.get(key)
+        if refused is not None and moment < refused.next:
+            return False
+        try:
+            pod = self.store.create("Pod", _make_pod(job), key[0])
+        except ApiError as e:
+            pause = self._settings.job_retry
+            if refused is not None:
+                pause = min(refused.pause * 2, _LONGEST_PAUSE)
+            self._refused[key] = _Refused(pause, moment + pause)
+            self._tell(job, "FailedCreate", f"Error creating: {e}", "Warning")
+            self.look_at(key, pause)
+            return False
+        self._refused.pop(key, None)
+        name = pod["metadata"]["name"]
+        self._tell(job, "SuccessfulCreate", f"Created pod: {name}")
+        return True
+
+    def _tell_end(self, job: JSON, *, succeeded: bool) -> None:
+        if "conditions" in (job.get("status") or {}):
+            return
+        if succeeded:
+            self._tell(job, "Completed", "Job completed")
+        else:
+            text = "Job has reached the specified backoff limit"
+            self._tell(job, "BackoffLimitExceeded", text, "Warning")
+
+    def _tell(self, job: JSON, reason: str, text: str, type_: str = "Normal") -> None:
+        self._recorder.record(
+            job, reason, text, component="job-controller", type_=type_
+        )
 
     def _pods(self, job: JSON) -> list[JSON]:
         uid = job["metadata"]["uid"]
@@ -72,9 +137,8 @@ def _make_pod(job: JSON) -> JSON:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    suffix = secrets.token_hex(3)[:5]
     template.setdefault("metadata", {}).update(
-        name=f"{metadata['name']}-{suffix}", ownerReferences=[owner]
+        generateName=f"{metadata['name']}-", ownerReferences=[owner]
     )
     return template
 

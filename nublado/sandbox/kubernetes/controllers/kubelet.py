@@ -12,11 +12,13 @@ from nublado.sandbox.kubernetes.controllers import statuses
 from nublado.sandbox.kubernetes.controllers.nodes import Nodes
 from nublado.sandbox.kubernetes.controllers.recorder import EventRecorder
 from nublado.sandbox.kubernetes.controllers.settings import ClusterSettings
+from nublado.sandbox.kubernetes.releases import Release
 from nublado.sandbox.kubernetes.store import ApiError, Store
 
 __all__ = ["Kubelet"]
 
 _LONGEST_BACKOFF = 300.0
+_MOST_DOUBLINGS = 8
 _MOUNT_RETRY = 0.5
 _INIT = "initContainerStatuses"
 _REGULAR = "containerStatuses"
@@ -31,7 +33,7 @@ class Kubelet:
 
     Parameters
     ----------
-    store, settings, recorder, nodes
+    store, settings, recorder, nodes, release
         The cluster.
     """
 
@@ -41,11 +43,14 @@ class Kubelet:
         settings: ClusterSettings,
         recorder: EventRecorder,
         nodes: Nodes,
+        release: Release,
     ) -> None:
         self._store = store
         self._settings = settings
         self._recorder = recorder
         self._nodes = nodes
+        self._release = release
+        self._silent: set[str] = set()
         self._pods: dict[str, _PodWorker] = {}
         self._pulls: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
@@ -87,6 +92,34 @@ class Kubelet:
 
         self._store.mutate("Pod", namespace, name, end)
 
+    def kill_container(
+        self, namespace: str, name: str, exit_code: int, reason: str | None
+    ) -> None:
+        """Let the first container of a pod end; restart it if its pod says so.
+
+        Raises
+        ------
+        ApiError
+            Raised if there is no such pod.
+        """
+        pod = self._store.get("Pod", namespace, name)
+        uid = pod["metadata"]["uid"]
+        self._stop_worker(uid)
+        worker = self._pods[uid] = self._new_worker(pod)
+        worker.restart(statuses.terminated(exit_code, reason))
+
+    def silence(self, node: str) -> None:
+        """Let the kubelet of a node do and tell nothing any more."""
+        self._silent.add(node)
+        for pod in self._store.list("Pod", fields=f"spec.nodeName={node}"):
+            self._stop_worker(pod["metadata"]["uid"])
+
+    def wake(self, node: str) -> None:
+        """Let the kubelet of a node take up its work again."""
+        self._silent.discard(node)
+        for pod in self._store.list("Pod", fields=f"spec.nodeName={node}"):
+            self._changed("MODIFIED", pod)
+
     def evict(self, namespace: str, name: str, message: str) -> None:
         """Evict a pod because its node is short of something.
 
@@ -127,7 +160,7 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         if type_ == "DELETED":
             self._stop_worker(uid)
-        elif not pod["spec"].get("nodeName"):
+        elif pod["spec"].get("nodeName") in (None, *self._silent):
             return
         elif "deletionTimestamp" in pod["metadata"]:
             worker = self._pods.get(uid)
@@ -138,9 +171,7 @@ class Kubelet:
             self._pods[uid] = self._worker(pod, ending=False)
 
     def _worker(self, pod: JSON, *, ending: bool) -> _PodWorker:
-        worker = _PodWorker(
-            self._store, self._settings, self._recorder, self._nodes, self, pod
-        )
+        worker = self._new_worker(pod)
         worker.begin(ending=ending)
         uid = pod["metadata"]["uid"]
 
@@ -150,6 +181,17 @@ class Kubelet:
 
         worker.task.add_done_callback(forget)
         return worker
+
+    def _new_worker(self, pod: JSON) -> _PodWorker:
+        return _PodWorker(
+            self._store,
+            self._settings,
+            self._recorder,
+            self._nodes,
+            self,
+            self._release,
+            pod,
+        )
 
     def _stop_worker(self, uid: str) -> None:
         worker = self._pods.pop(uid, None)
@@ -169,6 +211,7 @@ class _PodWorker:
         recorder: EventRecorder,
         nodes: Nodes,
         kubelet: Kubelet,
+        release: Release,
         pod: JSON,
     ) -> None:
         self._store = store
@@ -176,6 +219,7 @@ class _PodWorker:
         self._recorder = recorder
         self._nodes = nodes
         self._kubelet = kubelet
+        self._release = release
         self._pod = pod
         self._namespace = pod["metadata"]["namespace"]
         self._name = pod["metadata"]["name"]
@@ -187,6 +231,10 @@ class _PodWorker:
         self.ending = ending
         work = self._end if ending else self._run
         self.task = asyncio.create_task(self._guard(work))
+
+    def restart(self, state: JSON) -> None:
+        """Let the first container come to an end, and start it again."""
+        self.task = asyncio.create_task(self._guard(lambda: self._restart(state)))
 
     async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -211,6 +259,30 @@ class _PodWorker:
                 code = 0
             if code is not None:
                 self._set_state(_REGULAR, container, statuses.terminated(code))
+
+    async def _restart(self, state: JSON) -> None:
+        """Give the first container its end, and start it again if it may be."""
+        container = self._pod["spec"]["containers"][0]
+        self._set_state(_REGULAR, container, state)
+        policy = self._pod["spec"]["restartPolicy"]
+        failed = state["terminated"]["exitCode"] != 0
+        if policy == "Never" or (policy == "OnFailure" and not failed):
+            return
+        before = self._pod["status"][_REGULAR][0]["restartCount"]
+        if before:
+            pause = self._settings.pull_backoff * 2 ** min(before - 1, _MOST_DOUBLINGS)
+            await self._back_off(_REGULAR, container, min(pause, _LONGEST_BACKOFF))
+        await self._start(_REGULAR, container, restarted=True)
+
+    async def _back_off(self, field: str, container: JSON, seconds: float) -> None:
+        """Wait before a container is started again, and say so."""
+        name, uid = container["name"], self._pod["metadata"]["uid"]
+        pod = f"{self._name}_{self._namespace}({uid})"
+        text = f"back-off {seconds:g}s restarting failed container={name} pod={pod}"
+        self._set_state(field, container, statuses.waiting("CrashLoopBackOff", text))
+        told = f"Back-off restarting failed container {name} in pod {pod}"
+        self._say("BackOff", told, "Warning", container=container)
+        await asyncio.sleep(seconds)
 
     async def _mount(self) -> None:
         """Wait for all that the pod mounts or takes its environment from."""
@@ -252,16 +324,7 @@ class _PodWorker:
             self._set_state(_INIT, container, statuses.terminated(code))
             if code == 0:
                 return
-            name = container["name"]
-            text = (
-                f"back-off {backoff:g}s restarting failed container={name} "
-                f"pod={self._name}_{self._namespace}"
-            )
-            state = statuses.waiting("CrashLoopBackOff", text)
-            self._set_state(_INIT, container, state)
-            text = f"Back-off restarting failed container {name}"
-            self._say("BackOff", text, "Warning", _path(_INIT, container))
-            await asyncio.sleep(backoff)
+            await self._back_off(_INIT, container, backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
             restarted = True
 
@@ -270,33 +333,34 @@ class _PodWorker:
     ) -> None:
         """Pull the image of a container and start it."""
         await self._pull(field, container)
-        path = _path(field, container)
-        self._say("Created", f"Created container: {container['name']}", path=path)
+        created = self._release.created.format(name=container["name"])
+        self._say("Created", created, container=container)
         await asyncio.sleep(self._settings.start_delay)
-        self._say("Started", f"Started container {container['name']}", path=path)
+        started = self._release.started.format(name=container["name"])
+        self._say("Started", started, container=container)
         self._set_state(field, container, statuses.running(), restarted=restarted)
 
     async def _pull(self, field: str, container: JSON) -> None:
-        image, path = container["image"], _path(field, container)
+        image = container["image"]
         wanted = container["imagePullPolicy"] == "Always"
         if self._nodes.has_image(self._node, image) and not wanted:
             text = f'Container image "{image}" already present on machine'
-            self._say("Pulled", text, path=path)
+            self._say("Pulled", text, container=container)
             return
         backoff = self._settings.pull_backoff
         began = asyncio.get_running_loop().time()
-        self._say("Pulling", f'Pulling image "{image}"', path=path)
+        self._say("Pulling", f'Pulling image "{image}"', container=container)
         while self._settings.pull_fails(image):
             await asyncio.sleep(min(self._settings.pull_time(image), 0.2))
             why = (
                 f'Failed to pull image "{image}": rpc error: code = NotFound desc = '
                 f'failed to pull and unpack image "{image}": not found'
             )
-            self._say("Failed", why, "Warning", path)
+            self._say("Failed", why, "Warning", container=container)
             self._set_state(field, container, statuses.waiting("ErrImagePull", why))
             await asyncio.sleep(backoff / 2)
             text = f'Back-off pulling image "{image}"'
-            self._say("BackOff", text, path=path)
+            self._say("BackOff", text, container=container)
             state = statuses.waiting("ImagePullBackOff", text)
             self._set_state(field, container, state)
             await asyncio.sleep(backoff / 2)
@@ -308,7 +372,7 @@ class _PodWorker:
             f'Successfully pulled image "{image}" in {seconds:.3g}s '
             f"({seconds:.3g}s including waiting). Image size: {size} bytes."
         )
-        self._say("Pulled", text, path=path)
+        self._say("Pulled", text, container=container)
 
     # --- End -------------------------------------------------------------
 
@@ -317,7 +381,8 @@ class _PodWorker:
         grace = self._pod["metadata"].get("deletionGracePeriodSeconds", 30)
         for container in self._pod["status"].get(_REGULAR) or ():
             if "running" in container["state"]:
-                self._say("Killing", f"Stopping container {container['name']}")
+                text = f"Stopping container {container['name']}"
+                self._say("Killing", text, container=container)
                 await asyncio.sleep(min(grace, self._settings.termination_delay))
                 break
         self._store.delete("Pod", self._namespace, self._name, grace_seconds=0)
@@ -344,12 +409,15 @@ class _PodWorker:
         reason: str,
         message: str,
         type_: str = "Normal",
-        path: str | None = None,
+        *,
+        container: JSON | None = None,
     ) -> None:
+        path = None if container is None else _path_of(self._pod, container["name"])
         self._recorder.record(self._pod, reason, message, type_=type_, field_path=path)
 
 
-def _path(field: str, container: JSON) -> str:
+def _path_of(pod: JSON, name: str) -> str:
     """Where a container is in its pod, as events say it."""
-    containers = "initContainers" if field == _INIT else "containers"
-    return f"spec.{containers}{{{container['name']}}}"
+    init = pod["spec"].get("initContainers") or ()
+    regular = all(container["name"] != name for container in init)
+    return f"spec.{'containers' if regular else 'initContainers'}{{{name}}}"

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import ClassVar
 
 from nublado.models.domain.kubernetes import JSON
@@ -19,6 +20,17 @@ from nublado.sandbox.kubernetes.store import ApiError, Store, now
 __all__ = ["NamespaceController"]
 
 _RECHECK_SECONDS = 5.0
+_HELD_SECONDS = 0.5
+"""How often a namespace that is held up looks whether that is over."""
+
+_UNDISCOVERED = (
+    "Discovery failed for some groups, 1 failing: unable to retrieve the complete list"
+    " of server APIs: metrics.k8s.io/v1beta1: stale GroupVersion discovery:"
+    " metrics.k8s.io/v1beta1"
+)
+
+Text = tuple[str, str]
+"""Reason and message of a condition."""
 
 
 class NamespaceController(Controller):
@@ -85,10 +97,11 @@ class NamespaceController(Controller):
                 if still is not None:
                     left[kind] += 1
                     finalizers.update(still["metadata"].get("finalizers") or ())
-        if left:
-            conditions = _conditions(left, finalizers)
+        held = self._settings.is_held(name)
+        if left or held:
+            conditions = _conditions(left, finalizers, discovers=not held)
             self.store.mutate("Namespace", None, name, _with_conditions(conditions))
-            self.look_at((None, name), _RECHECK_SECONDS)
+            self.look_at((None, name), _HELD_SECONDS if held else _RECHECK_SECONDS)
         elif self._settings.namespace_delay > 0 and name in self._terminating:
             self._terminating.discard(name)
             self.look_at((None, name), self._settings.namespace_delay)
@@ -105,48 +118,90 @@ class NamespaceController(Controller):
 
 
 def _finalize(namespace: JSON) -> None:
-    namespace["spec"]["finalizers"] = []
+    finalizers = namespace["spec"].get("finalizers") or []
+    namespace["spec"]["finalizers"] = [f for f in finalizers if f != "kubernetes"]
 
 
-def _with_conditions(conditions: list[JSON]):  # type: ignore[no-untyped-def]
+def _with_conditions(conditions: list[JSON]) -> Callable[[JSON], None]:
     def change(namespace: JSON) -> None:
         known = {c["type"]: c for c in namespace["status"].get("conditions") or ()}
         for condition in conditions:
             old = known.get(condition["type"])
-            if old and old["message"] == condition["message"]:
+            if old and old["status"] == condition["status"]:
                 condition["lastTransitionTime"] = old["lastTransitionTime"]
         namespace["status"]["conditions"] = conditions
 
     return change
 
 
-def _conditions(left: Counter[Kind], finalizers: Counter[str]) -> list[JSON]:
+def _conditions(
+    left: Counter[Kind], finalizers: Counter[str], *, discovers: bool
+) -> list[JSON]:
+    """Say what holds up the end of a namespace.
+
+    Texts are those of the real controller:
+    https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/namespace/deletion/status_condition_utils.go
+    """
     remaining = ", ".join(
-        f"{kind.plural}.{kind.group} has {count} resource instances"
-        for kind, count in left.items()
+        sorted(
+            f"{kind.plural}.{kind.group} has {count} resource instances"
+            for kind, count in left.items()
+        )
     )
     pending = ", ".join(
-        f"{name} in {count} resource instances" for name, count in finalizers.items()
+        sorted(
+            f"{name} in {count} resource instances"
+            for name, count in finalizers.items()
+        )
     )
-    texts = {
-        "NamespaceContentRemaining": (
-            "SomeResourcesRemain",
-            f"Some resources are remaining: {remaining}",
-        ),
-        "NamespaceFinalizersRemaining": (
-            "SomeFinalizersRemain",
-            f"Some content in the namespace has finalizers remaining: {pending}",
-        ),
-    }
-    if not finalizers:
-        del texts["NamespaceFinalizersRemaining"]
     return [
-        {
-            "type": type_,
-            "status": "True",
-            "reason": reason,
-            "message": message,
-            "lastTransitionTime": now(),
-        }
-        for type_, (reason, message) in texts.items()
+        _condition(
+            "NamespaceDeletionDiscoveryFailure",
+            None if discovers else ("DiscoveryFailed", _UNDISCOVERED),
+            ("ResourcesDiscovered", "All resources successfully discovered"),
+        ),
+        _condition(
+            "NamespaceDeletionGroupVersionParsingFailure",
+            None,
+            ("ParsedGroupVersions", "All legacy kube types successfully parsed"),
+        ),
+        _condition(
+            "NamespaceDeletionContentFailure",
+            None,
+            (
+                "ContentDeleted",
+                "All content successfully deleted, may be waiting on finalization",
+            ),
+        ),
+        _condition(
+            "NamespaceContentRemaining",
+            ("SomeResourcesRemain", f"Some resources are remaining: {remaining}")
+            if left
+            else None,
+            ("ContentRemoved", "All content successfully removed"),
+        ),
+        _condition(
+            "NamespaceFinalizersRemaining",
+            (
+                "SomeFinalizersRemain",
+                f"Some content in the namespace has finalizers remaining: {pending}",
+            )
+            if finalizers
+            else None,
+            (
+                "ContentHasNoFinalizers",
+                "All content-preserving finalizers finished",
+            ),
+        ),
     ]
+
+
+def _condition(type_: str, trouble: Text | None, fine: Text) -> JSON:
+    reason, message = trouble or fine
+    return {
+        "type": type_,
+        "status": "True" if trouble else "False",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": now(),
+    }

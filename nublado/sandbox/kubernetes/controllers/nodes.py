@@ -5,11 +5,13 @@ from __future__ import annotations
 from nublado.models.domain.docker import split_reference
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.controllers.settings import ClusterSettings
+from nublado.sandbox.kubernetes.releases import Release
 from nublado.sandbox.kubernetes.store import Store, now
 
 __all__ = ["Nodes"]
 
-_MOST_IMAGES = 50
+_MOST_NAMES = 5
+"""How many names of an image a node gives."""
 
 
 class Nodes:
@@ -17,13 +19,16 @@ class Nodes:
 
     Parameters
     ----------
-    store, settings
+    store, settings, release
         The cluster.
     """
 
-    def __init__(self, store: Store, settings: ClusterSettings) -> None:
+    def __init__(
+        self, store: Store, settings: ClusterSettings, release: Release
+    ) -> None:
         self._store = store
         self._settings = settings
+        self._release = release
         self._next = 1
 
     def create(self) -> None:
@@ -63,7 +68,7 @@ class Nodes:
                 ],
                 "addresses": [{"type": "Hostname", "address": name}],
                 "nodeInfo": {
-                    "kubeletVersion": "v1.32.4",
+                    "kubeletVersion": self._release.kubelet_version,
                     "operatingSystem": "linux",
                     "architecture": "amd64",
                 },
@@ -85,22 +90,47 @@ class Nodes:
         self._store.mutate("Node", None, node, lambda obj: obj["spec"].update(spec))
 
     def has_image(self, node: str, image: str) -> bool:
-        """Whether a node holds an image."""
+        """Whether a node names an image in its status."""
         found = self._store.find("Node", None, node)
         images = (found or {}).get("status", {}).get("images") or ()
         wanted = set(_names(image))
-        return any(wanted & set(entry["names"]) for entry in images)
+        return any(wanted & set(entry.get("names") or ()) for entry in images)
 
     def add_image(self, node: str, image: str) -> None:
         """Note that a node has pulled an image."""
-        entry = {"names": _names(image), "sizeBytes": self._settings.image_bytes}
+        if self._store.find("Node", None, node) and not self.has_image(node, image):
+            self.list_image(node, _names(image), self._settings.image_bytes)
+
+    def list_image(self, node: str, names: list[str] | None, size: int) -> None:
+        """Let a node list an image, the largest first, as kubelets do.
+
+        Parameters
+        ----------
+        node
+            Name of the node.
+        names
+            Names of the image; one that has lost its tag has the name
+            ``<none>@<none>``, or none at all (None).
+        size
+            Its size in bytes.
+
+        Raises
+        ------
+        ApiError
+            Raised if there is no such node.
+        """
+        entry: JSON = {"sizeBytes": size}
+        if names is not None:
+            entry["names"] = names[:_MOST_NAMES]
 
         def note(obj: JSON) -> None:
-            images = obj["status"].setdefault("images", [])
-            obj["status"]["images"] = [entry, *images][:_MOST_IMAGES]
+            # The newest first among equals, so that it is the last to be cut.
+            images = [entry, *(obj["status"].get("images") or ())]
+            images.sort(key=lambda image: -image["sizeBytes"])
+            most = self._settings.node_images
+            obj["status"]["images"] = images if most < 0 else images[:most]
 
-        if self._store.find("Node", None, node) and not self.has_image(node, image):
-            self._store.mutate("Node", None, node, note)
+        self._store.mutate("Node", None, node, note)
 
 
 def _names(image: str) -> list[str]:

@@ -11,7 +11,8 @@ from nublado.sandbox.kubernetes.store import ApiError, Store, now
 __all__ = ["EventRecorder"]
 
 _KEPT = 10_000
-_Key = tuple[str, str | None, str, str]
+_NAMESPACE_OF_THE_REST = "default"
+"""Where events about objects of the cluster itself are, such as nodes."""
 
 
 class EventRecorder:
@@ -25,9 +26,7 @@ class EventRecorder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorded: OrderedDict[
-            tuple[str, str | None, str, str], tuple[str, str]
-        ] = OrderedDict()
+        self._recorded: OrderedDict[tuple[str, ...], tuple[str, str]] = OrderedDict()
 
     def record(
         self,
@@ -39,20 +38,29 @@ class EventRecorder:
         type_: str = "Normal",
         field_path: str | None = None,
     ) -> None:
-        """Record an event about an object, or a part of it.
+        """Record an event about an object.
 
         Nothing happens if its namespace is going away.
+
+        Parameters
+        ----------
+        obj
+            The object.
+        reason, message, type_
+            What is told of it.
+        component
+            Who tells.
+        field_path
+            Part of the object that it is about, such as
+            ``spec.containers{notebook}``.
         """
         metadata = obj["metadata"]
-        key = (metadata["uid"], field_path, reason, message)
+        key = (metadata["uid"], reason, message, field_path or "")
         try:
             if key in self._recorded:
                 self._store.mutate("Event", *self._recorded[key], _count)
                 return
-            event = _event(obj, reason, message, component, type_)
-            if field_path is not None:
-                event["involvedObject"]["fieldPath"] = field_path
-            event = self._store.create("Event", event, metadata.get("namespace"))
+            event = self._create(obj, reason, message, component, type_, field_path)
         except ApiError:
             self._recorded.pop(key, None)
             return
@@ -63,29 +71,39 @@ class EventRecorder:
             if self._store.find("Event", *oldest) is not None:
                 self._store.delete("Event", *oldest)
 
-
-def _event(obj: JSON, reason: str, message: str, component: str, type_: str) -> JSON:
-    metadata, moment = obj["metadata"], now()
-    return {
-        "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}"},
-        "involvedObject": {
-            "kind": obj["kind"],
-            "apiVersion": obj["apiVersion"],
-            "namespace": metadata.get("namespace"),
-            "name": metadata["name"],
-            "uid": metadata["uid"],
-            "resourceVersion": metadata["resourceVersion"],
-        },
-        "reason": reason,
-        "message": message,
-        "type": type_,
-        "count": 1,
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
-        "source": {"component": component},
-        "reportingComponent": component,
-        "reportingInstance": "",
-    }
+    def _create(
+        self,
+        obj: JSON,
+        reason: str,
+        message: str,
+        component: str,
+        type_: str,
+        field_path: str | None,
+    ) -> JSON:
+        metadata, moment = obj["metadata"], now()
+        event = {
+            "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}"},
+            "involvedObject": {
+                "kind": obj["kind"],
+                "apiVersion": obj["apiVersion"],
+                "namespace": metadata.get("namespace"),
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+                "fieldPath": field_path,
+            },
+            "reason": reason,
+            "message": message,
+            "type": type_,
+            "count": 1,
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "source": {"component": component},
+            "reportingComponent": component,
+            "reportingInstance": "",
+        }
+        namespace = metadata.get("namespace") or _NAMESPACE_OF_THE_REST
+        return self._store.create("Event", event, namespace)
 
 
 def _count(event: JSON) -> None:

@@ -7,7 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from nublado.sandbox.checks import check_fields, check_keys, check_patterns
+from nublado.sandbox.checks import (
+    check_fields,
+    check_keys,
+    check_patterns,
+    check_range,
+)
 from nublado.sandbox.kubernetes.quantities import quantity
 
 __all__ = ["ClusterSettings"]
@@ -52,6 +57,17 @@ class ClusterSettings:
         How long the removal of an empty namespace takes.
     image_bytes
         Size of an image.
+    node_images
+        How many images a node names in its status, the largest first; -1 for
+        all.
+    eviction_seconds
+        How long pods stay on a node that does not answer; -1 for what they
+        tolerate, which is 300 unless they say otherwise.
+    job_retry
+        Pause before a job tries again to make its pod; doubled every time.
+    held_namespaces
+        Regular expressions for namespaces whose end is held up, as by an
+        aggregated API that does not answer.
     makes_ingresses
         Whether Gafaelfawr's operator works.
     gives_addresses, address_delay
@@ -74,6 +90,10 @@ class ClusterSettings:
     termination_delay: float = 0.1
     namespace_delay: float = 0.05
     image_bytes: int = 3_500_000_000
+    node_images: int = 50
+    eviction_seconds: float = -1.0
+    job_retry: float = 1.0
+    held_namespaces: list[str] = field(default_factory=list)
     makes_ingresses: bool = True
     gives_addresses: bool = True
     address_delay: float = 0.1
@@ -128,7 +148,7 @@ class ClusterSettings:
         return [
             f"{name}: {pattern} matches no known image, such as "
             f"{max(images, default='none: there are none')}"
-            for name in _PATTERNS
+            for name in _IMAGE_PATTERNS
             for pattern in getattr(self, name)
             if not any(re.search(pattern, image) for image in images)
         ]
@@ -144,6 +164,10 @@ class ClusterSettings:
         """Whether an image cannot be pulled."""
         return any(re.search(pattern, image) for pattern in self.failing_pulls)
 
+    def is_held(self, namespace: str) -> bool:
+        """Whether the end of a namespace is held up."""
+        return any(re.search(pattern, namespace) for pattern in self.held_namespaces)
+
     def exit_code(self, image: str) -> int | None:
         """With what a container ends at once; None if it goes on."""
         for pattern, code in self.exits.items():
@@ -152,20 +176,18 @@ class ClusterSettings:
         return None
 
 
-_PATTERNS = ("pull_rules", "failing_pulls", "exits")
+_IMAGE_PATTERNS = ("pull_rules", "failing_pulls", "exits")
 
 
 def _check_ranges(changes: Mapping[str, Any]) -> None:
-    for name in _PATTERNS:
+    for name in (*_IMAGE_PATTERNS, "held_namespaces"):
         check_patterns(name, changes.get(name, ()))
     for name, value in changes.items():
         numbers = value.values() if isinstance(value, dict) else [value]
         least, most = _range_of(name)
         for number in numbers:
-            if isinstance(number, int | float) and not least <= number <= most:
-                raise ValueError(
-                    f"{name} must be from {least:g} to {most:g}, not {number:g}"
-                )
+            if isinstance(number, int | float):
+                check_range(name, number, least, most)
     if "node_memory" in changes and not _is_memory(changes["node_memory"]):
         shown = changes["node_memory"]
         raise ValueError(f"node_memory must be a quantity such as 256Gi, not {shown}")
@@ -184,6 +206,10 @@ def _range_of(name: str) -> tuple[float, float]:
             return 0, _MOST_NODES
         case "node_cpu" | "node_pods" | "image_bytes":
             return 1, 2**63
+        case "node_images":
+            return -1, 2**31
+        case "eviction_seconds":
+            return -1, _MOST_SECONDS
         case "exits":
             return 0, _HIGHEST_EXIT_CODE
     return 0, _MOST_SECONDS

@@ -16,10 +16,12 @@ __all__ = [
     "Change",
     "begun",
     "container_state",
+    "disrupted",
     "evicted",
     "running",
     "set_condition",
     "terminated",
+    "unready",
     "waiting",
 ]
 
@@ -104,6 +106,29 @@ def set_condition(pod: JSON, type_: str, *, met: bool) -> None:
     conditions.append({"type": type_, "status": status, "lastTransitionTime": now()})
 
 
+def disrupted(reason: str, message: str) -> Change:
+    """Make the change that says why a pod is ended from outside."""
+
+    def change(pod: JSON) -> None:
+        conditions = pod["status"].setdefault("conditions", [])
+        others = [c for c in conditions if c["type"] != "DisruptionTarget"]
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": now(),
+        }
+        pod["status"]["conditions"] = [*others, condition]
+
+    return change
+
+
+def unready(pod: JSON) -> None:
+    """Mark a pod as not ready, since nobody hears of it any more."""
+    set_condition(pod, "Ready", met=False)
+
+
 def container_state(
     field: str, name: str, state: JSON, *, restarted: bool = False
 ) -> Change:
@@ -148,6 +173,7 @@ def evicted(message: str) -> Change:
             status.update(state=terminated(137, "Error"), ready=False, started=False)
         set_condition(pod, "Ready", met=False)
         set_condition(pod, "ContainersReady", met=False)
+        disrupted("TerminationByKubelet", message)(pod)
 
     return change
 
