@@ -310,6 +310,14 @@ def test_a_right_that_was_granted_is_waited_for(
     objects.create(config_map("third"), timeout())
 
 
+def test_a_first_deletion_over_a_restart_of_the_api_server(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    cluster.control("POST", "/restart", {"away": 0.5, "forbidden": 3})
+    service.labs.delete("rachel")
+    assert cluster.namespaces() == set()
+
+
 def test_a_permission_that_is_missing_is_named_at_once(
     cluster: Cluster, objects: Objects
 ) -> None:
