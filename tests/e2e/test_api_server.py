@@ -51,6 +51,19 @@ def test_versions_that_are_refused_for_ever(
     wait_for(lambda: user.status == "terminated")
 
 
+def test_server_that_is_restored_from_a_backup(own_stack: Stack) -> None:
+    kept, lost = User(own_stack, "kept"), User(own_stack, "lost")
+    kept.spawn()
+    own_stack.control("POST", "/backup")
+    lost.spawn()
+    own_stack.control("POST", "/restore", {"away": 0.5})
+    wait_for(lambda: lost.status == "failed")
+    assert kept.status == "running"
+    pod = f"/pods/{kept.namespace}/{kept.name}-nb"
+    own_stack.control("POST", f"{pod}/evict", {"message": "disk full"})
+    wait_for(lambda: kept.status == "terminated")
+
+
 def test_watches_that_are_lost_for_a_minute_are_a_problem(own_stack: Stack) -> None:
     own_stack.control.faults({"path": "watch=true", "answer": "compacted"})
     own_stack.control("POST", "/watches/drop")
