@@ -16,6 +16,7 @@ from nublado.exceptions import NubladoError
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.fileserver.service import FileserverService
+from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
 from nublado.services.image import ImageService
 from nublado.services.metrics import make_registry
@@ -67,6 +68,7 @@ class ProcessContext:
 
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
+        self._monitor = WatchMonitor(self.cluster.watchers, self.alerts)
         self._nodes = NodeService(config=config.lab, cluster=self.cluster)
         self.images = ImageService(
             config.images,
@@ -132,6 +134,7 @@ class ProcessContext:
         self._stopping.set()
         self._startup.stop()
         self.background.stop()
+        self._monitor.stop()
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
@@ -177,7 +180,7 @@ class ProcessContext:
 
     def problems(self) -> list[str]:
         """What does not work as it should, whether or not requests are answered."""
-        return self.unready() or self._startup.problems()
+        return self.unready() or self._startup.problems() + self._monitor.problems()
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
@@ -191,6 +194,7 @@ class ProcessContext:
         """Repeat what has succeeded once at intervals from now on."""
         match part:
             case Part.LABS:
+                self._monitor.start()
                 name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
             case Part.FILESERVERS:
                 name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL

@@ -311,7 +311,16 @@ class OperationCancelledError(NubladoError):
 
 
 class OperationTimeoutError(NubladoError):
-    """An operation used up its time."""
+    """An operation used up its time.
+
+    Attributes
+    ----------
+    waited_for
+        What it was waiting for, where that is known better than by its
+        operation.
+    """
+
+    waited_for: str | None = None
 
     def __init__(self, operation: str, seconds: float) -> None:
         super().__init__(f"{operation} timed out after {seconds}")
@@ -365,7 +374,18 @@ class KubernetesError(NubladoError):
     body
         What Kubernetes responded, or why it did not. Must not hold
         anything secret.
+
+    Attributes
+    ----------
+    fate_unknown
+        Whether the request, or an earlier attempt of it, may have taken effect
+        all the same.
+    is_outage
+        Whether the server was away, or had just come back.
     """
+
+    fate_unknown = False
+    is_outage = False
 
     def __init__(
         self,
@@ -404,11 +424,8 @@ class KubernetesNotFoundError(KubernetesError):
 class KubernetesConflictError(KubernetesError):
     """The object exists already, or has changed meanwhile (409).
 
-    ``repeated`` says that it may conflict with an earlier attempt of the same
-    request, the response to which was lost.
+    If the fate of an earlier attempt is unknown, it may conflict with that.
     """
-
-    repeated = False
 
 
 class GafaelfawrError(NubladoError):

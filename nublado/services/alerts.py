@@ -162,7 +162,23 @@ class Alerts:
         if self._webhook is None:
             return
         alert = _make_alert(title, problem, user, facts)
-        kind = kind or f"{title}: {_distinction(problem)}"
+        self._queue(kind or f"{title}: {_distinction(problem)}", alert)
+
+    def recovered(self, event: str, **facts: object) -> None:
+        """Log that a problem is over, and have operators notified.
+
+        Parameters
+        ----------
+        event
+            What works again, such as ``Following cluster again``.
+        **facts
+            More to log and to show.
+        """
+        self._log.info(event, **facts)
+        if self._webhook is not None:
+            self._queue(event, _make_alert(event, event, None, facts))
+
+    def _queue(self, kind: str, alert: _Alert) -> None:
         with self._changed:
             if kind not in self._windows and len(self._windows) >= _MAX_KINDS:
                 kind = _OTHER_KINDS

@@ -55,6 +55,11 @@ class _ServiceCollector(Collector):
             "Time since Kubernetes last sent anything to a watch",
             labels=["watch"],
         )
+        lost = GaugeMetricFamily(
+            "nublado_watch_lost_seconds",
+            "Time for which the objects of a watch have not been followed",
+            labels=["watch"],
+        )
         connections = CounterMetricFamily(
             "nublado_watch_connections",
             "How often a watch has connected",
@@ -63,8 +68,10 @@ class _ServiceCollector(Collector):
         for watcher in status.watchers:
             label = f"watch-{watcher.name}"
             idle.add_metric([label], watcher.idle)
+            lost.add_metric([label], watcher.lost)
             connections.add_metric([label], watcher.connections)
         yield idle
+        yield lost
         yield connections
         success = GaugeMetricFamily(
             "nublado_job_last_success_timestamp_seconds",

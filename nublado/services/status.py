@@ -111,12 +111,12 @@ class StatusService:
         )
 
     def _watcher_line(self, watcher: Watcher) -> WatcherLine:
-        rests = watcher.spec.on_demand and not watcher.synced
         return WatcherLine(
             name=watcher.spec.resource.plural,
             synced=watcher.synced,
             last_activity=_at(self._epoch + watcher.last_activity),
-            idle=0.0 if rests else watcher.idle,
+            idle=watcher.idle,
+            lost=watcher.lost,
             connections=watcher.connections,
         )
 

@@ -78,7 +78,7 @@ class Soak:
         players: int,
         tell: Callable[[str], None],
         *,
-        unkind: bool = False,
+        unkind: bool = True,
     ) -> None:
         self.journal = Journal()
         self._field = Field(stack, self.journal)
@@ -166,7 +166,10 @@ def main() -> None:
     parser.add_argument("--players", type=int, default=30)
     parser.add_argument("--round", type=float, default=25.0, help="seconds of one")
     parser.add_argument(
-        "--unkind", action="store_true", help="with faults of a real API server"
+        "--unkind",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="with faults of a real API server",
     )
     parser.add_argument("--log", type=Path, help="where the service writes")
     arguments = parser.parse_args()

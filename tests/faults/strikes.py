@@ -377,13 +377,10 @@ UNKIND = (
     Strike("watches reset", _watches(drop_after=1.0, reset=True)),
     Strike("silent API server", _rule(path=_API, silent=True, probability=0.3)),
 )
-"""Strikes of a real API server, after which every spawn comes to its good end too.
-
-They are drawn on request only (``--unkind``).
-"""
+"""Strikes of a real API server, after which every spawn comes to its good end too."""
 
 UNKIND_TO_LABS = (
     Strike("API server restored", _restore_api_server),
     Strike("node silent", _silent_node),
 )
-"""Strikes of a real cluster after which a lab may be lost; also on request."""
+"""Strikes of a real cluster after which a lab may be lost."""

@@ -304,3 +304,15 @@ def test_without_webhook_alerts_are_only_logged() -> None:
             "log_level": "error",
         },
     ]
+
+
+def test_recovery_is_posted_and_is_no_failure(
+    outside: ScriptedServer, alerts: Alerts
+) -> None:
+    with capture_logs() as log:
+        alerts.recovered("Following cluster again", watches="watch-pods")
+    (request,) = outside.wait_received(1)
+    assert title_of(request) == "Nublado: Following cluster again"
+    assert "watch-pods" in text_of(request)
+    assert [line["log_level"] for line in log] == ["info"]
+    assert alerts.recent() == ()

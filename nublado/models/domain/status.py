@@ -64,7 +64,9 @@ class WatcherLine:
     last_activity
         When Kubernetes last sent anything.
     idle
-        Seconds since then; 0 while nobody needs it, and so nothing is sent.
+        Seconds since then; 0 for a watch that nobody needs now.
+    lost
+        Seconds for which the objects have not been followed; 0 if they are.
     connections
         How often it has connected.
     """
@@ -73,6 +75,7 @@ class WatcherLine:
     synced: bool
     last_activity: datetime
     idle: float
+    lost: float
     connections: int
 
 

@@ -91,7 +91,11 @@ class WatcherLineSchema(Schema):
     )
     idle = fields.Float(
         required=True,
-        metadata={"description": "Seconds since then"},
+        metadata={"description": "Seconds since then; 0 while nobody needs it"},
+    )
+    lost = fields.Float(
+        required=True,
+        metadata={"description": "Seconds for which nothing has been followed"},
     )
     connections = fields.Integer(required=True)
 

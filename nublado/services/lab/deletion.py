@@ -6,12 +6,13 @@ import structlog
 
 from nublado.constants import LAB_STOP_GRACE_SECONDS
 from nublado.events import Step
-from nublado.exceptions import KubernetesError
+from nublado.exceptions import KubernetesError, OperationTimeoutError
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.lab import LabObjectNames, LabStatus
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.record import LabRecord
 from nublado.services.observed.failure import explain
+from nublado.services.observed.namespaces import describe_hold
 from nublado.services.operation import AnyOperation, Operation, OperationKind
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD
@@ -20,6 +21,7 @@ from nublado.timeout import Timeout
 __all__ = ["Deletion", "remove_lab"]
 
 _HANDOVER_SECONDS = 1.0
+_HOLD_SECONDS = 2.0
 
 
 class Deletion(Operation[None]):
@@ -135,7 +137,23 @@ def remove_lab(
     pod = POD.at(names.namespace, names.pod)
     cluster.remove(pod, timeout, grace_seconds=LAB_STOP_GRACE_SECONDS)
     events.info("Deleting user namespace", at[1], step=Step.REMOVING)
-    cluster.remove(NAMESPACE.at(None, names.namespace), timeout)
+    try:
+        cluster.remove(NAMESPACE.at(None, names.namespace), timeout)
+    except OperationTimeoutError as e:
+        e.waited_for = _hold_of(cluster, names.namespace)
+        raise
+
+
+def _hold_of(cluster: Cluster, name: str) -> str | None:
+    """Find out what holds a namespace up; None if Kubernetes does not tell."""
+    ref = NAMESPACE.at(None, name)
+    try:
+        namespace = cluster.read(ref, Timeout("Reading namespace", _HOLD_SECONDS))
+    except (KubernetesError, OperationTimeoutError) as e:
+        log = structlog.get_logger(__name__)
+        log.warning("Cannot tell what holds namespace", namespace=name, error=str(e))
+        return None
+    return f"{ref}: {describe_hold(namespace)}" if namespace else None
 
 
 def _remove_request(cluster: Cluster, names: LabObjectNames, timeout: Timeout) -> None:

@@ -20,7 +20,14 @@ from nublado.exceptions import (
     UnknownUserError,
 )
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
-from nublado.models.domain.kubernetes import label_of, namespace_of, uid_of
+from nublado.models.domain.kubernetes import (
+    JSON,
+    is_terminating,
+    label_of,
+    name_of,
+    namespace_of,
+    uid_of,
+)
 from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
@@ -28,10 +35,11 @@ from nublado.services.lab.deletion import Deletion
 from nublado.services.lab.record import LabRecord, LabTable, Observation
 from nublado.services.lab.spawn import Spawn, SpawnRequest
 from nublado.services.lab.surge import Surge
+from nublado.services.observed.namespaces import goes_with
 from nublado.services.observed.pod_status import status_of_pod
 from nublado.services.operation import AnyOperation, OperationPool
 from nublado.storage.kubernetes.cache import Change, ChangeType
-from nublado.storage.kubernetes.resource import POD
+from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from nublado.timeout import Timeout
 
 __all__ = ["LabService"]
@@ -66,7 +74,10 @@ class LabService:
         self._deletions = OperationPool("delete")
         self.table = LabTable()
         self._log = structlog.get_logger(__name__)
+        self._pods = labs.cluster.watcher(POD).cache
+        self._namespaces = labs.cluster.watcher(NAMESPACE).cache
         labs.cluster.listen(POD, self.observe)
+        labs.cluster.listen(NAMESPACE, self.observe_namespace)
 
     def stop(self) -> None:
         """Stop all operations at their next step, leaving what they made.
@@ -170,21 +181,43 @@ class LabService:
         pool = self._spawns if isinstance(operation, Spawn) else self._deletions
         return pool.submit(operation)
 
-    # --- Pods ------------------------------------------------------------
+    # --- Pods and namespaces ---------------------------------------------
 
     def observe(self, change: Change) -> None:
         """Record a change of a lab's pod; called by the watch of pods."""
         pod = change.object
-        username = label_of(pod, LABEL_USER)
+        record = self._record_in(namespace_of(pod), pod)
+        if record is not None:
+            is_gone = change.type is ChangeType.DELETED
+            status = None if is_gone else self._status_of(pod)
+            record.observe(Observation(uid_of(pod), status))
+
+    def observe_namespace(self, change: Change) -> None:
+        """Record that a lab's namespace is going; called by the watch of those."""
+        namespace = change.object
+        record = self._record_in(name_of(namespace), namespace)
+        if record is None or not is_terminating(namespace):
+            return
+        names = self._labs.builder.names(record.username)
+        pod = self._pods.get((names.namespace, names.pod))
+        if pod is not None:
+            record.observe(Observation(uid_of(pod), self._status_of(pod)))
+
+    def _record_in(self, namespace: str | None, obj: JSON) -> LabRecord | None:
+        """Record of the lab that an object belongs to, if it is that of a lab."""
+        username = label_of(obj, LABEL_USER)
         record = self.table.get(username) if username else None
         if record is None:
-            return
-        if namespace_of(pod) != self._labs.config.namespace_of(record.username):
-            return
-        is_gone = change.type is ChangeType.DELETED
-        record.observe(
-            Observation(uid_of(pod), None if is_gone else status_of_pod(pod))
-        )
+            return None
+        is_its = namespace == self._labs.config.namespace_of(record.username)
+        return record if is_its else None
+
+    def _status_of(self, pod: JSON) -> LabStatus:
+        """State of a lab that has this pod, which goes with its namespace."""
+        namespace = self._namespaces.get((None, str(namespace_of(pod))))
+        if namespace is not None and goes_with(pod, namespace):
+            return LabStatus.TERMINATING
+        return status_of_pod(pod)
 
     def _check_pod(self, record: LabRecord) -> None:
         """If a lab is in the way, read whether its pod really still runs.
@@ -213,4 +246,4 @@ class LabService:
             if pod is None:
                 record.pod_missing()
             else:
-                record.observe(Observation(uid_of(pod), status_of_pod(pod)))
+                record.observe(Observation(uid_of(pod), self._status_of(pod)))

@@ -44,8 +44,10 @@ def explain(
     object, image, node
         What the operation was about at that moment.
     """
-    timed_out = isinstance(error, OperationTimeoutError)
     waited_for = str(last) if last else waited_for or object
+    timed_out = isinstance(error, OperationTimeoutError)
+    if isinstance(error, OperationTimeoutError) and error.waited_for:
+        waited_for = error.waited_for
     return Failure(
         cause=_cause(error, last),
         error=error,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,7 +26,13 @@ from nublado.exceptions import (
     KubernetesNotFoundError,
 )
 from nublado.models.domain.kubernetes import JSON
-from nublado.storage.kubernetes.retry import Attempt, decide, wait_to_retry
+from nublado.storage.kubernetes.retry import (
+    Attempt,
+    decide,
+    is_fate_unknown,
+    wait_to_retry,
+)
+from nublado.storage.kubernetes.rights import Right, Rights
 from nublado.timeout import Timeout
 
 __all__ = ["KubernetesClient", "Query", "Target"]
@@ -35,12 +41,13 @@ Query = Mapping[str, str | int]
 """Parameters of a URL."""
 
 _CONNECT_SECONDS = 5.0
-_MAX_ERROR_BODY = 4096
+_MAX_ERROR_BYTES = 65536
 _PAGE = 500
 _USER_AGENT = f"nublado/{__version__}"
 _TOKEN_KEYS = ("BearerToken", "authorization")
 """What releases of the client call the token, the newest first."""
 
+_VERBS = {"POST": "create", "DELETE": "delete"}
 _ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
 
 
@@ -53,21 +60,40 @@ class Target:
     namespace: str | None = None
     name: str | None = None
 
-    def failed(self, status: int | None, body: str | None) -> KubernetesError:
-        """Make the error of this request.
+    def right(self, method: str) -> Right:
+        """What has to be permitted for a request of a method."""
+        verb = _VERBS.get(method, "list" if self.name is None else "get")
+        return Right(verb, self.kind, self.namespace is None)
 
-        What Kubernetes says of a secret may quote it, so that is left out.
-        """
-        if self.kind == "Secret":
-            body = None
+    def failed(self, status: int | None, body: str | None) -> KubernetesError:
+        """Make the error of this request."""
         return _ERRORS.get(status or 0, KubernetesError)(
             self.message,
             kind=self.kind,
             namespace=self.namespace,
             name=self.name,
             status=status,
-            body=body[:_MAX_ERROR_BODY] if body else None,
+            body=body or None,
         )
+
+    def failed_after(self, attempt: Attempt) -> KubernetesError:
+        """Make the error of this request from its last attempt.
+
+        What Kubernetes says of a secret may quote it, so that is left out.
+        """
+        failure = self.failed(attempt.status, self._reason_for(attempt))
+        failure.is_outage = attempt.is_unreachable or attempt.in_grace
+        return failure
+
+    def _reason_for(self, attempt: Attempt) -> str | None:
+        if attempt.error is not None:
+            return _describe(attempt.error)
+        if self.kind == "Secret" and not attempt.is_refusal:
+            return None
+        parts = [attempt.said.message]
+        if attempt.is_refusal and not attempt.in_grace:
+            parts.append(attempt.said.remedy or "")
+        return "; ".join(filter(None, parts))
 
 
 class KubernetesClient:
@@ -89,7 +115,7 @@ class KubernetesClient:
         self._configuration = configuration
         self._requests = _connections(configuration, pool_size, block=True)
         self._watches = _connections(configuration, 8, block=False)
-        self._granted: set[tuple[str, str, bool]] = set()
+        self._rights = Rights()
 
     @classmethod
     def connect(
@@ -157,34 +183,27 @@ class KubernetesClient:
         OperationCancelledError, OperationTimeoutError
             Raised if the sequence was cancelled or ran out of time.
         """
-        right = (method, target.kind, target.name is None)
+        right = target.right(method)
         number, fate_unknown = 0, False
         while True:
             number += 1
             try:
                 status, headers, data = self._send(method, path, timeout, query, body)
+                if _is_success(status):
+                    parsed = _parse(data)
+                    self._rights.note_granted(right)
+                    return parsed
             except urllib3.exceptions.HTTPError as e:
                 attempt = Attempt(method, number, error=e)
-                failure = target.failed(None, _describe(e))
             else:
-                if _is_success(status):
-                    self._granted.add(right)
-                    return _parse(data, target)
-                attempt = Attempt.of_response(
-                    method,
-                    number,
-                    status,
-                    headers,
-                    data,
-                    allowed_before=right in self._granted,
-                )
-                failure = target.failed(status, data.decode(errors="replace"))
+                attempt = Attempt.of_response(method, number, status, headers, data)
+            attempt = self._judge(attempt, right)
+            fate_unknown = fate_unknown or is_fate_unknown(attempt)
+            failure = target.failed_after(attempt)
+            failure.fate_unknown = fate_unknown
             retry = decide(attempt)
             if retry is None:
-                if isinstance(failure, KubernetesConflictError):
-                    failure.repeated = fate_unknown
                 raise failure from attempt.error
-            fate_unknown = fate_unknown or retry.fate_unknown
             wait_to_retry(retry, number, failure, timeout)
 
     def pages(
@@ -222,6 +241,7 @@ class KubernetesClient:
         KubernetesError
             Raised if the watch is refused.
         """
+        right = replace(target.right("GET"), verb="watch")
         try:
             response = self._watches.request(
                 "GET",
@@ -232,13 +252,26 @@ class KubernetesClient:
                 retries=False,
                 redirect=False,
             )
-        except urllib3.exceptions.HTTPError as e:
-            raise target.failed(None, _describe(e)) from e
-        if not _is_success(response.status):
-            text = response.read(_MAX_ERROR_BODY).decode(errors="replace")
+            if _is_success(response.status):
+                self._rights.note_granted(right)
+                return response
+            data = response.read(_MAX_ERROR_BYTES)
             response.close()
-            raise target.failed(response.status, text)
-        return response
+        except urllib3.exceptions.HTTPError as e:
+            attempt = Attempt("GET", 1, error=e)
+        else:
+            attempt = Attempt.of_response(
+                "GET", 1, response.status, response.headers, data
+            )
+        raise target.failed_after(self._judge(attempt, right)) from attempt.error
+
+    def _judge(self, attempt: Attempt, right: Right) -> Attempt:
+        """Find out whether a refusal may pass."""
+        if attempt.is_unreachable:
+            self._rights.note_unreachable()
+        if not attempt.is_refusal:
+            return attempt
+        return replace(attempt, in_grace=self._rights.note_refused(right))
 
     def _send(
         self,
@@ -290,13 +323,14 @@ def _connections(
     return pool
 
 
-def _parse(data: bytes, target: Target) -> JSON:
+def _parse(data: bytes) -> JSON:
+    """Parse a response; one that was cut off, or is a proxy's, is an error."""
     try:
         parsed: Any = json.loads(data)
     except ValueError as e:
-        raise target.failed(None, "response is not JSON") from e
+        raise urllib3.exceptions.DecodeError("response is not JSON") from e
     if not isinstance(parsed, dict):
-        raise target.failed(None, "response is not a JSON object")
+        raise urllib3.exceptions.DecodeError("response is not a JSON object")
     return parsed
 
 

@@ -130,13 +130,11 @@ class Cluster:
         target, path = _target("creating", ref), ref.resource.path(ref.namespace)
         try:
             return self._client.request("POST", path, target, timeout, body=obj)
-        except KubernetesConflictError as e:
-            if not e.repeated:
+        except KubernetesError as e:
+            created = self._lost(obj, e, timeout) if e.fate_unknown else None
+            if created is None:
                 raise
-            existing = self._existing(obj, timeout)
-            if existing is None or not _contains(existing, obj):
-                raise
-            return existing
+            return created
 
     def ensure(self, obj: JSON, timeout: Timeout) -> JSON:
         """Create an object unless one of its name exists, which is kept.
@@ -158,6 +156,20 @@ class Cluster:
             if existing is None:
                 raise
             return existing
+
+    def _lost(self, obj: JSON, error: KubernetesError, timeout: Timeout) -> JSON | None:
+        """Look up what an attempt has created, the response to which was lost.
+
+        A further attempt need not fail with a conflict: the object itself may
+        have used its quota up.
+        """
+        ref = ObjectRef.of(obj)
+        if ref.resource is SECRET and not isinstance(error, KubernetesConflictError):
+            return None
+        existing = self._existing(obj, timeout)
+        if existing is None or is_terminating(existing):
+            return None
+        return existing if _contains(existing, obj) else None
 
     def _existing(self, obj: JSON, timeout: Timeout) -> JSON | None:
         """Read the object that has the name of another.
@@ -303,7 +315,7 @@ class Cluster:
                     return uid_of(found)
                 if attempt >= _MOST_COLLISIONS:
                     raise
-                retry = Retry("object changed", backoff(attempt), fate_unknown=False)
+                retry = Retry("object changed", backoff(attempt))
                 wait_to_retry(retry, attempt, e, timeout)
             else:
                 return _deleted_uid(response)

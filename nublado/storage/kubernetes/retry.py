@@ -10,7 +10,6 @@ https://github.com/kubernetes/kubernetes/issues/67761
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import re
@@ -22,13 +21,26 @@ from email.utils import parsedate_to_datetime
 import structlog
 import urllib3
 
+from nublado.storage.kubernetes.said import Said
 from nublado.timeout import Timeout
 
-__all__ = ["Attempt", "Retry", "backoff", "decide", "wait_to_retry"]
+__all__ = [
+    "Attempt",
+    "Retry",
+    "backoff",
+    "decide",
+    "is_fate_unknown",
+    "wait_to_retry",
+]
 
 _LONGEST_SECONDS = 10.0
 _FEW_ATTEMPTS = 8
 _CREATES = frozenset({"POST"})
+_REFUSED = re.compile(r'User "[^"]*" cannot \w+ ')
+_UNREACHABLE = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +55,23 @@ class Attempt:
         How often it has been sent, counted from 1.
     status
         HTTP status; None without a response.
-    reason, message
-        What Kubernetes' ``Status`` says, as far as it is one.
+    said
+        What the response says.
     retry_after
         How long the server wants the client to wait (seconds).
     error
         Why there was no response.
-    allowed_before
-        Whether the server has granted such a request before.
+    in_grace
+        Whether a refusal for want of permission may pass; see `Rights`.
     """
 
     method: str
     number: int
     status: int | None = None
-    reason: str = ""
-    message: str = ""
+    said: Said = Said()  # noqa: RUF009 (frozen)
     retry_after: float = 0.0
     error: urllib3.exceptions.HTTPError | None = None
-    allowed_before: bool = False
+    in_grace: bool = False
 
     @classmethod
     def of_response(
@@ -70,23 +81,26 @@ class Attempt:
         status: int,
         headers: Mapping[str, str],
         data: bytes,
-        *,
-        allowed_before: bool = False,
     ) -> Attempt:
         """Read what a response says of the failure."""
-        try:
-            body = json.loads(data)
-        except ValueError:
-            body = None
-        said = body if isinstance(body, dict) else {}
         return cls(
             method,
             number,
             status,
-            reason=str(said.get("reason") or ""),
-            message=str(said.get("message") or ""),
+            said=Said.read(data),
             retry_after=_retry_after(headers.get("Retry-After", "")),
-            allowed_before=allowed_before,
+        )
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the server could not be reached at all."""
+        return isinstance(self.error, _UNREACHABLE)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a permission, or who asks, is unknown to the server."""
+        return self.status == 401 or (
+            self.status == 403 and _REFUSED.search(self.said.message) is not None
         )
 
 
@@ -100,13 +114,10 @@ class Retry:
         Why, for the log.
     delay
         After how many seconds.
-    fate_unknown
-        Whether the failed attempt may have taken effect all the same.
     """
 
     reason: str
     delay: float
-    fate_unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,7 @@ class _Rule:
     methods: frozenset[str] | None = None
     reason: str | None = None
     message: str = ""
-    allowed_before: bool = False
+    in_grace: bool = False
     fate_unknown: bool = False
     most: float = math.inf
 
@@ -132,20 +143,16 @@ class _Rule:
         return (
             happened
             and (self.methods is None or attempt.method in self.methods)
-            and (self.reason is None or attempt.reason == self.reason)
-            and re.search(self.message, attempt.message) is not None
-            and (attempt.allowed_before or not self.allowed_before)
+            and (self.reason is None or attempt.said.reason == self.reason)
+            and re.search(self.message, attempt.said.message) is not None
+            and (attempt.in_grace or not self.in_grace)
         )
 
 
 _RULES = (
     _Rule(
         "no connection",
-        errors=(
-            urllib3.exceptions.NewConnectionError,
-            urllib3.exceptions.ConnectTimeoutError,
-            urllib3.exceptions.EmptyPoolError,
-        ),
+        errors=(*_UNREACHABLE, urllib3.exceptions.EmptyPoolError),
     ),
     _Rule(
         "connection lost",
@@ -187,25 +194,33 @@ _RULES = (
         message=r"(?i)serviceaccount.*not found",
     ),
     _Rule(
-        "permissions are not loaded",
+        "admission is not ready",
         frozenset({403}),
-        message=" cannot ",
-        allowed_before=True,
+        message="not yet ready to handle request",
         most=_FEW_ATTEMPTS,
     ),
+    # Bound by seconds, not by attempts.
+    _Rule("permissions are not loaded", frozenset({401, 403}), in_grace=True),
 )
 """Transient failures; the first match counts, nothing else is sent again."""
 
 
 def decide(attempt: Attempt) -> Retry | None:
     """Decide what follows a failed request; None if its failure is final."""
-    for rule in _RULES:
-        if rule.matches(attempt):
-            if attempt.number >= rule.most:
-                return None
-            delay = max(attempt.retry_after, backoff(attempt.number))
-            return Retry(rule.name, delay, rule.fate_unknown)
-    return None
+    rule = _rule_for(attempt)
+    if rule is None or attempt.number >= rule.most:
+        return None
+    return Retry(rule.name, max(attempt.retry_after, backoff(attempt.number)))
+
+
+def is_fate_unknown(attempt: Attempt) -> bool:
+    """Whether a failed request may have taken effect all the same."""
+    rule = _rule_for(attempt)
+    return rule is not None and rule.fate_unknown
+
+
+def _rule_for(attempt: Attempt) -> _Rule | None:
+    return next((rule for rule in _RULES if rule.matches(attempt)), None)
 
 
 def backoff(attempt: int) -> float:
@@ -245,6 +260,6 @@ def _retry_after(text: str) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(text).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
     return min(seconds, _LONGEST_SECONDS) if seconds > 0 else 0.0

@@ -1,8 +1,8 @@
 """One watch per kind, shared by everyone who waits for objects of that kind.
 
 A watcher lists, then watches from the version of the list on. It survives
-lost connections, expired versions, and servers that send nothing more; who
-waits for an object is woken for that object only.
+lost connections, versions that the server refuses, and servers that send
+nothing more; who waits for an object is woken for that object only.
 
 References
 ----------
@@ -17,6 +17,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import structlog
 import urllib3
@@ -33,7 +34,7 @@ from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["Watcher"]
 
-_LIST_SECONDS = 60.0
+_LIST_SECONDS = 45.0
 _WATCH_SECONDS = (240, 300)
 _ON_DEMAND_SECONDS = (50, 60)
 _IDLE_SECONDS = 90.0
@@ -41,10 +42,8 @@ _HEALTHY_SECONDS = 0.75
 _TRUSTED_SECONDS = 5.0
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
-
-
-class _ExpiredError(Exception):
-    """The version to watch from is too old (410)."""
+_LONGEST_OUTAGE_PAUSE = 2.0
+_MOST_REFUSALS = 3
 
 
 class Watcher:
@@ -61,6 +60,10 @@ class Watcher:
     ----------
     cache
         What is known of the objects.
+    connections
+        How often it has connected.
+    obstacle
+        Why it could not follow the objects last; None if it always could.
     """
 
     def __init__(self, client: KubernetesClient, spec: WatchSpec) -> None:
@@ -74,11 +77,14 @@ class Watcher:
         self._response: urllib3.BaseHTTPResponse | None = None
         self._synced = threading.Event()
         self._cancellation = Cancellation()
-        self._last_activity = time.monotonic()
+        self._refusals = 0
+        self._resting = spec.on_demand
+        self._last_activity = self._followed = time.monotonic()
         self._connected = -math.inf
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._log = structlog.get_logger(__name__).bind(watcher=self.name)
         self.connections = 0
+        self.obstacle: str | None = None
 
     # --- Life cycle ------------------------------------------------------
 
@@ -113,8 +119,25 @@ class Watcher:
 
     @property
     def idle(self) -> float:
-        """Seconds since the server last sent anything."""
-        return time.monotonic() - self._last_activity
+        """Seconds since the server last sent anything; 0 while nobody listens."""
+        return 0.0 if self._resting else time.monotonic() - self._last_activity
+
+    @property
+    def lost(self) -> float:
+        """Seconds for which the objects have not been followed; 0 if they are.
+
+        They are once a watch has stayed open for a moment: one that is refused
+        may be opened first.
+        """
+        is_open = self._response is not None
+        if self._resting or (is_open and self._is_healthy):
+            return 0.0
+        return time.monotonic() - self._followed
+
+    @property
+    def _is_healthy(self) -> bool:
+        """Whether the newest connection is more than a moment old."""
+        return time.monotonic() - self._connected > _HEALTHY_SECONDS
 
     def wait_synced(self, seconds: float) -> bool:
         """Wait until the watch follows the cluster; False if it takes longer."""
@@ -136,35 +159,76 @@ class Watcher:
     def _run(self) -> None:
         pause = _SHORTEST_PAUSE
         while not self._cancellation.cancelled:
-            self.cache.wanted.wait()
-            began = math.inf
+            self._wait_wanted()
+            connections, longest = self.connections, _LONGEST_PAUSE
             try:
                 if self._version is None:
                     self._list()
                 self._synced.set()
-                began = time.monotonic()
                 self._watch()
-            except _ExpiredError:
-                self._log.info("Watched version expired, listing again")
-                self._version = None
             except OperationCancelledError:
                 return
             except (KubernetesError, OperationTimeoutError) as e:
-                if isinstance(e, KubernetesError) and e.status == 410:
-                    self._version = None
-                self._log.warning("Cannot watch objects", error=str(e))
-            except Exception:  # noqa: BLE001
+                longest = self._take_failure(e)
+            except Exception as e:  # noqa: BLE001
                 # Whatever the server sends, the watch must not end.
                 self._log.exception("Watch failed, listing again")
+                self.obstacle = f"internal error, see log: {type(e).__name__}"
                 self._version = None
-            lived = time.monotonic() - began
-            pause = _SHORTEST_PAUSE if lived > _HEALTHY_SECONDS else pause * 2
-            pause = min(pause, _LONGEST_PAUSE)
+            is_new = self.connections > connections
+            was_healthy = is_new and self._is_healthy
+            pause = _SHORTEST_PAUSE if was_healthy else pause * 2
+            pause = min(pause, longest)
             self._rest_if_unwanted()
             self._cancellation.wait(random.uniform(pause / 2, pause))  # noqa: S311
 
+    def _take_failure(self, error: KubernetesError | OperationTimeoutError) -> float:
+        """Note why it failed, and forget a version that the server refuses.
+
+        Only 410 is sure to be about the version. But what a server says of one
+        that it does not know any more, or not yet, differs, and may be said for
+        ever.
+
+        Returns
+        -------
+        float
+            Seconds to wait at most before the next attempt.
+        """
+        self.obstacle = str(error)
+        status, is_outage = None, False
+        if isinstance(error, KubernetesError):
+            status, is_outage = error.status, error.is_outage
+        if status is not None and not is_outage and self._version is not None:
+            self._refusals += 1
+        if status == HTTPStatus.GONE:
+            self._log.info("Watched version expired, listing again")
+            self._version = None
+        elif self._refusals >= _MOST_REFUSALS:
+            self._log.warning(
+                "Watch is refused, listing again",
+                error=str(error),
+                version=self._version,
+            )
+            self._version = None
+        else:
+            self._log.warning("Cannot watch objects", error=str(error))
+        return _LONGEST_OUTAGE_PAUSE if is_outage else _LONGEST_PAUSE
+
+    def _advance(self, version: str) -> None:
+        """Note a version that the server knows."""
+        self._version = version
+        self._refusals = 0
+        self._followed = time.monotonic()
+
+    def _wait_wanted(self) -> None:
+        if self._resting:
+            self.cache.wanted.wait()
+            self._last_activity = self._followed = time.monotonic()
+            self._resting = False
+
     def _rest_if_unwanted(self) -> None:
         if not self._cancellation.cancelled and self.cache.rest():
+            self._resting = True
             self._synced.clear()
             self._version = None
 
@@ -179,6 +243,9 @@ class Watcher:
             items.extend(page.get("items") or ())
         self.cache.replace(items)
         self._version = version_of(page)
+        self._refusals = 0
+        if not self._synced.is_set():
+            self._followed = time.monotonic()
 
     def _watch(self) -> None:
         resource, namespace = self.spec.resource, self.spec.namespace
@@ -206,6 +273,8 @@ class Watcher:
         except (urllib3.exceptions.HTTPError, OSError) as e:
             self._log.info("Watch was cut off", error=f"{type(e).__name__}: {e}")
         finally:
+            if self._is_healthy:
+                self._followed = time.monotonic()
             with self._lock:
                 self._response = None
             response.close()
@@ -224,14 +293,12 @@ class Watcher:
         obj = event["object"]
         match event["type"]:
             case "ERROR":
-                if obj.get("code") == 410:
-                    raise _ExpiredError
                 target = Target("Error watching objects", self.spec.resource.kind)
                 raise target.failed(obj.get("code"), obj.get("message"))
             case "BOOKMARK":
-                self._version = version_of(obj)
+                self._advance(version_of(obj))
             case type_:
-                self._version = version_of(obj)
+                self._advance(version_of(obj))
                 self.cache.apply(ChangeType(type_), obj)
 
 

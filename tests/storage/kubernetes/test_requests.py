@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kubernetes import client as kubernetes
 from structlog.testing import capture_logs
 
 from nublado.exceptions import (
@@ -263,35 +265,6 @@ def test_deletion_that_is_refused(cluster: Cluster) -> None:
     assert service.status("rachel") == "failed"
 
 
-def test_watcher_notices_what_happened_while_it_was_cut_off(cluster: Cluster) -> None:
-    service = cluster.service()
-    service.spawn("rachel")
-    cluster.control.faults({"path": "watch=true", "status": 500})
-    cluster.control("POST", "/watches/drop")
-
-    def replace(sandbox: Sandbox) -> None:
-        sandbox.store.delete("Namespace", None, "userlabs-rachel")
-
-    cluster.call(replace)
-    wait_for(lambda: not cluster.namespaces())
-    cluster.control("POST", "/compact")
-    cluster.control("DELETE", "/faults")
-    wait_for(lambda: service.status("rachel") == "failed")
-    namespaces = service.cluster.watcher(NAMESPACE)
-    wait_for(lambda: not namespaces.cache.objects())
-
-
-def test_watcher_that_is_refused_does_not_hammer_the_server(cluster: Cluster) -> None:
-    service = cluster.service()
-    cluster.control.faults({"path": "watch=true", "status": 500})
-    cluster.control("POST", "/watches/drop")
-    began = time.monotonic()
-    wait_for(lambda: cluster.control("GET", "/faults")["rules"][0]["hits"] >= 8)
-    # One of the two watches has tried four times, with pauses of 0.2, 0.4 and 0.8 s.
-    assert time.monotonic() - began >= 1.4
-    assert service.cluster.problems() == []
-
-
 def test_a_redirect_is_never_taken_for_success(
     cluster: Cluster, objects: Objects
 ) -> None:
@@ -335,6 +308,127 @@ def test_a_right_that_was_granted_is_waited_for(
     objects.create(config_map("second"), timeout())
     cluster.control.faults({**rule, "count": 3})
     objects.create(config_map("third"), timeout())
+
+
+def test_a_first_deletion_over_a_restart_of_the_api_server(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    cluster.control("POST", "/restart", {"away": 0.5, "forbidden": 3})
+    service.labs.delete("rachel")
+    assert cluster.namespaces() == set()
+
+
+def test_a_permission_that_is_missing_is_named_at_once(
+    cluster: Cluster, objects: Objects
+) -> None:
+    message = (
+        'configmaps is forbidden: User "x" cannot create resource "configmaps"'
+        ' in API group "" in the namespace "default"'
+    )
+    body = {"kind": "Status", "reason": "Forbidden", "message": message}
+    cluster.control.faults({"method": "POST", "status": 403, "body": body})
+    with pytest.raises(KubernetesError) as failure:
+        objects.create(config_map(), timeout())
+    assert str(failure.value) == (
+        f"Error creating object (ConfigMap default/colours, status 403): {message};"
+        " grant the controller the verb create on configmaps, as the chart's RBAC does"
+    )
+    assert cluster.control("GET", "/faults")["rules"][0]["hits"] == 1
+
+
+@pytest.fixture
+def scripted(outside: ScriptedServer) -> Iterator[Objects]:
+    configuration = kubernetes.Configuration()
+    configuration.host = outside.url
+    objects = Objects(KubernetesClient(configuration))
+    yield objects
+    objects.stop()
+
+
+def reply(content: JSON, status: int = 200) -> Reply:
+    return Reply(status=status, body=json.dumps(content).encode())
+
+
+def test_a_create_that_has_used_its_own_quota_up_is_looked_up(
+    outside: ScriptedServer, scripted: Objects
+) -> None:
+    quota = {"reason": "Forbidden", "message": "exceeded quota: users"}
+    outside.replies = [Reply(drop=True), reply(quota, 403), reply(config_map())]
+    assert scripted.create(config_map(), timeout()) == config_map()
+    assert [r.method for r in outside.received] == ["POST", "POST", "GET"]
+
+
+@pytest.mark.parametrize("found", [{}, {"deletionTimestamp": "2026-11-25T18:00:00Z"}])
+def test_a_create_that_is_looked_up_in_vain_has_failed(
+    outside: ScriptedServer, scripted: Objects, found: JSON
+) -> None:
+    other = config_map(sky="blue" if found else "grey")
+    other["metadata"] |= found
+    quota = {"reason": "Forbidden", "message": "exceeded quota: users"}
+    outside.replies = [Reply(drop=True), reply(quota, 403), reply(other)]
+    with pytest.raises(KubernetesError, match=r"status 403\): exceeded quota: users$"):
+        scripted.create(config_map(sky="blue"), timeout())
+
+
+def test_a_secret_of_unknown_fate_cannot_be_looked_up(
+    outside: ScriptedServer, scripted: Objects
+) -> None:
+    quota = {"reason": "Forbidden", "message": "exceeded quota: hunter2"}
+    outside.replies = [Reply(drop=True), reply(quota, 403)]
+    with pytest.raises(KubernetesError) as failure:
+        scripted.create({**config_map(), "kind": "Secret"}, timeout())
+    assert str(failure.value) == (
+        "Error creating object (Secret default/colours, status 403)"
+    )
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Reply(body=b'{"kind": "Confi', announced=500),
+        Reply(body=b'{"kind": "Confi', announced=-1),
+        Reply(body=b"<html><title>Log in</title></html>"),
+        Reply(body=b"[]"),
+    ],
+    ids=["cut off", "cut off without length", "page", "no object"],
+)
+def test_responses_that_are_not_whole_are_no_success(
+    outside: ScriptedServer, scripted: Objects, broken: Reply
+) -> None:
+    outside.replies = [broken, reply(config_map())]
+    found = scripted.read(CONFIG_MAP.at("default", "colours"), timeout())
+    assert found == config_map()
+
+
+def test_errors_of_proxies_are_told_by_their_title(
+    outside: ScriptedServer, scripted: Objects
+) -> None:
+    page = b"<html><head><title>501 Not Implemented</title></head><p>nginx</html>"
+    outside.replies = [Reply(status=501, body=page)]
+    with pytest.raises(KubernetesError) as failure:
+        scripted.read(POD.at("default", "x"), timeout())
+    expected = "Error reading object (Pod default/x, status 501): 501 Not Implemented"
+    assert str(failure.value) == expected
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Reply(status=302, headers={"Location": "/login"}),
+        Reply(status=500, body=b"x", announced=9),
+    ],
+    ids=["redirect", "cut off"],
+)
+def test_a_watch_that_is_not_opened_is_an_error(
+    outside: ScriptedServer, refusal: Reply
+) -> None:
+    configuration = kubernetes.Configuration()
+    configuration.host = outside.url
+    client = KubernetesClient(configuration)
+    outside.replies = [refusal]
+    with pytest.raises(KubernetesError):
+        client.watch("/api/v1/pods", Target("", "Pod"), {}, 9.0)
+    client.close()
 
 
 def test_objects_that_nobody_watches_are_removed_by_uid(

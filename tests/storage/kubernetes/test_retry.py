@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import urllib3
 
-from nublado.storage.kubernetes.retry import Attempt, Retry, backoff, decide
+from nublado.storage.kubernetes.retry import (
+    Attempt,
+    backoff,
+    decide,
+    is_fate_unknown,
+)
+from nublado.storage.kubernetes.said import Said
 
 RBAC = (
     'namespaces is forbidden: User "system:serviceaccount:nublado:nublado" cannot'
@@ -19,6 +26,7 @@ ACCOUNT = (
     ' userlabs-rachel/default: serviceaccount "default" not found'
 )
 WEBHOOK = 'Internal error occurred: failed calling webhook "policy.example.org"'
+NOT_READY = 'pods "rachel-nb" is forbidden: not yet ready to handle request'
 QUOTA = 'pods "rachel-nb" is forbidden: status unknown for quota: rachel-nb'
 
 
@@ -30,20 +38,12 @@ def after(
     *,
     number: int = 1,
     retry_after: str = "",
-    allowed_before: bool = False,
-) -> Retry | None:
+    in_grace: bool = False,
+) -> Attempt:
     body = json.dumps({"kind": "Status", "reason": reason, "message": message})
     headers = {"Retry-After": retry_after} if retry_after else {}
-    return decide(
-        Attempt.of_response(
-            method,
-            number,
-            status,
-            headers,
-            body.encode(),
-            allowed_before=allowed_before,
-        )
-    )
+    attempt = Attempt.of_response(method, number, status, headers, body.encode())
+    return replace(attempt, in_grace=in_grace)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,16 @@ def after(
         (500, "POST", "InternalError", WEBHOOK, "webhook failed", False),
         (403, "POST", "Forbidden", QUOTA, "quota is not known yet", False),
         (403, "POST", "Forbidden", ACCOUNT, "service account is missing", False),
+        (403, "POST", "Forbidden", NOT_READY, "admission is not ready", False),
     ],
 )
 def test_what_passes_is_sent_again(
     status: int, method: str, reason: str, message: str, why: str, fate_unknown: bool
 ) -> None:
-    retry = after(status, method, reason, message)
+    attempt = after(status, method, reason, message)
+    retry = decide(attempt)
     assert retry is not None
-    assert (retry.reason, retry.fate_unknown) == (why, fate_unknown)
+    assert (retry.reason, is_fate_unknown(attempt)) == (why, fate_unknown)
 
 
 @pytest.mark.parametrize(
@@ -103,31 +105,49 @@ def test_what_passes_is_sent_again(
 def test_what_stays_is_a_failure_at_once(
     status: int, method: str, reason: str, message: str
 ) -> None:
-    assert after(status, method, reason, message) is None
+    assert decide(after(status, method, reason, message)) is None
 
 
-def test_a_right_that_was_granted_before_is_waited_for() -> None:
-    retry = after(403, "POST", "Forbidden", RBAC, allowed_before=True)
+@pytest.mark.parametrize(
+    ("status", "message"), [(401, "Unauthorized"), (403, RBAC)], ids=["401", "403"]
+)
+def test_a_refusal_that_may_pass_is_waited_for_by_seconds(
+    status: int, message: str
+) -> None:
+    refused = after(status, "POST", "Forbidden", message, number=100, in_grace=True)
+    assert refused.is_refusal
+    retry = decide(refused)
     assert retry is not None
     assert retry.reason == "permissions are not loaded"
-    assert after(403, "POST", "Forbidden", RBAC, allowed_before=True, number=8) is None
-    quota = "exceeded quota: rachel-nb"
-    assert after(403, "POST", "Forbidden", quota, allowed_before=True) is None
+    assert decide(replace(refused, in_grace=False)) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["exceeded quota: rachel-nb", 'webhook "x" denied the request: pods cannot be big'],
+)
+def test_what_is_not_about_rights_is_no_refusal_of_one(message: str) -> None:
+    assert not after(403, "POST", "Forbidden", message).is_refusal
 
 
 def test_a_server_that_cannot_be_reached_is_tried_until_the_deadline() -> None:
     error = urllib3.exceptions.ConnectTimeoutError("no route")
-    retry = decide(Attempt("POST", 100, error=error))
+    attempt = Attempt("POST", 100, error=error)
+    retry = decide(attempt)
     assert retry is not None
-    assert (retry.reason, retry.fate_unknown) == ("no connection", False)
+    assert retry.reason == "no connection"
+    assert attempt.is_unreachable
+    assert not is_fate_unknown(attempt)
 
 
 def test_a_connection_that_breaks_leaves_the_fate_unknown_and_is_given_up() -> None:
     error = urllib3.exceptions.ProtocolError("reset")
     retry = decide(Attempt("POST", 7, error=error))
     assert retry is not None
-    assert (retry.reason, retry.fate_unknown) == ("connection lost", True)
-    assert decide(Attempt("POST", 8, error=error)) is None
+    assert retry.reason == "connection lost"
+    last = Attempt("POST", 8, error=error)
+    assert decide(last) is None
+    assert is_fate_unknown(last)
 
 
 def test_bodies_that_are_no_status_do_not_matter() -> None:
@@ -148,11 +168,12 @@ def test_bodies_that_are_no_status_do_not_matter() -> None:
         ("-5", 0.0),
         ("soon", 0.0),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Mon, 01 Jan 0001 00:00:00 -0000", 0.0),
         ("Wed, 21 Oct 2099 07:28:00 GMT", 10.0),
     ],
 )
 def test_retry_after_is_obeyed_within_reason(text: str, seconds: float) -> None:
-    retry = after(503, retry_after=text)
+    retry = decide(after(503, retry_after=text))
     assert retry is not None
     assert math.isfinite(retry.delay)
     # At the first attempt the pause of its own is at most 0.2 s.
@@ -162,3 +183,35 @@ def test_retry_after_is_obeyed_within_reason(text: str, seconds: float) -> None:
 def test_pauses_grow_to_ten_seconds() -> None:
     assert 0.1 <= backoff(1) <= 0.2
     assert 5.0 <= backoff(50) <= 10.0
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "reason"),
+    [
+        ('{"kind": "Status", "message": "no", "reason": "Gone"}', "no", "Gone"),
+        ('{"secret": "x"}', "", ""),
+        ("[1]", "", ""),
+        ("null", "", ""),
+        ("too many requests\n", "too many requests", ""),
+        ("<html><head><title>502 Bad\nGateway</title></head>", "502 Bad Gateway", ""),
+        ("<!DOCTYPE html><h1 class=x> Gone </h1>", "Gone", ""),
+        ("<html><body>?</body></html>", "", ""),
+        ("[" * 100_000, "[" * 4096, ""),
+        ("", "", ""),
+    ],
+)
+def test_of_a_body_only_the_message_is_told(
+    body: str, message: str, reason: str
+) -> None:
+    assert Said.read(body.encode()) == Said(message, reason)
+
+
+def test_who_lacks_a_permission_is_told_which() -> None:
+    assert Said(RBAC).remedy == (
+        "grant the controller the verb create on namespaces, as the chart's RBAC does"
+    )
+    jobs = 'User "x" cannot list resource "jobs" in API group "batch" in the namespace'
+    assert Said(jobs).remedy == (
+        "grant the controller the verb list on jobs of batch, as the chart's RBAC does"
+    )
+    assert Said(QUOTA).remedy is None
