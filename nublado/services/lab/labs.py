@@ -7,20 +7,29 @@ no request to Kubernetes.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import structlog
 
-from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, LABEL_USER
+from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, LABEL_CATEGORY, LABEL_USER
 from nublado.exceptions import (
     KubernetesError,
     LabDeletionError,
     LabExistsError,
+    OperationCancelledError,
     OperationTimeoutError,
     UnknownUserError,
 )
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
-from nublado.models.domain.kubernetes import label_of, namespace_of, uid_of
+from nublado.models.domain.kubernetes import (
+    JSON,
+    is_terminating,
+    label_of,
+    name_of,
+    namespace_of,
+    uid_of,
+)
 from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
@@ -32,12 +41,14 @@ from nublado.services.observed.pod_status import status_of_pod
 from nublado.services.operation import AnyOperation, OperationPool
 from nublado.storage.kubernetes.cache import Change, ChangeType
 from nublado.storage.kubernetes.resource import POD
-from nublado.timeout import Timeout
+from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["LabService"]
 
 _DELETE_SLACK_SECONDS = 5.0
 _STOP_SECONDS = 10.0
+_DOUBT_SECONDS = 600.0
+_READERS = 4
 
 
 class LabService:
@@ -64,6 +75,8 @@ class LabService:
         self._images = images
         self._spawns = OperationPool("spawn", gate=Surge())
         self._deletions = OperationPool("delete")
+        self._readers = ThreadPoolExecutor(_READERS, "read-pods")
+        self._stopping = Cancellation()
         self.table = LabTable()
         self._log = structlog.get_logger(__name__)
         labs.cluster.listen(POD, self.observe)
@@ -74,6 +87,8 @@ class LabService:
         Spawns first come so far that the next process can go on with them.
         """
         deadline = time.monotonic() + _STOP_SECONDS
+        self._stopping.cancel()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         for pool in (self._spawns, self._deletions):
             pool.close()
         for pool in (self._spawns, self._deletions):
@@ -181,10 +196,39 @@ class LabService:
             return
         if namespace_of(pod) != self._labs.config.namespace_of(record.username):
             return
-        is_gone = change.type is ChangeType.DELETED
-        record.observe(
-            Observation(uid_of(pod), None if is_gone else status_of_pod(pod))
+        if change.type is not ChangeType.DELETED:
+            record.observe(Observation(uid_of(pod), status_of_pod(pod)))
+        elif is_terminating(pod):
+            record.observe(Observation(uid_of(pod), None))
+        elif not self._stopping.cancelled:
+            self._readers.submit(self._observe_by_name, record, uid_of(pod))
+
+    def _observe_by_name(self, record: LabRecord, uid: str) -> None:
+        """Tell whether a pod is gone, or has only lost the label it is watched by."""
+        timeout = Timeout("Reading pod", _DOUBT_SECONDS, self._stopping)
+        try:
+            pod = self._read_pod(record, timeout)
+        except (KubernetesError, OperationTimeoutError) as e:
+            self._labs.alerts.report(
+                e, event="Cannot tell whether lab still runs", user=record.username
+            )
+            return
+        except OperationCancelledError:
+            return
+        if pod is None or uid_of(pod) != uid:
+            record.observe(Observation(uid, None))
+            return
+        record.observe(Observation(uid, status_of_pod(pod)))
+        self._labs.alerts.report(
+            f"Pod {name_of(pod)} is no longer shown by the watch: its label"
+            f" {LABEL_CATEGORY} is missing",
+            event="Lab has lost labels",
+            user=record.username,
         )
+
+    def _read_pod(self, record: LabRecord, timeout: Timeout) -> JSON | None:
+        names = self._labs.builder.names(record.username)
+        return self._labs.cluster.read(POD.at(names.namespace, names.pod), timeout)
 
     def _check_pod(self, record: LabRecord) -> None:
         """If a lab is in the way, read whether its pod really still runs.
@@ -197,12 +241,9 @@ class LabService:
         try:
             record.check_free()
         except LabExistsError:
-            names = self._labs.builder.names(record.username)
             timeout = Timeout("Reading pod", KUBERNETES_REQUEST_TIMEOUT)
             try:
-                pod = self._labs.cluster.read(
-                    POD.at(names.namespace, names.pod), timeout
-                )
+                pod = self._read_pod(record, timeout)
             except (KubernetesError, OperationTimeoutError) as e:
                 self._log.warning(
                     "Cannot tell whether lab still runs",

@@ -306,7 +306,7 @@ class Spawn(Operation[LabState]):
         self.events.info(
             f"Deleting existing failed lab for {self.username}", 2, step=Step.CLEARING
         )
-        remove_lab(self._cluster, self._names, self, at=(5, 12))
+        remove_lab(self._labs, self, at=(5, 12))
         self.events.info(f"Lab for {self.username} deleted", 20)
 
     def _build(self) -> None:
@@ -386,7 +386,16 @@ class Spawn(Operation[LabState]):
         self._note_pod()
 
     def _follow(self) -> LabState:
-        """Wait until the pod has started, reporting what happens to it."""
+        """Wait until the pod has started, reporting what happens to it.
+
+        The watch of pods also loses those that only lose their label.
+        """
+        while (state := self._follow_in_watch()) is None:
+            self._find_pod()
+        return state
+
+    def _follow_in_watch(self) -> LabState | None:
+        """Follow the pod; None once the watch no longer shows it."""
         for news in self._follower.follow(self._pod):
             match news:
                 case PodGone():
@@ -403,7 +412,7 @@ class Spawn(Operation[LabState]):
                         return replace(self._state, status=status)
                     for notice in waiting_notices(pod):
                         self._report_waiting(notice)
-        raise self._vanished()
+        return None
 
     # --- Parts of steps --------------------------------------------------
 

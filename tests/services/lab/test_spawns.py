@@ -8,6 +8,8 @@ from types import FunctionType, ModuleType
 import pytest
 
 from nublado.exceptions import LabExistsError, OperationInProgressError
+from nublado.models.domain.kubernetes import JSON
+from nublado.storage.kubernetes import resource
 from tests.cluster import SPECIFICATION, Cluster, user
 from tests.waiting import wait_for
 
@@ -66,6 +68,24 @@ def test_a_pod_that_vanishes_while_it_starts(cluster: Cluster) -> None:
     messages = service.messages("rachel")
     assert messages[-2] == f"Pod {POD} was deleted before the lab had started"
     assert service.status("rachel") == "failed"
+
+
+def test_a_pod_that_loses_its_label_while_it_starts(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.operation("rachel").events
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    namespace, name = POD.split("/")
+
+    def lose_labels(obj: JSON) -> None:
+        del obj["metadata"]["labels"]
+
+    cluster.call(lambda s: s.store.mutate("Pod", namespace, name, lose_labels))
+    wait_for(lambda: not service.cluster.watcher(resource.POD).cache.objects())
+    cluster.control.settings(failing_pulls=[])
+    assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+    assert service.status("rachel") == "running"
 
 
 def test_a_missing_secret_fails_the_spawn_before_anything_is_made(
