@@ -34,6 +34,7 @@ from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import Deletion
+from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord, LabTable, Observation
 from nublado.services.lab.spawn import Spawn, SpawnRequest
 from nublado.services.lab.surge import Surge
@@ -180,7 +181,7 @@ class LabService:
         if not (ended and current.succeeded):
             raise LabDeletionError
 
-    def run(self, operation: Spawn | Deletion) -> bool:
+    def run(self, operation: Spawn | Deletion | LostSpawn) -> bool:
         """Run an operation in the background; False if the process stops."""
         pool = self._spawns if isinstance(operation, Spawn) else self._deletions
         return pool.submit(operation)

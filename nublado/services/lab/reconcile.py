@@ -24,6 +24,7 @@ from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import Deletion
 from nublado.services.lab.find import FoundLab, find_labs, read_lab
 from nublado.services.lab.labs import LabService
+from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord
 from nublado.services.lab.spawn import Spawn
 from nublado.services.observed.lab_state import rebuild_state
@@ -92,13 +93,15 @@ class Fail:
 class Remove:
     """What there is of the lab is of no use.
 
-    ``state`` and ``pod`` are the lab as it is shown until it is gone.
+    ``state`` and ``pod`` are the lab as it is shown until it is gone, and
+    ``lost`` means that it never was one: its spawn was lost in a crash.
     """
 
     reason: str
     state: LabState | None = None
     pod: JSON | None = None
     error: MalformedLabError | None = None
+    lost: bool = False
 
 
 Verdict = Leave | Adopt | Follow | Complete | Fail | Remove
@@ -129,7 +132,7 @@ def judge(config: LabConfig, found: FoundLab | None, known: LabState | None) -> 
     if found.deletion_mark is not None:
         return Remove("deletion was cut off")
     if found.env_config_map is None:
-        return _judge_without_environment(found)
+        return _judge_without_environment(found, known)
     if found.pod is None:
         return _judge_without_pod(config, found, found.env_config_map, known)
     return _judge_pod(config, found, found.pod, known)
@@ -144,9 +147,11 @@ def _judge_foreign(found: FoundLab, known: LabState | None) -> Verdict:
     return Fail(replace(known, status=LabStatus.FAILED, internal_url=None))
 
 
-def _judge_without_environment(found: FoundLab) -> Verdict:
+def _judge_without_environment(found: FoundLab, known: LabState | None) -> Verdict:
     what = "environment is missing"
-    if found.pod is not None and status_of_pod(found.pod) is LabStatus.RUNNING:
+    if found.pod is None:
+        return Remove(what, lost=known is None)
+    if status_of_pod(found.pod) is LabStatus.RUNNING:
         return Leave(MalformedLabError(what))
     return Remove(what)
 
@@ -159,11 +164,11 @@ def _judge_without_pod(
         return Remove("pod is missing")
     age = seconds_since(found.namespace["metadata"]["creationTimestamp"])
     if age >= config.spawn_timeout:
-        return Remove("time of the spawn is up")
+        return Remove("time of the spawn is up", lost=True)
     try:
         request = SpawnRecord.from_json(annotations[ANNOTATION_SPAWN])
     except MalformedLabError as e:
-        return Remove("record of the spawn is malformed", error=e)
+        return Remove("record of the spawn is malformed", error=e, lost=True)
     return Complete(request, env_config_map.get("data") or {}, found.namespace)
 
 
@@ -282,9 +287,9 @@ class LabReconciler:
             if not record.adopt(verdict.state, uid_of(verdict.pod), seen):
                 return
             seen = record.changes
-        deletion = Deletion(self._labs, record)
-        if deletion.begin_removal(seen, verdict.reason):
-            self._service.run(deletion)
+        removal = (LostSpawn if verdict.lost else Deletion)(self._labs, record)
+        if removal.begin_removal(seen, verdict.reason):
+            self._service.run(removal)
 
     def _finished(self, record: LabRecord, state: LabState, pod: JSON) -> Spawn:
         """Make the concluded spawn for listeners who reconnect."""

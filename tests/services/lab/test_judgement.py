@@ -91,7 +91,10 @@ def test_a_namespace_that_terminates_is_only_removed_for_a_lab_that_is_known() -
 
 
 def test_a_lab_without_environment_or_record_is_removed() -> None:
-    assert verdict(None, env_config_map=None) == Remove("environment is missing")
+    lost = Remove("environment is missing", lost=True)
+    assert verdict(None, env_config_map=None) == lost
+    failed = verdict(LabStatus.FAILED, env_config_map=None)
+    assert failed == Remove("environment is missing")
     assert verdict(None) == Remove("pod is missing")
 
 
