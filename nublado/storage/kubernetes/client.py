@@ -27,6 +27,7 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes.retry import Attempt, decide, wait_to_retry
+from nublado.storage.kubernetes.slots import Slots
 from nublado.timeout import Timeout
 
 __all__ = ["KubernetesClient", "Query", "Target"]
@@ -78,8 +79,8 @@ class KubernetesClient:
     configuration
         Where the API server is and how to authenticate.
     pool_size
-        How many requests may be in flight. Those beyond it wait: this keeps a
-        storm of spawns from overrunning the API server. Watches have
+        How many requests may be in flight. Those beyond it wait, by rank: this
+        keeps a storm of spawns from overrunning the API server. Watches have
         connections of their own.
     """
 
@@ -88,6 +89,7 @@ class KubernetesClient:
     ) -> None:
         self._configuration = configuration
         self._requests = _connections(configuration, pool_size, block=True)
+        self._slots = Slots(pool_size)
         self._watches = _connections(configuration, 8, block=False)
         self._granted: set[tuple[str, str, bool]] = set()
 
@@ -162,7 +164,10 @@ class KubernetesClient:
         while True:
             number += 1
             try:
-                status, headers, data = self._send(method, path, timeout, query, body)
+                with self._slots.taken(timeout):
+                    status, headers, data = self._send(
+                        method, path, timeout, query, body
+                    )
             except urllib3.exceptions.HTTPError as e:
                 attempt = Attempt(method, number, error=e)
                 failure = target.failed(None, _describe(e))

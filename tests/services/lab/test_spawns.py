@@ -116,6 +116,30 @@ def test_a_spawn_that_takes_too_long_says_so() -> None:
         assert messages[-1] == "Lab Kubernetes pod started for rachel"
 
 
+def test_what_saves_a_spawn_from_a_crash_is_made_for_all_first(
+    cluster: Cluster,
+) -> None:
+    users = [f"user{number}" for number in range(12)]
+    service = cluster.service(connections=1)
+    cluster.control.faults({"method": "POST", "path": "^/api", "delay": 0.02})
+    for username in users:
+        service.labs.create(user(username), SPECIFICATION)
+    for username in users:
+        assert service.messages(username)[-1].startswith("Lab Kubernetes pod started")
+
+    def version(of: str) -> int:
+        namespace, name = f"userlabs-{of.partition('-')[0]}", of
+        found: JSON = cluster.call(
+            lambda sandbox: sandbox.store.get("ConfigMap", namespace, name)
+        )
+        return int(found["metadata"]["resourceVersion"])
+
+    last = max(version(f"{username}-nb-env") for username in users)
+    early = [name for name in users if version(f"{name}-nb-nss") < last]
+    # A few come in between, while the last ones prepare their next request.
+    assert len(early) < len(users) / 2
+
+
 @pytest.mark.parametrize("status", [None, 422])
 def test_a_spawn_that_is_over_holds_no_secrets(
     cluster: Cluster, status: int | None
