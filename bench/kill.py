@@ -1,10 +1,11 @@
 """Kill the service in the middle of spawns and of deletions, again and again.
 
-Run with ``python bench/kill.py --rounds 50``. Each round, 20 users ask for
+Run with ``python bench/kill.py --rounds 50``. Each round, some users ask for
 labs, and the service is killed (SIGKILL) at a random moment after that; once
 all labs have come to an end, they are deleted, and it is killed in the middle
 of that too. Printed is how long the next process takes until it is ready, and
-how each lab ended.
+how each lab ended. With ``--after 0.3 0.8``, only spawns are killed, at these
+times.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ _SETTINGS = {
     "termination_delay": 0.3,
     "namespace_delay": 0.3,
 }
-_USERS = 20
 _SECONDS = 30.0
 _SPAWN_SECONDS = 0.6
 _DELETE_SECONDS = 1.0
@@ -39,13 +39,13 @@ _DELETE_SECONDS = 1.0
 class _Round:
     """One round, with users of its own."""
 
-    def __init__(self, stack: Stack, number: int) -> None:
+    def __init__(self, stack: Stack, name: str, users: int) -> None:
         self._stack = stack
-        self._users = [f"round{number}-user{i}" for i in range(_USERS)]
+        self._users = [f"round{name}-user{i}" for i in range(users)]
 
     def spawns(self, delay: float) -> tuple[float, Counter[str]]:
         """Kill spawns; returns seconds until ready and how labs ended."""
-        with ThreadPoolExecutor(_USERS) as pool:
+        with ThreadPoolExecutor(len(self._users)) as pool:
             list(pool.map(self._create, self._users))
         time.sleep(delay)
         self._stack.service.kill()
@@ -77,7 +77,7 @@ class _Round:
         counts = self._count(ends)
         after = self._pods()
         counts["replaced"] = sum(before.get(name) != uid for name, uid in after.items())
-        with ThreadPoolExecutor(_USERS) as pool:
+        with ThreadPoolExecutor(len(self._users)) as pool:
             list(pool.map(self._delete, self._users))
         left = self._settle(lambda ends: set(ends.values()) == {"gone"})
         counts["undeletable"] = sum(end != "gone" for end in left.values())
@@ -157,6 +157,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--users", type=int, default=20)
+    parser.add_argument(
+        "--latency",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long the API server takes for each request at least",
+    )
+    parser.add_argument(
+        "--after",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="SECONDS",
+        help="kill spawns so long after the last of them was accepted",
+    )
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     totals = {"spawns": Counter[str](), "deletions": Counter[str]()}
@@ -176,8 +192,17 @@ def main() -> None:
         tempfile.TemporaryFile("w+") as log,
         Stack(DEMO_CONFIG, "--settings", settings, log=log) as stack,
     ):
+        if arguments.latency:
+            stack.control.faults({"path": "^/api", "delay": arguments.latency})
         for number in range(arguments.rounds):
-            current = _Round(stack, number)
+            for delay in arguments.after:
+                current = _Round(
+                    stack, f"{number}-{delay}".replace(".", "-"), arguments.users
+                )
+                report("spawns", delay, *current.spawns(delay))
+            if arguments.after:
+                continue
+            current = _Round(stack, str(number), arguments.users)
             delay = chance.uniform(0.0, _SPAWN_SECONDS)
             report("spawns", delay, *current.spawns(delay))
             delay = chance.uniform(0.0, _DELETE_SECONDS)

@@ -41,6 +41,7 @@ __all__ = [
     "PermissionDeniedError",
     "PrepullError",
     "ServiceUnavailableError",
+    "SpawnInterruptedError",
     "UnknownImageError",
     "UnknownUserError",
     "ValidationProblem",
@@ -341,6 +342,15 @@ class LabPodEndedError(NubladoError):
 
 class LabPodVanishedError(NubladoError):
     """The pod of a lab was deleted while it was waited for."""
+
+
+class SpawnInterruptedError(NubladoError):
+    """A spawn was cut off by a crash of the service, and cannot go on."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service was interrupted before your lab had started, try again"
+        )
 
 
 class PrepullError(NubladoError):

@@ -6,10 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 from nublado.exceptions import OperationCancelledError, OperationTimeoutError
 
-__all__ = ["Cancellation", "Timeout"]
+__all__ = ["LAST_RANK", "Cancellation", "Timeout"]
+
+LAST_RANK = 100
+"""Rank of what has no reason to go first."""
 
 
 class Cancellation:
@@ -69,6 +73,14 @@ class Timeout:
         What may cancel the sequence; by default nothing does.
     elapsed
         Seconds that have been used up before.
+    rank
+        Where steps of several sequences wait for each other, those of the
+        lowest rank go first.
+
+    Attributes
+    ----------
+    deadline
+        When the time is up, by the monotonic clock (seconds).
     """
 
     def __init__(
@@ -78,11 +90,13 @@ class Timeout:
         cancellation: Cancellation | None = None,
         *,
         elapsed: float = 0.0,
+        rank: int = LAST_RANK,
     ) -> None:
         self.operation = operation
         self.seconds = float(seconds)
         self.cancellation = cancellation or Cancellation()
-        self._deadline = time.monotonic() + self.seconds - elapsed
+        self.rank = rank
+        self.deadline = time.monotonic() + self.seconds - elapsed
 
     def left(self) -> float:
         """Seconds left.
@@ -96,7 +110,7 @@ class Timeout:
         """
         if self.cancellation.cancelled:
             raise OperationCancelledError(f"{self.operation} cancelled")
-        left = self._deadline - time.monotonic()
+        left = self.deadline - time.monotonic()
         if left <= 0:
             raise self.expired()
         return left
@@ -107,7 +121,15 @@ class Timeout:
 
     def part(self, seconds: float) -> Timeout:
         """Make a deadline for one step, which ends with this one at the latest."""
-        return Timeout(self.operation, self.at_most(seconds), self.cancellation)
+        return Timeout(
+            self.operation, self.at_most(seconds), self.cancellation, rank=self.rank
+        )
+
+    def ranked(self, rank: int) -> Timeout:
+        """Make the same deadline for a step of another rank."""
+        ranked = copy(self)
+        ranked.rank = rank
+        return ranked
 
     def expired(self) -> OperationTimeoutError:
         """Make the error that says that the time is up."""

@@ -22,6 +22,7 @@ from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.pod import POD_EVENTS, reduce_pod
 from nublado.storage.kubernetes.resource import INGRESS, JOB, NAMESPACE, POD
+from nublado.storage.kubernetes.shared import SharedReads
 from nublado.storage.metadata import PodMetadata
 
 __all__ = ["make_cluster", "make_fileservers", "make_labs", "make_prepuller"]
@@ -66,6 +67,7 @@ def make_labs(
         namespace=namespace,
         builder=builder,
         cluster=cluster,
+        sources=SharedReads(cluster),
         alerts=alerts,
     )
     service = LabService(labs=labs, images=images)

@@ -81,11 +81,11 @@ class Cluster:
         """Call a function with the sandbox, on its event loop."""
         return self._thread.call(function)
 
-    def client(self) -> KubernetesClient:
-        """Make a connection to the cluster."""
+    def client(self, connections: int = 16) -> KubernetesClient:
+        """Make a connection to the cluster, or so many."""
         configuration = kubernetes.Configuration()
         configuration.host = self.url
-        return KubernetesClient(configuration)
+        return KubernetesClient(configuration, pool_size=connections)
 
     def images(self) -> ImageService:
         """Make what knows the images of the cluster's registry."""
@@ -96,9 +96,9 @@ class Cluster:
         images.refresh([])
         return images
 
-    def service(self) -> Service:
+    def service(self, connections: int = 16) -> Service:
         """Start what manages labs, as a process would."""
-        service = Service(self)
+        service = Service(self, connections)
         self._services.append(service)
         return service
 
@@ -122,9 +122,9 @@ class Cluster:
 class Service:
     """What the process context makes for labs."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, connections: int) -> None:
         config = cluster.config
-        self.cluster = make_cluster(cluster.client(), config)
+        self.cluster = make_cluster(cluster.client(connections), config)
         self.alerts = Alerts("test", None)
         self.images = cluster.images()
         self.builder = LabBuilder(config.lab, "https://example.org")

@@ -100,6 +100,9 @@ _ADVICE = {
         "The cluster that runs the labs has refused something.",
         f"Try again in a few minutes. If it fails again, {_ASK_OPERATORS}.",
     ),
+    Cause.INTERRUPTED: Advice(
+        "The service was interrupted before your lab had started.", "Try again."
+    ),
     Cause.INTERNAL: Advice(
         "Something went wrong that should not.",
         f"Try again. If it fails again, {_ASK_OPERATORS}.",

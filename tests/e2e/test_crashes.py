@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import ServiceProcess, Stack
 from tests.e2e.conftest import CONFIG
 from tests.e2e.users import SECONDS, User
@@ -45,6 +46,34 @@ def test_killed_in_the_middle_of_spawns(own_stack: Stack) -> None:
     gone = next((u for u in users if u not in accepted), None)
     if gone is not None:
         assert gone.spawn().kinds[-1] == "complete"
+
+
+def test_a_spawn_that_is_lost_fails_for_its_listeners(own_stack: Stack) -> None:
+    begun, merely_accepted = crowd(own_stack, 2)
+    rules = [
+        {"method": "POST", "path": f"/{begun.namespace}/configmaps$", "delay": 60},
+        {"path": "/namespaces/nublado/secrets", "delay": 60},
+    ]
+    own_stack.control.faults(rules[0])
+    assert begun.create().status_code == 201
+    wait_for(lambda: own_stack.control("GET", "/faults")["rules"][0]["hits"] > 0)
+    own_stack.control.faults(*rules)
+    assert merely_accepted.create().status_code == 201
+    with begun.stream() as response:
+        line = next(line for line in response.iter_lines() if line.startswith(b"id: "))
+    own_stack.service.kill()
+    own_stack.control("DELETE", "/faults")
+    begun, merely_accepted = restart(own_stack, [begun, merely_accepted])
+    again = begun.stream(**{"Last-Event-ID": line.decode().removeprefix("id: ")})
+    *_, why, last = server_sent_events(again)
+    assert why[0] == "error"
+    assert "was interrupted" in why[1]["message"]
+    assert last == ("failed", {"message": "Lab spawn failed"})
+    # Nothing tells that there ever was one.
+    assert merely_accepted.stream().status_code == 404
+    for user in (begun, merely_accepted):
+        assert user.status is None
+        assert user.spawn().kinds[-1] == "complete"
 
 
 def test_stopped_in_a_surge_loses_no_spawn(own_stack: Stack) -> None:

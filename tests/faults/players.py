@@ -23,6 +23,7 @@ _DELETED = frozenset(
     {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE}
 )
 _TERMINAL = frozenset({"complete", "failed"})
+_INTERRUPTED = "service was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +218,17 @@ class Player:
         self._journal.did("closed a stream early")
 
     def _check_end(self, seen: list[_Event], kills: int) -> None:
-        """A spawn that was accepted and never deleted has a good end."""
+        """A spawn that was accepted and never deleted has a good end.
+
+        Unless it was killed before its environment config map existed: then it
+        fails and says so, or nothing is known of it.
+        """
         if not self._gentle:
             return
-        if seen:
+        if seen and not any(_INTERRUPTED in event.message for event in seen[-2:]):
             what = f"{self.name}: {[event.message for event in seen]}"
             self._journal.check("spawn succeeds", seen[-1].kind == "complete", what)
         else:
-            # Killed before the environment config map existed.
             killed = self._field.kills > kills
             self._journal.check("spawn is not lost", killed, self.name)
 

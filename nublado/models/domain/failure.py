@@ -21,6 +21,7 @@ class Cause(StrEnum):
     NOT_SET_UP = "secret is missing"
     REFUSED = "refused by Kubernetes"
     TIMED_OUT = "timed out"
+    INTERRUPTED = "service was interrupted"
     INTERNAL = "internal error"
 
 

@@ -96,6 +96,7 @@ class LabObjectNames:
     network_policy: str
     service: str
     pod: str
+    deletion_mark: str
 
     @classmethod
     def of(cls, username: str, namespace: str) -> LabObjectNames:
@@ -113,6 +114,7 @@ class LabObjectNames:
             network_policy=base,
             service="lab",
             pod=base,
+            deletion_mark=f"{base}-deletion",
         )
 
     def pvc(self, volume_name: str) -> str:

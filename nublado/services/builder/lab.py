@@ -31,6 +31,7 @@ from nublado.services.builder.lab_environment import (
     names_not_of_the_user,
     resources_of_environment,
 )
+from nublado.services.builder.lab_metadata import lab_metadata
 from nublado.services.builder.lab_objects import LabObjectsBuilder, SecretData
 from nublado.services.builder.lab_pod import LabPodBuilder
 
@@ -180,6 +181,20 @@ class LabBuilder:
             others=tuple(objects.remaining(record.user, pull_secret)),
             pod=pod.build(record.image),
         )
+
+    def deletion_mark(self, username: str) -> JSON:
+        """Build what says that a user's lab is being deleted.
+
+        A controller that finds it goes on with a deletion that was cut off,
+        rather than with the lab.
+        """
+        names = self.names(username)
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": lab_metadata(self._config, names, names.deletion_mark),
+            "immutable": True,
+        }
 
     def _size(self, size: str) -> LabSizeDefinition:
         definition = self._sizes.get(size)

@@ -8,6 +8,7 @@ from nublado.config.model import LabConfig
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.storage.kubernetes.cluster import Cluster
+from nublado.storage.kubernetes.shared import SharedReads
 
 __all__ = ["LabContext"]
 
@@ -26,6 +27,8 @@ class LabContext:
         Builds the objects.
     cluster
         Where they are created.
+    sources
+        Reads what they are made of.
     alerts
         Receives failures.
     """
@@ -34,4 +37,5 @@ class LabContext:
     namespace: str
     builder: LabBuilder
     cluster: Cluster
+    sources: SharedReads
     alerts: Alerts

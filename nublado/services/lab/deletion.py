@@ -6,16 +6,20 @@ import structlog
 
 from nublado.constants import LAB_STOP_GRACE_SECONDS
 from nublado.events import Step
-from nublado.exceptions import KubernetesError, OperationTimeoutError
+from nublado.exceptions import (
+    KubernetesError,
+    KubernetesNotFoundError,
+    OperationTimeoutError,
+)
 from nublado.models.domain.failure import Failure
-from nublado.models.domain.lab import LabObjectNames, LabStatus
+from nublado.models.domain.lab import LabStatus
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.record import LabRecord
 from nublado.services.observed.failure import explain
 from nublado.services.observed.namespaces import describe_hold
 from nublado.services.operation import AnyOperation, Operation, OperationKind
 from nublado.storage.kubernetes.cluster import Cluster
-from nublado.storage.kubernetes.resource import CONFIG_MAP, NAMESPACE, POD
+from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from nublado.timeout import Timeout
 
 __all__ = ["Deletion", "remove_lab"]
@@ -44,7 +48,7 @@ class Deletion(Operation[None]):
         super().__init__(
             record.username, alerts=labs.alerts, seconds=labs.config.delete_timeout
         )
-        self._cluster = labs.cluster
+        self._labs = labs
         self._names = labs.builder.names(record.username)
         self._record = record
         self._spawn: AnyOperation | None = None
@@ -86,7 +90,7 @@ class Deletion(Operation[None]):
         """Delete it."""
         if self._spawn is not None:
             self._spawn.wait(_HANDOVER_SECONDS)
-        remove_lab(self._cluster, self._names, self, at=(25, 62))
+        remove_lab(self._labs, self, at=(25, 62))
 
     def succeed(self, result: None) -> None:
         """Forget the lab."""
@@ -105,20 +109,14 @@ class Deletion(Operation[None]):
 
 
 def remove_lab(
-    cluster: Cluster,
-    names: LabObjectNames,
-    operation: AnyOperation,
-    *,
-    at: tuple[int, int],
+    labs: LabContext, operation: AnyOperation, *, at: tuple[int, int]
 ) -> None:
-    """Delete all objects of a lab; what is gone already is fine.
+    """Delete all objects of the lab of a user; what is gone already is fine.
 
     Parameters
     ----------
-    cluster
-        Where they are.
-    names
-        What they are called.
+    labs
+        What labs are made with.
     operation
         What this is part of.
     at
@@ -132,15 +130,16 @@ def remove_lab(
         Raised if the operation was cancelled or its time is up.
     """
     events, timeout = operation.events, operation.timeout
+    names = labs.builder.names(operation.username)
     events.info("Shutting down Kubernetes pod", at[0], step=Step.STOPPING)
-    _remove_request(cluster, names, timeout)
+    _mark_deletion(labs, operation.username, timeout)
     pod = POD.at(names.namespace, names.pod)
-    cluster.remove(pod, timeout, grace_seconds=LAB_STOP_GRACE_SECONDS)
+    labs.cluster.remove(pod, timeout, grace_seconds=LAB_STOP_GRACE_SECONDS)
     events.info("Deleting user namespace", at[1], step=Step.REMOVING)
     try:
-        cluster.remove(NAMESPACE.at(None, names.namespace), timeout)
+        labs.cluster.remove(NAMESPACE.at(None, names.namespace), timeout)
     except OperationTimeoutError as e:
-        e.waited_for = _hold_of(cluster, names.namespace)
+        e.waited_for = _hold_of(labs.cluster, names.namespace)
         raise
 
 
@@ -156,17 +155,17 @@ def _hold_of(cluster: Cluster, name: str) -> str | None:
     return f"{ref}: {describe_hold(namespace)}" if namespace else None
 
 
-def _remove_request(cluster: Cluster, names: LabObjectNames, timeout: Timeout) -> None:
-    """Remove the record of the request with its config map.
+def _mark_deletion(labs: LabContext, username: str, timeout: Timeout) -> None:
+    """Mark the lab as being deleted, for a controller that finds it half deleted.
 
-    Else a controller that is killed in the middle of a deletion would take the
-    lab for a spawn that was cut off, and complete it.
+    Nothing can be created in a namespace that is gone, or terminating: then
+    there is nothing to mark.
     """
     try:
-        cluster.remove(CONFIG_MAP.at(names.namespace, names.env_config_map), timeout)
+        labs.cluster.ensure(labs.builder.deletion_mark(username), timeout)
+    except KubernetesNotFoundError:
+        return
     except KubernetesError as e:
         if e.status != 403:
             raise
-        structlog.get_logger(__name__).info(
-            "Not allowed to delete config map", error=str(e)
-        )
+        structlog.get_logger(__name__).info("Cannot mark deletion", error=str(e))

@@ -7,15 +7,17 @@ no request to Kubernetes.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import structlog
 
-from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, LABEL_USER
+from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, LABEL_CATEGORY, LABEL_USER
 from nublado.exceptions import (
     KubernetesError,
     LabDeletionError,
     LabExistsError,
+    OperationCancelledError,
     OperationTimeoutError,
     UnknownUserError,
 )
@@ -32,6 +34,7 @@ from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import Deletion
+from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord, LabTable, Observation
 from nublado.services.lab.spawn import Spawn, SpawnRequest
 from nublado.services.lab.surge import Surge
@@ -40,12 +43,14 @@ from nublado.services.observed.pod_status import status_of_pod
 from nublado.services.operation import AnyOperation, OperationPool
 from nublado.storage.kubernetes.cache import Change, ChangeType
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
-from nublado.timeout import Timeout
+from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["LabService"]
 
 _DELETE_SLACK_SECONDS = 5.0
 _STOP_SECONDS = 10.0
+_DOUBT_SECONDS = 600.0
+_READERS = 4
 
 
 class LabService:
@@ -72,6 +77,8 @@ class LabService:
         self._images = images
         self._spawns = OperationPool("spawn", gate=Surge())
         self._deletions = OperationPool("delete")
+        self._readers = ThreadPoolExecutor(_READERS, "read-pods")
+        self._stopping = Cancellation()
         self.table = LabTable()
         self._log = structlog.get_logger(__name__)
         self._pods = labs.cluster.watcher(POD).cache
@@ -85,6 +92,8 @@ class LabService:
         Spawns first come so far that the next process can go on with them.
         """
         deadline = time.monotonic() + _STOP_SECONDS
+        self._stopping.cancel()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         for pool in (self._spawns, self._deletions):
             pool.close()
         for pool in (self._spawns, self._deletions):
@@ -176,7 +185,7 @@ class LabService:
         if not (ended and current.succeeded):
             raise LabDeletionError
 
-    def run(self, operation: Spawn | Deletion) -> bool:
+    def run(self, operation: Spawn | Deletion | LostSpawn) -> bool:
         """Run an operation in the background; False if the process stops."""
         pool = self._spawns if isinstance(operation, Spawn) else self._deletions
         return pool.submit(operation)
@@ -184,13 +193,21 @@ class LabService:
     # --- Pods and namespaces ---------------------------------------------
 
     def observe(self, change: Change) -> None:
-        """Record a change of a lab's pod; called by the watch of pods."""
+        """Take note of a change of a lab's pod; called by the watch of pods.
+
+        A watch also says that an object is deleted which loses the label that it
+        is selected by. A pod that was not terminating is read by name.
+        """
         pod = change.object
         record = self._record_in(namespace_of(pod), pod)
-        if record is not None:
-            is_gone = change.type is ChangeType.DELETED
-            status = None if is_gone else self._status_of(pod)
-            record.observe(Observation(uid_of(pod), status))
+        if record is None:
+            return
+        if change.type is not ChangeType.DELETED:
+            record.observe(Observation(uid_of(pod), self._status_of(pod)))
+        elif is_terminating(pod):
+            record.observe(Observation(uid_of(pod), None))
+        elif not self._stopping.cancelled:
+            self._readers.submit(self._observe_by_name, record, uid_of(pod))
 
     def observe_namespace(self, change: Change) -> None:
         """Record that a lab's namespace is going; called by the watch of those."""
@@ -219,6 +236,33 @@ class LabService:
             return LabStatus.TERMINATING
         return status_of_pod(pod)
 
+    def _observe_by_name(self, record: LabRecord, uid: str) -> None:
+        """Tell whether a pod is gone, or has only lost the label it is watched by."""
+        timeout = Timeout("Reading pod", _DOUBT_SECONDS, self._stopping)
+        try:
+            pod = self._read_pod(record, timeout)
+        except (KubernetesError, OperationTimeoutError) as e:
+            self._labs.alerts.report(
+                e, event="Cannot tell whether lab still runs", user=record.username
+            )
+            return
+        except OperationCancelledError:
+            return
+        if pod is None or uid_of(pod) != uid:
+            record.observe(Observation(uid, None))
+            return
+        record.observe(Observation(uid, self._status_of(pod)))
+        self._labs.alerts.report(
+            f"Pod {name_of(pod)} is no longer shown by the watch: its label"
+            f" {LABEL_CATEGORY} is missing",
+            event="Lab has lost labels",
+            user=record.username,
+        )
+
+    def _read_pod(self, record: LabRecord, timeout: Timeout) -> JSON | None:
+        names = self._labs.builder.names(record.username)
+        return self._labs.cluster.read(POD.at(names.namespace, names.pod), timeout)
+
     def _check_pod(self, record: LabRecord) -> None:
         """If a lab is in the way, read whether its pod really still runs.
 
@@ -230,12 +274,9 @@ class LabService:
         try:
             record.check_free()
         except LabExistsError:
-            names = self._labs.builder.names(record.username)
             timeout = Timeout("Reading pod", KUBERNETES_REQUEST_TIMEOUT)
             try:
-                pod = self._labs.cluster.read(
-                    POD.at(names.namespace, names.pod), timeout
-                )
+                pod = self._read_pod(record, timeout)
             except (KubernetesError, OperationTimeoutError) as e:
                 self._log.warning(
                     "Cannot tell whether lab still runs",

@@ -1,26 +1,30 @@
 """Bring what is known of labs in line with what Kubernetes has.
 
 Runs at the start, when nothing is known, and every hour. Everything is listed
-first; a lab that has changed since is left to the next reconciliation.
+first; a lab that has changed since is left to the next reconciliation. Lists go
+by label, so nothing ends because a list does not show it: what seems to have
+ended is read by name and judged again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import structlog
 
 from nublado.config.model import LabConfig
-from nublado.constants import ANNOTATION_SPAWN
+from nublado.constants import ANNOTATION_SPAWN, LABEL_CATEGORY
 from nublado.exceptions import MalformedLabError
 from nublado.models.domain.kubernetes import JSON, name_of, seconds_since, uid_of
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import Deletion
-from nublado.services.lab.find import FoundLab, find_labs
+from nublado.services.lab.find import FoundLab, find_labs, read_lab
 from nublado.services.lab.labs import LabService
+from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord
 from nublado.services.lab.spawn import Spawn
 from nublado.services.observed.lab_state import rebuild_state
@@ -41,6 +45,8 @@ __all__ = [
 
 _FIND_SECONDS = 120.0
 _STUCK_SECONDS = 600.0
+_READERS = 16
+_OVER = frozenset({LabStatus.TERMINATED, LabStatus.FAILED})
 _ENDED = frozenset({LabStatus.TERMINATING, LabStatus.TERMINATED, LabStatus.FAILED})
 
 
@@ -87,13 +93,15 @@ class Fail:
 class Remove:
     """What there is of the lab is of no use.
 
-    ``state`` and ``pod`` are the lab as it is shown until it is gone.
+    ``state`` and ``pod`` are the lab as it is shown until it is gone, and
+    ``lost`` means that it never was one: its spawn was lost in a crash.
     """
 
     reason: str
     state: LabState | None = None
     pod: JSON | None = None
     error: MalformedLabError | None = None
+    lost: bool = False
 
 
 Verdict = Leave | Adopt | Follow | Complete | Fail | Remove
@@ -117,28 +125,50 @@ def judge(config: LabConfig, found: FoundLab | None, known: LabState | None) -> 
         if known.status is LabStatus.FAILED:
             return Remove("lab has failed")
         return Fail(replace(known, status=LabStatus.FAILED, internal_url=None))
+    if not found.is_ours:
+        return _judge_foreign(found, known)
     if found.terminating:
         return Leave() if known is None else Remove("namespace is terminating")
+    if found.deletion_mark is not None:
+        return Remove("deletion was cut off")
     if found.env_config_map is None:
-        return Remove("environment is missing")
+        return _judge_without_environment(found, known)
     if found.pod is None:
-        return _judge_without_pod(config, found, found.env_config_map)
+        return _judge_without_pod(config, found, found.env_config_map, known)
     return _judge_pod(config, found, found.pod, known)
 
 
+def _judge_foreign(found: FoundLab, known: LabState | None) -> Verdict:
+    """Decide on a namespace that is somebody else's, or has lost its label."""
+    if known is None or known.status in _OVER:
+        return Leave()
+    if found.pod is not None and status_of_pod(found.pod) is LabStatus.RUNNING:
+        return Leave(MalformedLabError("namespace has lost its label"))
+    return Fail(replace(known, status=LabStatus.FAILED, internal_url=None))
+
+
+def _judge_without_environment(found: FoundLab, known: LabState | None) -> Verdict:
+    what = "environment is missing"
+    if found.pod is None:
+        return Remove(what, lost=known is None)
+    if status_of_pod(found.pod) is LabStatus.RUNNING:
+        return Leave(MalformedLabError(what))
+    return Remove(what)
+
+
 def _judge_without_pod(
-    config: LabConfig, found: FoundLab, env_config_map: JSON
+    config: LabConfig, found: FoundLab, env_config_map: JSON, known: LabState | None
 ) -> Verdict:
     annotations = env_config_map["metadata"].get("annotations") or {}
-    if ANNOTATION_SPAWN not in annotations:
+    if known is not None or ANNOTATION_SPAWN not in annotations:
         return Remove("pod is missing")
     age = seconds_since(found.namespace["metadata"]["creationTimestamp"])
     if age >= config.spawn_timeout:
-        return Remove("time of the spawn is up")
+        return Remove("time of the spawn is up", lost=True)
     try:
         request = SpawnRecord.from_json(annotations[ANNOTATION_SPAWN])
     except MalformedLabError as e:
-        return Remove("record of the spawn is malformed", error=e)
+        return Remove("record of the spawn is malformed", error=e, lost=True)
     return Complete(request, env_config_map.get("data") or {}, found.namespace)
 
 
@@ -161,6 +191,13 @@ def _judge_pod(
     if known is not None and known.status is LabStatus.FAILED:
         return Remove("spawn has failed")
     return Follow(state, pod)
+
+
+def _is_certain(verdict: Verdict) -> bool:
+    """Whether a verdict does not rest on something that a list does not show."""
+    if isinstance(verdict, Leave):
+        return verdict.error is None
+    return isinstance(verdict, Adopt | Follow)
 
 
 class LabReconciler:
@@ -191,19 +228,35 @@ class LabReconciler:
         timeout = Timeout("Lab reconciliation", _FIND_SECONDS)
         config = self._labs.config
         found = find_labs(self._labs.cluster, config.namespace_prefix, timeout)
-        for username in {**found, **seen}:
+
+        def reconcile(username: str) -> None:
             try:
-                self._reconcile(username, found.get(username), seen.get(username, 0))
+                self._reconcile(
+                    username, found.get(username), seen.get(username, 0), timeout
+                )
             except Exception as e:  # noqa: BLE001
                 # One lab must not keep the others from being reconciled.
                 self._report(e, username)
+
+        with ThreadPoolExecutor(_READERS, "reconcile") as readers:
+            list(readers.map(reconcile, {**found, **seen}))
         self._log.info("Reconciled labs", labs=len(found))
 
-    def _reconcile(self, username: str, found: FoundLab | None, seen: int) -> None:
-        if found is not None and found.terminating:
-            self._report_if_stuck(found)
+    def _reconcile(
+        self, username: str, found: FoundLab | None, seen: int, timeout: Timeout
+    ) -> None:
         record = self._service.table.get_or_add(username)
         verdict = judge(self._labs.config, found, record.state)
+        if not _is_certain(verdict):
+            found = read_lab(
+                self._labs.cluster,
+                self._labs.builder.names(username),
+                found.namespace if found is not None else None,
+                timeout,
+            )
+            verdict = judge(self._labs.config, found, record.state)
+        if found is not None:
+            self._report_oddities(found)
         if isinstance(verdict, Leave | Remove) and verdict.error is not None:
             self._report(verdict.error, username)
         self._act(record, verdict, seen)
@@ -234,9 +287,9 @@ class LabReconciler:
             if not record.adopt(verdict.state, uid_of(verdict.pod), seen):
                 return
             seen = record.changes
-        deletion = Deletion(self._labs, record)
-        if deletion.begin_removal(seen, verdict.reason):
-            self._service.run(deletion)
+        removal = (LostSpawn if verdict.lost else Deletion)(self._labs, record)
+        if removal.begin_removal(seen, verdict.reason):
+            self._service.run(removal)
 
     def _finished(self, record: LabRecord, state: LabState, pod: JSON) -> Spawn:
         """Make the concluded spawn for listeners who reconnect."""
@@ -246,6 +299,17 @@ class LabReconciler:
 
     def _report(self, error: Exception, username: str) -> None:
         self._labs.alerts.report(error, event="Cannot reconcile lab", user=username)
+
+    def _report_oddities(self, found: FoundLab) -> None:
+        if found.terminating:
+            self._report_if_stuck(found)
+        elif found.unlabelled:
+            self._labs.alerts.report(
+                f"{', '.join(found.unlabelled)}: label {LABEL_CATEGORY} is missing",
+                event="Lab has lost labels",
+                user=found.username,
+                namespace=name_of(found.namespace),
+            )
 
     def _report_if_stuck(self, found: FoundLab) -> None:
         deleted = found.namespace["metadata"]["deletionTimestamp"]

@@ -264,8 +264,11 @@ class LabRecord:
         if observed is None or state is None or observed.pod_uid != self._pod_uid:
             return
         status = observed.status or LabStatus.FAILED
-        # A failed spawn stays failed, whatever becomes of its pod.
+        # A failed spawn stays failed, whatever becomes of its pod. A pod that
+        # runs never waits again: such news are older than the end of the spawn.
         if state.status in (status, LabStatus.FAILED):
+            return
+        if (state.status, status) == (LabStatus.RUNNING, LabStatus.PENDING):
             return
         state = replace(state, status=status)
         if status is LabStatus.TERMINATING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Self
 
 from nublado.constants import KUBERNETES_REQUEST_TIMEOUT, SERVICE_PREFIX
@@ -58,7 +59,7 @@ from nublado.storage.kubernetes.resource import (
     SERVICE_ACCOUNT,
     ObjectRef,
 )
-from nublado.timeout import Timeout
+from nublado.timeout import LAST_RANK, Timeout
 
 __all__ = ["Spawn", "SpawnRequest"]
 
@@ -77,6 +78,20 @@ _DRAIN_SECONDS = 1.0
 _SYNC_SECONDS = 5.0
 _ACCOUNT_PAUSE = 0.05
 _ACCOUNT_LONGEST_PAUSE = 1.0
+
+
+class _Rank(IntEnum):
+    """Who goes first where requests of spawns wait for connections.
+
+    A spawn is safe from a crash once its environment exists, so what leads
+    there goes before everything else, and the spawn that is closest to it first.
+    """
+
+    ENVIRONMENT = 1
+    SECRET = 2
+    NAMESPACE = 3
+    SOURCES = 4
+    OTHERS = LAST_RANK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,7 +316,7 @@ class Spawn(Operation[LabState]):
         self.events.info(
             f"Deleting existing failed lab for {self.username}", 2, step=Step.CLEARING
         )
-        remove_lab(self._cluster, self._names, self, at=(5, 12))
+        remove_lab(self._labs, self, at=(5, 12))
         self.events.info(f"Lab for {self.username} deleted", 20)
 
     def _build(self) -> None:
@@ -337,23 +352,24 @@ class Spawn(Operation[LabState]):
         """Create the namespace in place of one that a crash has left."""
         namespace = self._objects.namespace
         self._object = ref = ObjectRef.of(namespace)
+        timeout = self.timeout.ranked(_Rank.NAMESPACE)
         while True:
             try:
-                return self._cluster.create(namespace, self.timeout)
+                return self._cluster.create(namespace, timeout)
             except KubernetesConflictError:
-                existing = self._cluster.read(ref, self.timeout)
+                existing = self._cluster.read(ref, timeout)
                 if existing is None:
                     continue
                 if not is_lab(existing):
                     raise
             self._log.warning("Replacing leftover namespace", namespace=ref.name)
-            self._cluster.remove(ref, self.timeout, uid=uid_of(existing))
+            self._cluster.remove(ref, timeout, uid=uid_of(existing))
 
     def _ensure_secret(self) -> None:
-        self._ensure(self._objects.secret)
+        self._ensure(self._objects.secret, _Rank.SECRET)
 
     def _ensure_environment(self) -> None:
-        self._ensure(self._objects.env_config_map)
+        self._ensure(self._objects.env_config_map, _Rank.ENVIRONMENT)
         self.mark_resumable()
 
     def _ensure_others(self) -> None:
@@ -381,7 +397,16 @@ class Spawn(Operation[LabState]):
         self._note_pod()
 
     def _follow(self) -> LabState:
-        """Wait until the pod has started, reporting what happens to it."""
+        """Wait until the pod has started, reporting what happens to it.
+
+        The watch of pods also loses those that only lose their label.
+        """
+        while (state := self._follow_in_watch()) is None:
+            self._find_pod()
+        return state
+
+    def _follow_in_watch(self) -> LabState | None:
+        """Follow the pod; None once the watch no longer shows it."""
         for news in self._follower.follow(self._pod):
             match news:
                 case PodGone():
@@ -398,13 +423,13 @@ class Spawn(Operation[LabState]):
                         return replace(self._state, status=status)
                     for notice in waiting_notices(pod):
                         self._reporter.report_waiting(notice)
-        raise self._vanished()
+        return None
 
     # --- Parts of steps --------------------------------------------------
 
-    def _ensure(self, obj: JSON) -> JSON:
+    def _ensure(self, obj: JSON, rank: _Rank = _Rank.OTHERS) -> JSON:
         self._object = ObjectRef.of(obj)
-        return self._cluster.ensure(obj, self.timeout)
+        return self._cluster.ensure(obj, self.timeout.ranked(rank))
 
     def _note_pod(self) -> None:
         self._object = self._pod_ref
@@ -430,7 +455,8 @@ class Spawn(Operation[LabState]):
     def _read_secret(self, name: str) -> JSON:
         namespace = self._labs.namespace
         self._object = SECRET.at(namespace, name)
-        secret = self._cluster.read(self._object, self.timeout)
+        timeout = self.timeout.ranked(_Rank.SOURCES)
+        secret = self._labs.sources.read(self._object, timeout)
         if secret is None:
             raise MissingSecretError(f"Secret {namespace}/{name} does not exist")
         return secret

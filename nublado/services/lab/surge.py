@@ -8,17 +8,18 @@ from collections import deque
 
 __all__ = ["Surge"]
 
-_MANY = 20
+_MANY = 50
 _WINDOW_SECONDS = 1.0
 _QUIET_SECONDS = 0.1
-_LONGEST_SECONDS = 3.0
+_LONGEST_SECONDS = 0.5
 
 
 class Surge:
     """Notices that many requests are being accepted, and lets work wait.
 
     Spawns compete for the processor with the requests of users who have not
-    had a response yet. In a surge they begin once no more requests come.
+    had a response yet. In a surge they begin once no more requests come, but
+    none waits long: until it has made its first objects, a crash loses it.
     """
 
     def __init__(self) -> None:

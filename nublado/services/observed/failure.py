@@ -11,6 +11,7 @@ from nublado.exceptions import (
     MissingSecretError,
     NubladoError,
     OperationTimeoutError,
+    SpawnInterruptedError,
 )
 from nublado.models.domain.failure import Cause, Failure
 from nublado.models.domain.pod import PodNotice
@@ -76,5 +77,7 @@ def _cause(error: Exception, last: PodNotice | None) -> Cause:
             return Cause.POD_DELETED
         case MissingSecretError():
             return Cause.NOT_SET_UP
+        case SpawnInterruptedError():
+            return Cause.INTERRUPTED
         case _:
             return Cause.INTERNAL

@@ -33,6 +33,7 @@ from nublado.storage.kubernetes.retry import (
     wait_to_retry,
 )
 from nublado.storage.kubernetes.rights import Right, Rights
+from nublado.storage.kubernetes.slots import Slots
 from nublado.timeout import Timeout
 
 __all__ = ["KubernetesClient", "Query", "Target"]
@@ -104,8 +105,8 @@ class KubernetesClient:
     configuration
         Where the API server is and how to authenticate.
     pool_size
-        How many requests may be in flight. Those beyond it wait: this keeps a
-        storm of spawns from overrunning the API server. Watches have
+        How many requests may be in flight. Those beyond it wait, by rank: this
+        keeps a storm of spawns from overrunning the API server. Watches have
         connections of their own.
     """
 
@@ -114,6 +115,7 @@ class KubernetesClient:
     ) -> None:
         self._configuration = configuration
         self._requests = _connections(configuration, pool_size, block=True)
+        self._slots = Slots(pool_size)
         self._watches = _connections(configuration, 8, block=False)
         self._rights = Rights()
 
@@ -188,7 +190,10 @@ class KubernetesClient:
         while True:
             number += 1
             try:
-                status, headers, data = self._send(method, path, timeout, query, body)
+                with self._slots.taken(timeout):
+                    status, headers, data = self._send(
+                        method, path, timeout, query, body
+                    )
                 if _is_success(status):
                     parsed = _parse(data)
                     self._rights.note_granted(right)

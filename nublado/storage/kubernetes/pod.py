@@ -157,11 +157,13 @@ class PodFollower:
     def _missed_change(self, version: str, quiet_rounds: int) -> Change | None:
         """Read the pod, in case the watch has missed a change of it.
 
-        An active watch is trusted; every sixth quiet interval the pod is
-        re-read anyway.
+        An active watch that shows the pod is trusted; every sixth quiet
+        interval the pod is re-read anyway.
         """
         pods, *_ = self._watchers
-        if pods.idle < _QUIET_SECONDS and quiet_rounds % _QUIET_ROUNDS:
+        known = pods.cache.get(self._key)
+        is_watched = known is not None and pods.idle < _QUIET_SECONDS
+        if is_watched and quiet_rounds % _QUIET_ROUNDS:
             return None
         try:
             pod = self._read(self._timeout.part(_READ_SECONDS))

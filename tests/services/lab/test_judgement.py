@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nublado.config import load
+from nublado.constants import CATEGORY_LAB, LABEL_CATEGORY
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import (
@@ -43,8 +44,11 @@ ENV: JSON = {
 }
 
 
-def namespace(**metadata: str) -> JSON:
-    created = {"creationTimestamp": "2026-11-25T12:00:00Z"}
+def namespace(**metadata: Any) -> JSON:
+    created = {
+        "creationTimestamp": "2026-11-25T12:00:00Z",
+        "labels": {LABEL_CATEGORY: CATEGORY_LAB},
+    }
     return {"metadata": {"name": "userlabs-rachel", **created, **metadata}}
 
 
@@ -65,6 +69,7 @@ def verdict(known: LabStatus | None, **parts: Any) -> Verdict:
             "env_config_map": ENV,
             "pod": None,
             "quota": None,
+            "deletion_mark": None,
             **parts,
         }
     )
@@ -86,7 +91,10 @@ def test_a_namespace_that_terminates_is_only_removed_for_a_lab_that_is_known() -
 
 
 def test_a_lab_without_environment_or_record_is_removed() -> None:
-    assert verdict(None, env_config_map=None) == Remove("environment is missing")
+    lost = Remove("environment is missing", lost=True)
+    assert verdict(None, env_config_map=None) == lost
+    failed = verdict(LabStatus.FAILED, env_config_map=None)
+    assert failed == Remove("environment is missing")
     assert verdict(None) == Remove("pod is missing")
 
 
@@ -119,3 +127,30 @@ def test_a_malformed_lab_is_reported_and_removed_only_if_its_pod_has_ended() -> 
     judged = verdict(None, env_config_map=broken, pod=pod("Failed"))
     assert isinstance(judged, Remove)
     assert "CPU_LIMIT is missing" in str(judged.error)
+
+
+def test_a_running_pod_without_environment_is_kept_and_reported() -> None:
+    judged = verdict(None, env_config_map=None, pod=pod("Running"))
+    assert isinstance(judged, Leave)
+    assert "environment is missing" in str(judged.error)
+    judged = verdict(None, env_config_map=None, pod=pod("Pending"))
+    assert judged == Remove("environment is missing")
+
+
+@pytest.mark.parametrize("known", [None, *LabStatus])
+def test_a_deletion_that_was_cut_off_goes_on(known: LabStatus | None) -> None:
+    judged = verdict(known, pod=pod("Running"), deletion_mark={"metadata": {}})
+    assert judged == Remove("deletion was cut off")
+
+
+@pytest.mark.parametrize("known", [None, *LabStatus])
+@pytest.mark.parametrize("phase", [None, "Pending", "Running", "Failed"])
+@pytest.mark.parametrize("marks", [{}, {"deletionTimestamp": "2026-11-25T12:00:00Z"}])
+def test_nothing_is_done_to_the_namespace_of_somebody_else(
+    known: LabStatus | None, phase: str | None, marks: dict[str, str]
+) -> None:
+    parts = {"pod": pod(phase)} if phase else {"env_config_map": None}
+    judged = verdict(known, namespace=namespace(labels={}, **marks), **parts)
+    assert isinstance(judged, Leave | Fail)
+    is_active = known not in (None, LabStatus.FAILED, LabStatus.TERMINATED)
+    assert isinstance(judged, Fail) == (is_active and phase != "Running")

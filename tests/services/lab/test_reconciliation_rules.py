@@ -9,6 +9,8 @@ import pytest
 from nublado.constants import ANNOTATION_SPAWN
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
+from nublado.services.progress import describe_progress
+from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from tests.cluster import SPECIFICATION, Cluster, Service, timeout, user
 from tests.waiting import wait_for
 
@@ -42,6 +44,24 @@ def change(cluster: Cluster, kind: str, name: str, change: Any, user: str) -> No
         sandbox.store.mutate(kind, f"{PREFIX}-{user}", name, change)
 
     cluster.call(mutate)
+
+
+def strip(cluster: Cluster, kind: str, name: str, user: str) -> None:
+    """Take the labels off an object."""
+    change(cluster, kind, name, lose_labels, user)
+
+
+def lose_labels(obj: JSON) -> None:
+    """Lose all labels, as a tool or a hand takes them off."""
+    del obj["metadata"]["labels"]
+
+
+def pod_uid(cluster: Cluster, user: str) -> str:
+    """Tell which pod a user's lab has."""
+    found: str = cluster.call(
+        lambda s: s.store.get("Pod", f"{PREFIX}-{user}", f"{user}-nb")["metadata"]
+    )["uid"]
+    return found
 
 
 def test_running_labs_are_found_with_a_handful_of_requests(cluster: Cluster) -> None:
@@ -86,13 +106,24 @@ def test_a_spawn_that_was_cut_off_is_completed(cluster: Cluster, count: int) -> 
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_less_than_that_is_removed(cluster: Cluster, count: int) -> None:
+def test_less_than_that_is_removed_and_fails(cluster: Cluster, count: int) -> None:
     service = cluster.service()
     half_made(service, "rachel", count)
     service.reconciler.reconcile()
     record = service.labs.table.get_or_add("rachel")
-    wait_for(lambda: record.operation is None)
+    messages = service.messages("rachel")
+    # Whoever is told so can begin again at once.
+    assert record.operation is None
     assert not cluster.namespaces()
+    spawn = service.labs.operation("rachel")
+    assert spawn.events.all()[-1].type == "failed"
+    advice = describe_progress(spawn, None, None).advice
+    assert advice is not None
+    assert "was interrupted" in advice.happened
+    assert messages[-2:] == [
+        "The service was interrupted before your lab had started, try again",
+        "Lab spawn failed",
+    ]
     assert service.spawn("rachel")[-1] == "Lab Kubernetes pod started for rachel"
 
 
@@ -246,3 +277,99 @@ def test_a_leftover_namespace_is_replaced_at_a_spawn(cluster: Cluster) -> None:
     half_made(service, "rachel", 6)
     cluster.control.settings(namespace_delay=0.2)
     assert service.spawn("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+
+
+@pytest.mark.parametrize("kinds", [("Pod",), ("ConfigMap",), ("Pod", "ConfigMap")])
+def test_a_lab_whose_objects_have_lost_their_labels_is_kept(
+    cluster: Cluster, kinds: tuple[str, ...]
+) -> None:
+    earlier = cluster.service()
+    earlier.spawn("rachel")
+    state, uid = earlier.labs.state("rachel"), pod_uid(cluster, "rachel")
+    names = {"Pod": "rachel-nb", "ConfigMap": "rachel-nb-env"}
+    for kind in kinds:
+        strip(cluster, kind, names[kind], "rachel")
+    for service in (earlier, cluster.service()):
+        service.reconciler.reconcile()
+        assert service.labs.running() == ["rachel"]
+        assert service.labs.state("rachel").resources == state.resources
+        told = [line.message for line in service.alerts.recent()]
+        assert all(any(names[kind] in text for text in told) for kind in kinds)
+    assert pod_uid(cluster, "rachel") == uid
+    assert service.labs.table.get_or_add("rachel").operation is None
+
+
+def test_a_pod_that_loses_its_label_still_runs(cluster: Cluster) -> None:
+    service = cluster.service()
+    for username in ("rachel", "sam"):
+        service.spawn(username)
+    pods = service.cluster.watcher(POD).cache
+    strip(cluster, "Pod", "rachel-nb", "rachel")
+    namespace = f"{PREFIX}-sam"
+    cluster.call(lambda s: s.store.delete("Pod", namespace, "sam-nb", grace_seconds=0))
+    # The watch of pods has had both news, and no longer knows either.
+    wait_for(lambda: not pods.objects())
+    wait_for(lambda: service.status("sam") == "failed")
+    service.labs.stop()
+    assert service.status("rachel") == "running"
+
+
+def test_a_pod_without_label_that_is_gone_is_noticed(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    strip(cluster, "Pod", "rachel-nb", "rachel")
+    namespace = f"{PREFIX}-rachel"
+    cluster.call(
+        lambda s: s.store.delete("Pod", namespace, "rachel-nb", grace_seconds=0)
+    )
+
+    def is_forgotten() -> bool:
+        service.reconciler.reconcile()
+        return service.status("rachel") is None
+
+    wait_for(is_forgotten)
+
+
+def test_a_namespace_that_has_lost_its_label_is_left_alone(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    namespace = f"{PREFIX}-rachel"
+    cluster.call(lambda s: s.store.mutate("Namespace", None, namespace, lose_labels))
+    wait_for(lambda: not service.cluster.watcher(NAMESPACE).cache.objects())
+    service.reconciler.reconcile()
+    assert service.status("rachel") == "running"
+    later = cluster.service()
+    later.reconciler.reconcile()
+    assert later.status("rachel") is None
+    cluster.call(
+        lambda s: s.store.delete("Pod", namespace, "rachel-nb", grace_seconds=0)
+    )
+    for _ in range(2):
+        service.reconciler.reconcile()
+        assert service.status("rachel") == "failed"
+    assert service.labs.table.get_or_add("rachel").operation is None
+    assert cluster.namespaces() == {namespace}
+
+
+def test_a_running_pod_without_environment_is_kept_and_reported(
+    cluster: Cluster,
+) -> None:
+    cluster.service().spawn("rachel")
+    namespace = f"{PREFIX}-rachel"
+    cluster.call(lambda s: s.store.delete("ConfigMap", namespace, "rachel-nb-env"))
+    service = cluster.service()
+    service.reconciler.reconcile()
+    assert "environment is missing" in service.alerts.recent()[0].message
+    assert service.labs.table.get_or_add("rachel").operation is None
+    assert cluster.namespaces() == {namespace}
+
+
+def test_a_deletion_that_was_cut_off_is_completed(cluster: Cluster) -> None:
+    earlier = cluster.service()
+    earlier.spawn("rachel")
+    earlier.cluster.ensure(earlier.builder.deletion_mark("rachel"), timeout())
+    earlier.stop()
+    service = cluster.service()
+    service.reconciler.reconcile()
+    assert service.messages("rachel")[-1] == "Lab for rachel deleted"
+    assert not cluster.namespaces()

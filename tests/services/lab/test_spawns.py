@@ -8,6 +8,8 @@ from types import FunctionType, ModuleType
 import pytest
 
 from nublado.exceptions import LabExistsError, OperationInProgressError
+from nublado.models.domain.kubernetes import JSON
+from nublado.storage.kubernetes import resource
 from tests.cluster import SPECIFICATION, Cluster, user
 from tests.waiting import wait_for
 
@@ -68,6 +70,24 @@ def test_a_pod_that_vanishes_while_it_starts(cluster: Cluster) -> None:
     assert service.status("rachel") == "failed"
 
 
+def test_a_pod_that_loses_its_label_while_it_starts(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.operation("rachel").events
+    wait_for(lambda: any("Back-off" in event.message for event in log.all()))
+    namespace, name = POD.split("/")
+
+    def lose_labels(obj: JSON) -> None:
+        del obj["metadata"]["labels"]
+
+    cluster.call(lambda s: s.store.mutate("Pod", namespace, name, lose_labels))
+    wait_for(lambda: not service.cluster.watcher(resource.POD).cache.objects())
+    cluster.control.settings(failing_pulls=[])
+    assert service.messages("rachel")[-1] == "Lab Kubernetes pod started for rachel"
+    assert service.status("rachel") == "running"
+
+
 def test_a_missing_secret_fails_the_spawn_before_anything_is_made(
     cluster: Cluster,
 ) -> None:
@@ -94,6 +114,30 @@ def test_a_spawn_that_takes_too_long_says_so() -> None:
         messages = service.spawn("rachel")
         assert "Deleting existing failed lab for rachel" in messages
         assert messages[-1] == "Lab Kubernetes pod started for rachel"
+
+
+def test_what_saves_a_spawn_from_a_crash_is_made_for_all_first(
+    cluster: Cluster,
+) -> None:
+    users = [f"user{number}" for number in range(12)]
+    service = cluster.service(connections=1)
+    cluster.control.faults({"method": "POST", "path": "^/api", "delay": 0.02})
+    for username in users:
+        service.labs.create(user(username), SPECIFICATION)
+    for username in users:
+        assert service.messages(username)[-1].startswith("Lab Kubernetes pod started")
+
+    def version(of: str) -> int:
+        namespace, name = f"userlabs-{of.partition('-')[0]}", of
+        found: JSON = cluster.call(
+            lambda sandbox: sandbox.store.get("ConfigMap", namespace, name)
+        )
+        return int(found["metadata"]["resourceVersion"])
+
+    last = max(version(f"{username}-nb-env") for username in users)
+    early = [name for name in users if version(f"{name}-nb-nss") < last]
+    # A few come in between, while the last ones prepare their next request.
+    assert len(early) < len(users) / 2
 
 
 @pytest.mark.parametrize("status", [None, 422])
