@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kubernetes import client as kubernetes
+from kubernetes.client import Configuration
 
 from nublado.config import load
 from nublado.config.model import DockerSourceConfig
@@ -18,6 +18,7 @@ from nublado.models.domain.lab import LabSpecification
 from nublado.sandbox.cluster import Sandbox, SandboxOptions
 from nublado.sandbox.deployment import NAMESPACE as CONTROLLER_NAMESPACE
 from nublado.sandbox.kubernetes.controllers import ClusterSettings
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxThread
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
@@ -40,9 +41,16 @@ class Cluster:
         How long a spawn may take, in seconds.
     config_file
         Configuration of the deployment.
+    kubernetes
+        Its release of Kubernetes.
     """
 
-    def __init__(self, spawn_timeout: float = 60.0, config_file: Path = CONFIG) -> None:
+    def __init__(
+        self,
+        spawn_timeout: float = 60.0,
+        config_file: Path = CONFIG,
+        kubernetes: str = DEFAULT_RELEASE,
+    ) -> None:
         settings = ClusterSettings(
             service_account_delay=0.01,
             pull_seconds=0.01,
@@ -56,7 +64,7 @@ class Cluster:
         lab = replace(config.lab, spawn_timeout=spawn_timeout)
         self.config = replace(config, lab=lab)
         self._thread = SandboxThread(
-            SandboxOptions(config=self.config, settings=settings, kubernetes="1.34")
+            SandboxOptions(config=self.config, settings=settings, kubernetes=kubernetes)
         )
         self._services: list[Service] = []
 
@@ -83,7 +91,7 @@ class Cluster:
 
     def client(self, connections: int = 16) -> KubernetesClient:
         """Make a connection to the cluster, or so many."""
-        configuration = kubernetes.Configuration()
+        configuration = Configuration()
         configuration.host = self.url
         return KubernetesClient(configuration, pool_size=connections)
 

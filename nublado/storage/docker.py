@@ -22,7 +22,7 @@ from nublado.models.domain.docker import DIGEST_PATTERN
 from nublado.models.domain.source_report import SourceReport
 from nublado.storage.docker_auth import RegistryAuth
 from nublado.storage.docker_credentials import DockerCredentialStore
-from nublado.storage.docker_hosts import registry_endpoint
+from nublado.storage.docker_hosts import plain_endpoint, registry_endpoint
 from nublado.storage.docker_tags import parse_tags
 from nublado.storage.http import (
     HTTPClient,
@@ -79,15 +79,16 @@ class DockerRegistryClient:
         repository = config.repository
         if config.registry == _DOCKER_HUB and "/" not in repository:
             repository = f"library/{repository}"
-        self._endpoint = registry_endpoint(config.registry, mirrors or {})
-        self._base = f"{self._endpoint}/v2/{quote(repository)}"
-        parts = urlsplit(self._endpoint)
+        self._repository = repository
+        endpoint = registry_endpoint(config.registry, mirrors or {})
+        is_mirrored = config.registry in (mirrors or {})
+        self._plain = None if is_mirrored else plain_endpoint(endpoint)
+        parts = urlsplit(endpoint)
         path = f"{parts.path}/{repository}".strip("/")
         self._store = DockerCredentialStore(config.credentials_path, parts.netloc, path)
         self._http = HTTPClient(_MAX_IN_FLIGHT)
-        self._auth = RegistryAuth(self._endpoint, repository, self._store)
         self._log = structlog.get_logger(__name__).bind(repository=self._place)
-        self._report = SourceReport(self._endpoint)
+        self._use(endpoint)
 
     @property
     def report(self) -> SourceReport:
@@ -109,6 +110,7 @@ class DockerRegistryClient:
         DockerRegistryError
             Raised if they cannot be listed.
         """
+        self._look_for_tls(timeout)
         if self._store.has_changed():
             self._log.info("Registry credentials have changed")
             self._auth.forget()
@@ -150,6 +152,7 @@ class DockerRegistryClient:
         DockerRegistryError
             Raised if it cannot be looked up.
         """
+        self._look_for_tls(timeout)
         action = f"get digest of {reference}"
         url = f"{self._base}/manifests/{quote(reference, safe=':')}"
         accept = {"Accept": _MANIFEST_TYPES}
@@ -198,6 +201,31 @@ class DockerRegistryClient:
         with ThreadPoolExecutor(_PARALLEL, "digests") as pool:
             list(pool.map(look_up, tags))
         return found
+
+    # --- Endpoint --------------------------------------------------------
+
+    def _use(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._base = f"{endpoint}/v2/{quote(self._repository)}"
+        self._auth = RegistryAuth(endpoint, self._repository, self._store)
+        self._report = SourceReport(endpoint)
+
+    def _look_for_tls(self, timeout: Timeout) -> None:
+        """Find out whether a registry on this machine speaks TLS, once.
+
+        Whatever else is wrong with it, the request that follows will tell.
+        """
+        plain = self._plain
+        if plain is None:
+            return
+        ping = HTTPRequest("GET", f"{self._endpoint}/v2/")
+        try:
+            self._http.send(ping, seconds=timeout.at_most(_REQUEST_SECONDS)).close()
+        except HTTPRequestError as e:
+            if e.speaks_tls:
+                return
+            self._use(plain)
+        self._plain = None
 
     # --- Pages -----------------------------------------------------------
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from nublado.models.domain.urls import is_loopback, origin_of
 
-__all__ = ["is_trusted_realm", "registry_endpoint", "secured"]
+__all__ = ["is_trusted_realm", "plain_endpoint", "registry_endpoint", "secured"]
 
 _DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
@@ -75,8 +75,27 @@ def registry_endpoint(registry: str, mirrors: Mapping[str, str]) -> str:
         return mirrors[registry].rstrip("/")
     if registry == _DOCKER_HUB:
         return f"https://{_DOCKER_HUB_API}"
-    host = urlsplit(f"//{registry}").hostname or ""
-    return f"{'http' if is_loopback(host) else 'https'}://{registry}"
+    return f"https://{registry}"
+
+
+def plain_endpoint(endpoint: str) -> str | None:
+    """Where to look for a registry that does not speak TLS; None for nowhere.
+
+    Only on this very machine may it do without, as for Docker.
+
+    Parameters
+    ----------
+    endpoint
+        URL of the registry with https.
+
+    References
+    ----------
+    https://docs.docker.com/reference/cli/dockerd/#insecure-registries
+    """
+    parts = urlsplit(endpoint)
+    if parts.scheme != "https" or not is_loopback(parts.hostname or ""):
+        return None
+    return parts._replace(scheme="http").geturl()
 
 
 def is_trusted_realm(realm: str, endpoint: str) -> bool:

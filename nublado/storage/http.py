@@ -49,14 +49,21 @@ class HTTPRequestError(Exception):
 
     The text says why, without URL or headers, which may be secret.
     ``retryable`` is false where another attempt would only take as long,
-    ``retry_after`` is how many seconds it has to wait at least.
+    ``retry_after`` is how many seconds it has to wait at least. ``speaks_tls``
+    is false where what listens does not seem to know TLS.
     """
 
     def __init__(
-        self, reason: str, *, retryable: bool = True, retry_after: float = 0.0
+        self,
+        reason: str,
+        *,
+        retryable: bool = True,
+        retry_after: float = 0.0,
+        speaks_tls: bool = True,
     ) -> None:
         super().__init__(reason)
         self.retryable = retryable
+        self.speaks_tls = speaks_tls
         self.retry_after = retry_after
 
 
@@ -269,8 +276,11 @@ class _Deadline:
         except (requests.RequestException, HTTPError, OSError) as e:
             self._check()
             cause = _innermost(e)
-            retryable = not isinstance(cause, ReadTimeoutError | _INVALID)
-            raise HTTPRequestError(_reason(cause), retryable=retryable) from None
+            raise HTTPRequestError(
+                _reason(cause),
+                retryable=not isinstance(cause, ReadTimeoutError | _INVALID),
+                speaks_tls=not _is_failed_handshake(cause),
+            ) from None
 
     def _check(self) -> None:
         # A body that ends with its connection would seem to be complete.
@@ -284,6 +294,12 @@ def _innermost(error: BaseException) -> BaseException:
     if not isinstance(inner, BaseException):
         inner = next((a for a in error.args if isinstance(a, BaseException)), None)
     return error if inner is None else _innermost(inner)
+
+
+def _is_failed_handshake(cause: BaseException) -> bool:
+    """Whether there is no TLS, rather than a certificate that is not trusted."""
+    is_tls = isinstance(cause, ssl.SSLError)
+    return is_tls and not isinstance(cause, ssl.SSLCertVerificationError)
 
 
 def _reason(cause: BaseException) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.stack import Stack
 from tests.e2e.users import User
 
@@ -21,7 +22,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that only need users of their own."""
-    with _stack(tmp_path_factory.mktemp("shared")) as stack:
+    with make_stack(tmp_path_factory.mktemp("shared")) as stack:
         yield stack
 
 
@@ -36,7 +37,7 @@ def stack(shared_stack: Stack) -> Iterator[Stack]:
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack for one test, which may kill the service or break the cluster."""
-    with _stack(tmp_path) as stack:
+    with make_stack(tmp_path) as stack:
         yield stack
 
 
@@ -46,7 +47,8 @@ def user(stack: Stack) -> User:
     return User(stack, f"user{next(_numbers)}")
 
 
-def _stack(directory: Path) -> Stack:
+def make_stack(directory: Path, kubernetes: str = DEFAULT_RELEASE) -> Stack:
+    """Make a stack that writes its log to a directory."""
     log = (directory / "service.log").open("w+")
     settings = json.dumps(_SETTINGS)
-    return Stack(CONFIG, "--settings", settings, kubernetes="1.34", log=log)
+    return Stack(CONFIG, "--settings", settings, kubernetes=kubernetes, log=log)

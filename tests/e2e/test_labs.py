@@ -25,7 +25,7 @@ def test_spawn_use_and_delete(stack: Stack, user: User) -> None:
     assert events.messages[0] == f"Starting lab creation for {user.name}"
     assert events.seen[0][1]["progress"] == 1
     assert "Created Kubernetes objects for user lab" in events.messages
-    assert "Started container notebook" in events.messages
+    assert "Container started" in events.messages
     assert events.messages[-1] == f"Lab Kubernetes pod started for {user.name}"
     assert "progress" not in events.seen[-1][1]
     progress = [data["progress"] for _, data in events.seen[:-1]]

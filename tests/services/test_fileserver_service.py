@@ -147,6 +147,46 @@ def test_failed_creation_may_be_tried_again(
     assert service.running() == ["rachel"]
 
 
+def refuse_by_quota(cluster: Cluster) -> None:
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    cluster.call(lambda s: s.store.create("ResourceQuota", quota, NAMESPACE))
+
+
+def refuse_by_security(cluster: Cluster) -> None:
+    def label(namespace: JSON) -> None:
+        labels = namespace["metadata"].setdefault("labels", {})
+        labels["pod-security.kubernetes.io/enforce"] = "restricted"
+
+    cluster.call(lambda s: s.store.mutate("Namespace", None, NAMESPACE, label))
+
+
+def refuse_by_webhook(cluster: Cluster) -> None:
+    webhook = {"kinds": ["Pod"], "namespace": NAMESPACE, "deny": "image not signed"}
+    cluster.control("PUT", "/webhooks", {"webhooks": [webhook]})
+
+
+@pytest.mark.parametrize(
+    ("refuse", "reason"),
+    [
+        (refuse_by_quota, "exceeded quota: none, requested: pods=1"),
+        (refuse_by_security, 'violates PodSecurity "restricted'),
+        (refuse_by_webhook, "image not signed"),
+    ],
+)
+def test_pod_that_is_refused_says_why(
+    cluster: Cluster,
+    service: FileserverService,
+    refuse: Callable[[Cluster], None],
+    reason: str,
+) -> None:
+    refuse(cluster)
+    with pytest.raises(FileserverCreationError) as caught:
+        service.create(RACHEL)
+    assert "timed out after 3.0: there is no pod: Error creating: " in str(caught.value)
+    assert reason in str(caught.value)
+    assert objects(cluster) == {}
+
+
 def test_overloaded_server_is_asked_again(
     cluster: Cluster, service: FileserverService
 ) -> None:

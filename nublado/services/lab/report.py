@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nublado.events import EventLog, Step
 from nublado.models.domain.pod import PodNotice
-from nublado.services.observed.notices import is_start_of_lab, step_of, supersedes
+from nublado.services.observed.notices import (
+    cause_of,
+    is_start_of_lab,
+    step_of,
+    supersedes,
+)
 
 __all__ = ["PodReporter"]
 
@@ -31,6 +38,7 @@ class PodReporter:
         self._events = events
         self._reported: set[PodNotice] = set()
         self._step: Step | None = None
+        self._trouble: PodNotice | None = None
         self._progress = _PROGRESS_FIRST_EVENT
 
     @property
@@ -44,7 +52,7 @@ class PodReporter:
         if notice in self._reported:
             return
         self._reported.add(notice)
-        step = step_of(notice)
+        step = self._current_step(notice)
         self._step = step or self._step
         self._events.info(
             text or notice.message,
@@ -55,11 +63,16 @@ class PodReporter:
         )
         self._progress += (_PROGRESS_STARTED - self._progress) // 3
 
-    def report_waiting(self, notice: PodNotice) -> None:
-        """Report why the pod waits, unless an event has said so.
+    def report_state(self, waiting: Sequence[PodNotice]) -> None:
+        """Report why the pod waits now, unless events have said so.
 
         What events mean may be clear only from the reason to wait.
         """
+        self._trouble = next(filter(cause_of, waiting), None)
+        for notice in waiting:
+            self._report_waiting(notice)
+
+    def _report_waiting(self, notice: PodNotice) -> None:
         said = str(notice)
         is_known = any(n.message and n.message in said for n in self._reported)
         if is_known and step_of(notice) in (None, self._step):
@@ -68,6 +81,19 @@ class PodReporter:
             self.report(notice, said)
         else:
             self.report(notice, f"Container {notice.container}: {said}")
+
+    def _current_step(self, notice: PodNotice) -> Step | None:
+        """What a notice means now: events come later than the state of the pod.
+
+        While that says that a container is in trouble, only news of it count.
+        """
+        trouble = self._trouble
+        if trouble is not None:
+            is_same = notice.container == trouble.container
+            if not is_same or not supersedes(notice, trouble):
+                return None
+            self._trouble = notice if cause_of(notice) else None
+        return step_of(notice)
 
     def _remember(self, notice: PodNotice) -> None:
         """Remember a notice as the last reason, if it is one."""

@@ -421,8 +421,7 @@ class Spawn(Operation[LabState]):
                     if status is LabStatus.RUNNING:
                         self._report_last_events(pod)
                         return replace(self._state, status=status)
-                    for notice in waiting_notices(pod):
-                        self._reporter.report_waiting(notice)
+                    self._reporter.report_state(waiting_notices(pod))
         return None
 
     # --- Parts of steps --------------------------------------------------

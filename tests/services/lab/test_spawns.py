@@ -7,6 +7,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 
+from nublado.events import Step
 from nublado.exceptions import LabExistsError, OperationInProgressError
 from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes import resource
@@ -26,7 +27,27 @@ def test_a_reason_to_wait_is_not_repeated(cluster: Cluster) -> None:
     messages = service.messages("rachel")
     # Once as an event; the state of the pod may have said so before that.
     assert 1 <= sum("Back-off pulling" in message for message in messages) <= 2
-    assert len(messages) == len(set(messages))
+    told = [(event.container, event.message) for event in log.all()]
+    assert len(told) == len(set(told))
+
+
+def test_an_event_that_comes_late_does_not_hide_what_is_wrong(cluster: Cluster) -> None:
+    cluster.control.settings(failing_pulls=["sciplat/lab"])
+    cluster.control.faults({"method": "GET", "path": "/events", "delay": 8.0})
+    service = cluster.service()
+    service.labs.create(user("rachel"), SPECIFICATION)
+    log = service.labs.operation("rachel").events
+    wait_for(lambda: any(e.step is Step.PULL_FAILING for e in log.all()))
+    assert not any(e.reason == "Pulling" for e in log.all())
+    wait_for(
+        lambda: any(
+            e.reason == "Pulling" and e.container == "notebook" for e in log.all()
+        )
+    )
+    *_, last = (event.step for event in log.all() if event.step is not None)
+    assert last is Step.PULL_FAILING
+    cluster.control("DELETE", "/faults")
+    service.labs.delete("rachel")
 
 
 def test_a_pod_that_cannot_be_scheduled_says_why(cluster: Cluster) -> None:
