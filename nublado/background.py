@@ -58,7 +58,14 @@ class Background:
         """Begin to run the jobs."""
         self._scheduler.start()
 
-    def add(self, name: str, work: Callable[[], None], seconds: float) -> None:
+    def add(
+        self,
+        name: str,
+        work: Callable[[], None],
+        seconds: float,
+        *,
+        quiet: bool = False,
+    ) -> None:
         """Run a job at intervals.
 
         Parameters
@@ -69,12 +76,14 @@ class Background:
             What it does. It has just been done for the first time.
         seconds
             Interval, and time until the next run.
+        quiet
+            Whether successes are not worth a line in the log.
         """
         self._jobs[name] = JobState(datetime.now(UTC))
         self._scheduler.add_job(
             self._run,
             IntervalTrigger(seconds=int(seconds), timezone=UTC),
-            args=(name, work),
+            args=(name, work, quiet),
             id=name,
         )
 
@@ -83,7 +92,7 @@ class Background:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def _run(self, name: str, work: Callable[[], None]) -> None:
+    def _run(self, name: str, work: Callable[[], None], quiet: bool) -> None:
         began = time.monotonic()
         before = self._jobs[name]
         try:
@@ -100,5 +109,6 @@ class Background:
             self._jobs[name] = JobState(datetime.now(UTC))
             if before.failures:
                 self._log.info("Background job recovered", job=name)
-            seconds = round(time.monotonic() - began, 3)
-            self._log.info("Background job finished", job=name, seconds=seconds)
+            if not quiet:
+                seconds = round(time.monotonic() - began, 3)
+                self._log.info("Background job finished", job=name, seconds=seconds)

@@ -10,7 +10,11 @@ import structlog
 from nublado.background import Background
 from nublado.config.environment import Environment
 from nublado.config.model import Config
-from nublado.constants import FILESERVER_RECONCILE_INTERVAL, LAB_RECONCILE_INTERVAL
+from nublado.constants import (
+    FILESERVER_RECONCILE_INTERVAL,
+    LAB_FORGOTTEN_INTERVAL,
+    LAB_RECONCILE_INTERVAL,
+)
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
 from nublado.services.alerts import Alerts
@@ -195,6 +199,12 @@ class ProcessContext:
         match part:
             case Part.LABS:
                 self._monitor.start()
+                self.background.add(
+                    "reconcile-forgotten-labs",
+                    self._reconciler.reconcile_forgotten,
+                    LAB_FORGOTTEN_INTERVAL,
+                    quiet=True,
+                )
                 name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
             case Part.FILESERVERS:
                 name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL

@@ -15,9 +15,16 @@ from dataclasses import dataclass, replace
 import structlog
 
 from nublado.config.model import LabConfig
-from nublado.constants import ANNOTATION_SPAWN, LABEL_CATEGORY
+from nublado.constants import ANNOTATION_SPAWN, LABEL_CATEGORY, LABEL_USER
 from nublado.exceptions import MalformedLabError
-from nublado.models.domain.kubernetes import JSON, name_of, seconds_since, uid_of
+from nublado.models.domain.kubernetes import (
+    JSON,
+    is_terminating,
+    label_of,
+    name_of,
+    seconds_since,
+    uid_of,
+)
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.lab.context import LabContext
@@ -29,6 +36,7 @@ from nublado.services.lab.record import LabRecord
 from nublado.services.lab.spawn import Spawn
 from nublado.services.observed.lab_state import rebuild_state
 from nublado.services.observed.pod_status import status_of_pod
+from nublado.storage.kubernetes.resource import NAMESPACE
 from nublado.timeout import Timeout
 
 __all__ = [
@@ -44,6 +52,7 @@ __all__ = [
 ]
 
 _FIND_SECONDS = 120.0
+_FORGOTTEN_SECONDS = 15.0
 _STUCK_SECONDS = 600.0
 _READERS = 16
 _OVER = frozenset({LabStatus.TERMINATED, LabStatus.FAILED})
@@ -214,6 +223,7 @@ class LabReconciler:
     def __init__(self, *, labs: LabContext, service: LabService) -> None:
         self._labs = labs
         self._service = service
+        self._malformed: set[str] = set()
         self._log = structlog.get_logger(__name__)
 
     def reconcile(self) -> None:
@@ -242,6 +252,34 @@ class LabReconciler:
             list(readers.map(reconcile, {**found, **seen}))
         self._log.info("Reconciled labs", labs=len(found))
 
+    def reconcile_forgotten(self) -> None:
+        """Compare all labs again if there is one of which nothing is known.
+
+        Its namespace could not be read, or not be removed, when that was tried.
+        Costs no request where all labs are known.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if the labs cannot be listed.
+        """
+        namespaces = self._labs.cluster.watcher(NAMESPACE).cache.objects()
+        if any(map(self._is_forgotten, namespaces)):
+            self.reconcile()
+
+    def _is_forgotten(self, namespace: JSON) -> bool:
+        username = label_of(namespace, LABEL_USER) or ""
+        config = self._labs.config
+        if name_of(namespace) != config.namespace_of(username):
+            return False
+        age = seconds_since(namespace["metadata"]["creationTimestamp"])
+        if is_terminating(namespace) or age < _FORGOTTEN_SECONDS:
+            return False
+        if username in self._malformed:
+            return False
+        record = self._service.table.get(username)
+        return record is None or (record.state is None and record.operation is None)
+
     def _reconcile(
         self, username: str, found: FoundLab | None, seen: int, timeout: Timeout
     ) -> None:
@@ -258,6 +296,7 @@ class LabReconciler:
         if found is not None:
             self._report_oddities(found)
         if isinstance(verdict, Leave | Remove) and verdict.error is not None:
+            self._malformed.add(username)
             self._report(verdict.error, username)
         self._act(record, verdict, seen)
 

@@ -373,3 +373,27 @@ def test_a_deletion_that_was_cut_off_is_completed(cluster: Cluster) -> None:
     service.reconciler.reconcile()
     assert service.messages("rachel")[-1] == "Lab for rachel deleted"
     assert not cluster.namespaces()
+
+
+def test_what_could_not_be_read_is_taken_up_again_soon(cluster: Cluster) -> None:
+    service = cluster.service()
+    half_made(service, "rachel", 1)
+    name = f"{PREFIX}-rachel"
+
+    def age(namespace: JSON) -> None:
+        namespace["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+
+    cluster.call(lambda sandbox: sandbox.store.mutate("Namespace", None, name, age))
+    cluster.control.faults({"method": "GET", "path": "/rachel-nb", "status": 500})
+    service.reconciler.reconcile()
+    assert cluster.namespaces() == {name}
+    cluster.control("DELETE", "/faults")
+    wait_for(lambda: _reconciled_again(cluster, service))
+    before = cluster.requests()
+    service.reconciler.reconcile_forgotten()
+    assert cluster.requests() == before
+
+
+def _reconciled_again(cluster: Cluster, service: Service) -> bool:
+    service.reconciler.reconcile_forgotten()
+    return not cluster.namespaces()
