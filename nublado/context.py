@@ -170,6 +170,8 @@ class ProcessContext:
     def unhealthy(self) -> list[str]:
         """What is wrong with the process, if only a restart can help."""
         problems = self.cluster.problems()
+        if self.streams.dead:
+            problems.append("writer of event streams has died")
         if not self._stopping.is_set() and not self.background.alive:
             problems.append("scheduler has died")
         return problems

@@ -196,7 +196,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if e.errno in _NO_DESCRIPTORS:
                 self._refuse_one(listener)
             elif e.errno != errno.ECONNABORTED:
-                raise
+                self.log.exception("Cannot accept a connection")
             return
         if self.nr_conns >= self.worker_connections - 1:
             self._shed_one()

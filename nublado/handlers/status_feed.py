@@ -73,20 +73,35 @@ class StatusFeed:
             return self._version, b"".join(frames)
 
     def _run(self) -> None:
-        while True:
-            changed = self._render()
-            if self.stopping:
-                changed = True
-            with self._lock:
-                listeners = list(self._listeners)
-                if not listeners or self.stopping:
-                    self._thread = None
-            if changed:
-                for listener in listeners:
-                    listener()
-            if self._thread is not threading.current_thread():
-                return
+        while self._is_wanted():
+            changed = self._render_safely()
+            if changed or self.stopping:
+                self._tell()
             self._context.stops_within(_REFRESH_SECONDS)
+
+    def _is_wanted(self) -> bool:
+        """Whether to go on; what was rendered is of no use to later listeners."""
+        with self._lock:
+            if self._listeners and not self.stopping:
+                return True
+            self._thread = None
+            self._frames.clear()
+        self._tell()
+        return False
+
+    def _tell(self) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def _render_safely(self) -> bool:
+        try:
+            return self._render()
+        except Exception as e:  # noqa: BLE001
+            # The next state may be one that can be shown.
+            self._context.alerts.report(e, event="Cannot render status page")
+            return False
 
     def _render(self) -> bool:
         """Render all sections; tell whether one has changed."""

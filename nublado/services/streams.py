@@ -124,6 +124,12 @@ class StreamWriter:
         """How many streams are open."""
         return self._open
 
+    @property
+    def dead(self) -> bool:
+        """Whether the thread that writes has ended although it should run."""
+        started = self._thread.ident is not None
+        return started and not self._stopping and not self._thread.is_alive()
+
     # --- Called by any thread --------------------------------------------
 
     def start(self) -> None:
