@@ -43,7 +43,6 @@ _TRUSTED_SECONDS = 5.0
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 _LONGEST_OUTAGE_PAUSE = 2.0
-_MOST_REFUSALS = 3
 
 
 class Watcher:
@@ -77,7 +76,6 @@ class Watcher:
         self._response: urllib3.BaseHTTPResponse | None = None
         self._synced = threading.Event()
         self._cancellation = Cancellation()
-        self._refusals = 0
         self._resting = spec.on_demand
         self._last_activity = self._followed = time.monotonic()
         self._connected = -math.inf
@@ -183,11 +181,11 @@ class Watcher:
             self._cancellation.wait(random.uniform(pause / 2, pause))  # noqa: S311
 
     def _take_failure(self, error: KubernetesError | OperationTimeoutError) -> float:
-        """Note why it failed, and forget a version that the server refuses.
+        """Note why it failed, and forget the version.
 
-        Only 410 is sure to be about the version. But what a server says of one
-        that it does not know any more, or not yet, differs, and may be said for
-        ever.
+        What servers say of a version that they do not know any more, or not yet,
+        differs, and one that was away may have been restored from a backup: only
+        a list is sure to put everything right.
 
         Returns
         -------
@@ -195,29 +193,19 @@ class Watcher:
             Seconds to wait at most before the next attempt.
         """
         self.obstacle = str(error)
+        self._version = None
         status, is_outage = None, False
         if isinstance(error, KubernetesError):
             status, is_outage = error.status, error.is_outage
-        if status is not None and not is_outage and self._version is not None:
-            self._refusals += 1
         if status == HTTPStatus.GONE:
             self._log.info("Watched version expired, listing again")
-            self._version = None
-        elif self._refusals >= _MOST_REFUSALS:
-            self._log.warning(
-                "Watch is refused, listing again",
-                error=str(error),
-                version=self._version,
-            )
-            self._version = None
         else:
-            self._log.warning("Cannot watch objects", error=str(error))
+            self._log.warning("Cannot watch objects, listing again", error=str(error))
         return _LONGEST_OUTAGE_PAUSE if is_outage else _LONGEST_PAUSE
 
     def _advance(self, version: str) -> None:
         """Note a version that the server knows."""
         self._version = version
-        self._refusals = 0
         self._followed = time.monotonic()
 
     def _wait_wanted(self) -> None:
@@ -243,7 +231,6 @@ class Watcher:
             items.extend(page.get("items") or ())
         self.cache.replace(items)
         self._version = version_of(page)
-        self._refusals = 0
         if not self._synced.is_set():
             self._followed = time.monotonic()
 
