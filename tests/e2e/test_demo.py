@@ -25,7 +25,11 @@ _SECONDS = 120.0
 _CONFIGS = [
     DEMO_CONFIG,
     _ROOT / "tests" / "data" / "configs" / "standard.yaml",
-    *sorted(_EXAMPLES.glob("*.yaml")),
+    *(
+        path
+        for name in ("base", "idfdev", "usdfdev")
+        if (path := _EXAMPLES / f"{name}.yaml").exists()
+    ),
 ]
 
 
