@@ -22,6 +22,7 @@ from nublado.services.builder.lab import LabBuilder
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
+from nublado.services.history import History
 from nublado.services.image import ImageService
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
@@ -65,6 +66,7 @@ class ProcessContext:
 
         webhook = environment.slack_webhook
         self.alerts = Alerts(config.name, SlackWebhook(webhook) if webhook else None)
+        self.history = History()
         self.metadata = PodMetadata.read(
             environment.metadata_path or config.metadata_path
         )
@@ -87,6 +89,7 @@ class ProcessContext:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            history=self.history,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
@@ -104,6 +107,7 @@ class ProcessContext:
                 base_url=environment.external_url,
                 cluster=self.cluster,
                 alerts=self.alerts,
+                history=self.history,
             )
         self.background = Background(self.alerts)
         self.status = StatusService(

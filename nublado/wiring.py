@@ -11,6 +11,7 @@ from nublado.services.builder.lab import LabBuilder
 from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.fileserver.context import FileserverContext
 from nublado.services.fileserver.service import FileserverService
+from nublado.services.history import History
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.labs import LabService
@@ -60,6 +61,7 @@ def make_labs(
     cluster: Cluster,
     images: ImageService,
     alerts: Alerts,
+    history: History,
 ) -> tuple[LabService, LabReconciler]:
     """Make the service of labs, and what reconciles it with the cluster."""
     labs = LabContext(
@@ -69,6 +71,7 @@ def make_labs(
         cluster=cluster,
         sources=SharedReads(cluster),
         alerts=alerts,
+        history=history,
     )
     service = LabService(labs=labs, images=images)
     return service, LabReconciler(labs=labs, service=service)
@@ -81,11 +84,16 @@ def make_fileservers(
     base_url: str,
     cluster: Cluster,
     alerts: Alerts,
+    history: History,
 ) -> FileserverService:
     """Make the service of file servers."""
     builder = FileserverBuilder(config, volumes, base_url)
     files = FileserverContext(
-        config=config, builder=builder, cluster=cluster, alerts=alerts
+        config=config,
+        builder=builder,
+        cluster=cluster,
+        alerts=alerts,
+        history=history,
     )
     return FileserverService(files=files)
 

@@ -22,6 +22,7 @@ from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxThread
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.history import History
 from nublado.services.image import ImageService
 from nublado.services.source.docker import DockerImageSource
 from nublado.storage.kubernetes.client import KubernetesClient
@@ -134,6 +135,7 @@ class Service:
         config = cluster.config
         self.cluster = make_cluster(cluster.client(connections), config)
         self.alerts = Alerts("test", None)
+        self.history = History()
         self.images = cluster.images()
         self.builder = LabBuilder(config.lab, "https://example.org")
         self.labs, self.reconciler = make_labs(
@@ -143,6 +145,7 @@ class Service:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            history=self.history,
         )
         self.cluster.start()
         self.cluster.wait_synced(60)

@@ -17,7 +17,7 @@ _CODE = "".join(
     if "sandbox" not in path.parts
 )
 _LOGS = _OPERATIONS[_OPERATIONS.index("## Logs") : _OPERATIONS.index("## Alerts")]
-_TITLE = re.compile(r" (failed|was cancelled)$")
+_TITLE = re.compile(r" (failed|ended)$")
 
 
 def _is_written(event: str) -> bool:

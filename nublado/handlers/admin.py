@@ -6,8 +6,14 @@ from typing import cast
 
 from flask import Blueprint, Response, current_app, jsonify, url_for
 
-from nublado.handlers.context import process
-from nublado.handlers.describe import Caller, ResponseSpec, describe, server_sent_events
+from nublado.handlers.context import check_username, process
+from nublado.handlers.describe import (
+    UNKNOWN_USER,
+    Caller,
+    ResponseSpec,
+    describe,
+    server_sent_events,
+)
 from nublado.handlers.page import render_page
 from nublado.handlers.status_feed import (
     SECTIONS,
@@ -16,6 +22,7 @@ from nublado.handlers.status_feed import (
     shown_status,
 )
 from nublado.handlers.stream import open_stream
+from nublado.models.v1.history import HistorySchema, dump_history
 from nublado.models.v1.status import ServiceStatusSchema, dump_status
 
 __all__ = ["admin"]
@@ -28,6 +35,18 @@ admin = Blueprint("admin", __name__, url_prefix="/admin")
 def status() -> Response:
     """State of the service: labs, operations, prepulls, jobs, failures."""
     return jsonify(dump_status(process().status.status()))
+
+
+@admin.get("/v1/history/<username>")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("The history", schema=HistorySchema),
+    errors=[UNKNOWN_USER],
+)
+def history(username: str) -> Response:
+    """What was done for a user lately, and what happened to their lab."""
+    check_username(username)
+    return jsonify(dump_history(username, process().history.of(username)))
 
 
 @admin.get("")

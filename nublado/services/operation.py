@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
 import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -15,7 +17,9 @@ import structlog
 from nublado.events import EventLog
 from nublado.exceptions import OperationCancelledError, ServiceUnavailableError
 from nublado.models.domain.failure import Failure
+from nublado.models.domain.history import HistoryEntry, HistoryKind, Result
 from nublado.services.alerts import Alerts
+from nublado.services.history import History
 from nublado.services.observed.failure import explain
 from nublado.timeout import Cancellation, Timeout
 
@@ -42,6 +46,8 @@ class Operation(ABC, Generic[T]):
         Whose lab or file server it is about.
     alerts
         Receives the failure.
+    history
+        Keeps what became of it.
     seconds
         How long it may take.
     elapsed
@@ -53,6 +59,8 @@ class Operation(ABC, Generic[T]):
     ----------
     kind
         What it does.
+    noted_as
+        What its entry in the history is about.
     title
         What it is called in logs and alerts.
     timed_as
@@ -65,9 +73,15 @@ class Operation(ABC, Generic[T]):
         Its deadline, and how it is cancelled.
     started
         When it began (seconds since the epoch).
+    began
+        When a thread began with it (seconds since the epoch); None before.
+    request_id
+        What all its lines in the log have in common: the id of the request that it
+        comes from, if it comes from one.
     """
 
     kind: ClassVar[OperationKind]
+    noted_as: ClassVar[HistoryKind]
     title: ClassVar[str]
     timed_as: ClassVar[str]
     epitaph: ClassVar[str]
@@ -77,6 +91,7 @@ class Operation(ABC, Generic[T]):
         username: str,
         *,
         alerts: Alerts,
+        history: History,
         seconds: float,
         elapsed: float = 0.0,
         resumable: bool = True,
@@ -84,11 +99,14 @@ class Operation(ABC, Generic[T]):
         self.username = username
         self.events = EventLog()
         self.started = time.time() - elapsed
+        self.began: float | None = None
+        self.request_id = _request_id()
         self._cancellation = Cancellation()
         self.timeout = Timeout(
             self.timed_as, seconds, self._cancellation, elapsed=elapsed
         )
         self._alerts = alerts
+        self._history = history
         self._resumable = resumable
         self._cancelled = False
         self._abandoned = False
@@ -119,13 +137,21 @@ class Operation(ABC, Generic[T]):
         """Explain the error that has ended it."""
         return explain(error)
 
+    def with_facts(self, entry: HistoryEntry) -> HistoryEntry:
+        """Add what else is known of it to its entry in the history."""
+        return entry
+
     def run(self) -> None:
         """Run it to its end in this thread; raises nothing."""
+        with structlog.contextvars.bound_contextvars(request_id=self.request_id):
+            self._run()
+
+    def _run(self) -> None:
+        self.began = time.time()
         try:
             self.succeed(self.perform())
             self._succeeded = True
         except OperationCancelledError:
-            self._log.info(f"{self.title} was cancelled", abandoned=self._abandoned)
             if not self._abandoned:
                 self.give_up()
         except Exception as e:  # noqa: BLE001
@@ -137,7 +163,35 @@ class Operation(ABC, Generic[T]):
             self.events.failed(self.epitaph)
             _release_frames(e)
         finally:
+            self._note_end()
             self.end()
+
+    def _note_end(self) -> None:
+        """Write the one line that sums it up, and keep it."""
+        failure = self._failure
+        entry = self.with_facts(
+            HistoryEntry(
+                kind=self.noted_as,
+                username=self.username,
+                started=datetime.fromtimestamp(self.started, UTC),
+                ended=datetime.now(UTC),
+                result=self._result,
+                reason=failure.text if failure else None,
+                cause=failure.cause.value if failure else None,
+                request_id=self.request_id,
+                events=self.events.all(),
+            )
+        )
+        self._history.note(entry)
+        self._log.info(f"{self.title} ended", **_facts(entry))
+
+    @property
+    def _result(self) -> Result:
+        if self._succeeded:
+            return Result.SUCCEEDED
+        if self._failure is not None:
+            return Result.FAILED
+        return Result.HANDED_OVER if self._abandoned else Result.CANCELLED
 
     # --- What becomes of it ----------------------------------------------
 
@@ -212,6 +266,26 @@ class Operation(ABC, Generic[T]):
 
 
 AnyOperation = Operation[Any]
+
+
+def _request_id() -> str:
+    given = structlog.contextvars.get_contextvars().get("request_id")
+    return str(given or f"{random.getrandbits(64):016x}")
+
+
+def _facts(entry: HistoryEntry) -> dict[str, object]:
+    """What the log says of an operation that is over."""
+    facts = {
+        "result": entry.result.value,
+        "seconds": entry.total_seconds and round(entry.total_seconds, 3),
+        **{f"seconds_{phase}": spent for phase, spent in entry.seconds.items()},
+        "cause": entry.cause,
+        "image": entry.image,
+        "size": entry.size,
+        "node": entry.node,
+        "bytes_pulled": entry.bytes_pulled,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _release_frames(error: BaseException | None) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from nublado.exceptions import (
     KubernetesError,
@@ -14,7 +16,9 @@ from nublado.exceptions import (
     ServiceUnavailableError,
 )
 from nublado.models.domain.failure import Cause, Failure
+from nublado.models.domain.history import HistoryKind, Result
 from nublado.services.alerts import Alerts
+from nublado.services.history import History
 from nublado.services.operation import Operation, OperationKind, OperationPool
 from tests.waiting import wait_for
 
@@ -23,6 +27,7 @@ class Work(Operation[str]):
     """Something that is done, as the test says."""
 
     kind = OperationKind.SPAWN
+    noted_as = HistoryKind.SPAWN
     title = "Work"
     timed_as = "Work"
     epitaph = "Work failed"
@@ -31,7 +36,14 @@ class Work(Operation[str]):
         self, perform: Callable[[Work], str], *, resumable: bool = True
     ) -> None:
         self.alerts = Alerts("test")
-        super().__init__("rachel", alerts=self.alerts, seconds=60, resumable=resumable)
+        self.history = History()
+        super().__init__(
+            "rachel",
+            alerts=self.alerts,
+            history=self.history,
+            seconds=60,
+            resumable=resumable,
+        )
         self._perform = perform
         self.begun = threading.Event()
         self.calls: list[object] = []
@@ -83,6 +95,26 @@ def test_success(pool: OperationPool) -> None:
     assert work.wait(60)
     assert (work.succeeded, work.failure, work.calls) == (True, None, ["result"])
     assert work.told == [("complete", "Done")]
+    (entry,) = work.history.of("rachel")
+    assert (entry.kind, entry.result) == (HistoryKind.SPAWN, Result.SUCCEEDED)
+    assert [event.message for event in entry.events] == ["Done"]
+
+
+def test_request_id_runs_through_the_operation(pool: OperationPool) -> None:
+    def perform(_: Work) -> str:
+        structlog.get_logger("test").info("At work")
+        return "result"
+
+    with structlog.contextvars.bound_contextvars(request_id="request-1"):
+        work = Work(perform)
+    with capture_logs([structlog.contextvars.merge_contextvars]) as log:
+        pool.submit(work)
+        assert work.wait(60)
+    lines = {line["event"]: line for line in log}
+    assert lines["At work"]["request_id"] == "request-1"
+    assert lines["Work ended"]["request_id"] == "request-1"
+    assert lines["Work ended"]["result"] == "succeeded"
+    assert work.history.of("rachel")[0].request_id == "request-1"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +144,12 @@ def test_failure(
     assert (work.failure.cause, work.failure.error) == (cause, error)
     assert work.calls == [cause]
     assert work.told == [("error", text), ("failed", "Work failed")]
+    (entry,) = work.history.of("rachel")
+    assert (entry.result, entry.cause, entry.reason) == (
+        Result.FAILED,
+        cause.value,
+        text,
+    )
     (reported,) = work.alerts.recent()
     assert (reported.event, reported.user) == ("Work failed", "rachel")
 
@@ -125,6 +163,7 @@ def test_cancellation(pool: OperationPool) -> None:
     assert work.told == [("failed", "Operation cancelled")]
     assert work.wait(60)
     assert (work.succeeded, work.failure, work.calls) == (False, None, ["given up"])
+    assert work.history.of("rachel")[0].result is Result.CANCELLED
     assert work.alerts.recent() == ()
 
 

@@ -14,6 +14,7 @@ from nublado.models.domain.fileserver import FileserverNames
 from nublado.models.domain.kubernetes import JSON, label_of, namespace_of
 from nublado.services.alerts import Alerts
 from nublado.services.builder.fileserver import FileserverBuilder
+from nublado.services.history import History
 from nublado.services.observed.fileserver import ObservedFileserver, refusal_of_pod
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.resource import (
@@ -50,12 +51,15 @@ class FileserverContext:
         Where they are created.
     alerts
         Receives failures.
+    history
+        Keeps what became of operations.
     """
 
     config: FileserverConfig
     builder: FileserverBuilder
     cluster: Cluster
     alerts: Alerts
+    history: History
 
     def user_of(self, obj: JSON) -> str | None:
         """Whose file server an object belongs to; None if to none."""

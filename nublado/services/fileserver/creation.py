@@ -11,6 +11,7 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.gafaelfawr import UserInfo
+from nublado.models.domain.history import HistoryKind
 from nublado.models.domain.kubernetes import JSON, is_terminating, uid_of
 from nublado.services.fileserver.context import WATCHED, FileserverContext
 from nublado.services.fileserver.record import FileserverRecord
@@ -49,6 +50,7 @@ class Creation(Operation[str]):
     """
 
     kind = OperationKind.SPAWN
+    noted_as = HistoryKind.FILESERVER_CREATION
     title = "File server creation"
     timed_as = "File server creation"
     epitaph = "File server creation failed"
@@ -57,7 +59,10 @@ class Creation(Operation[str]):
         self, files: FileserverContext, record: FileserverRecord, user: UserInfo
     ) -> None:
         super().__init__(
-            user.username, alerts=files.alerts, seconds=files.config.creation_timeout
+            user.username,
+            alerts=files.alerts,
+            history=files.history,
+            seconds=files.config.creation_timeout,
         )
         self._files = files
         self._record = record
@@ -84,7 +89,6 @@ class Creation(Operation[str]):
         """Record that it runs."""
         self._record.end(self, job_uid=result)
         self.events.complete(f"File server for {self.username} is running", 100)
-        self._log.info("File server is running")
 
     def fail(self, failure: Failure) -> None:
         """Remove what was created, so that nothing is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.fileserver import FileserverNames
+from nublado.models.domain.history import HistoryKind
 from nublado.models.domain.kubernetes import name_of, uid_of
 from nublado.services.fileserver.context import FileserverContext
 from nublado.services.fileserver.record import FileserverRecord
@@ -36,13 +37,17 @@ class Removal(Operation[None]):
     """
 
     kind = OperationKind.DELETE
+    noted_as = HistoryKind.FILESERVER_DELETION
     title = "File server deletion"
     timed_as = "File server deletion"
     epitaph = "File server deletion failed"
 
     def __init__(self, files: FileserverContext, record: FileserverRecord) -> None:
         super().__init__(
-            record.username, alerts=files.alerts, seconds=files.config.delete_timeout
+            record.username,
+            alerts=files.alerts,
+            history=files.history,
+            seconds=files.config.delete_timeout,
         )
         self._files = files
         self._record = record
@@ -82,7 +87,6 @@ class Removal(Operation[None]):
         del result
         self._record.end(self)
         self.events.complete(f"File server for {self.username} deleted", 100)
-        self._log.info("File server deleted")
 
     def fail(self, failure: Failure) -> None:
         """Record that something is left."""

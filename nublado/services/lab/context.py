@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nublado.config.model import LabConfig
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.history import History
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.shared import SharedReads
 
@@ -31,6 +32,8 @@ class LabContext:
         Reads what they are made of.
     alerts
         Receives failures.
+    history
+        Keeps what became of operations.
     """
 
     config: LabConfig
@@ -39,3 +42,4 @@ class LabContext:
     cluster: Cluster
     sources: SharedReads
     alerts: Alerts
+    history: History

@@ -12,6 +12,7 @@ from nublado.exceptions import (
     OperationTimeoutError,
 )
 from nublado.models.domain.failure import Failure
+from nublado.models.domain.history import HistoryKind
 from nublado.models.domain.lab import LabStatus
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.record import LabRecord
@@ -40,13 +41,17 @@ class Deletion(Operation[None]):
     """
 
     kind = OperationKind.DELETE
+    noted_as = HistoryKind.DELETION
     title = "Lab deletion"
     timed_as = "Lab deletion"
     epitaph = "Lab delete failed"
 
     def __init__(self, labs: LabContext, record: LabRecord) -> None:
         super().__init__(
-            record.username, alerts=labs.alerts, seconds=labs.config.delete_timeout
+            record.username,
+            alerts=labs.alerts,
+            history=labs.history,
+            seconds=labs.config.delete_timeout,
         )
         self._labs = labs
         self._names = labs.builder.names(record.username)
@@ -96,7 +101,6 @@ class Deletion(Operation[None]):
         """Forget the lab."""
         self._record.end(self, result)
         self.events.complete(f"Lab for {self.username} deleted", 100)
-        self._log.info("Lab deleted")
 
     def fail(self, failure: Failure) -> None:
         """Keep the lab as one that has failed."""

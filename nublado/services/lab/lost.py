@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nublado.exceptions import SpawnInterruptedError
 from nublado.models.domain.failure import Failure
+from nublado.models.domain.history import HistoryKind
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import remove_lab
 from nublado.services.lab.record import LabRecord
@@ -25,13 +26,17 @@ class LostSpawn(Operation[None]):
     """
 
     kind = OperationKind.SPAWN
+    noted_as = HistoryKind.SPAWN
     title = "Lab creation"
     timed_as = "Lab deletion"
     epitaph = "Lab spawn failed"
 
     def __init__(self, labs: LabContext, record: LabRecord) -> None:
         super().__init__(
-            record.username, alerts=labs.alerts, seconds=labs.config.delete_timeout
+            record.username,
+            alerts=labs.alerts,
+            history=labs.history,
+            seconds=labs.config.delete_timeout,
         )
         self._labs = labs
         self._namespace = labs.builder.names(record.username).namespace

@@ -35,6 +35,7 @@ from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord
 from nublado.services.lab.spawn import Spawn
 from nublado.services.observed.lab_state import rebuild_state
+from nublado.services.observed.phases import past_spawn
 from nublado.services.observed.pod_status import status_of_pod
 from nublado.storage.kubernetes.resource import NAMESPACE
 from nublado.timeout import Timeout
@@ -334,6 +335,8 @@ class LabReconciler:
         """Make the concluded spawn for listeners who reconnect."""
         spawn = Spawn.from_pod(self._labs, record, state, pod)
         spawn.conclude()
+        if (entry := past_spawn(state, pod)) is not None:
+            self._labs.history.recall(entry)
         return spawn
 
     def _report(self, error: Exception, username: str) -> None:

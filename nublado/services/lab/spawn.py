@@ -19,6 +19,7 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
+from nublado.models.domain.history import HistoryEntry, HistoryKind
 from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.kubernetes import (
     JSON,
@@ -44,6 +45,7 @@ from nublado.services.lab.record import LabRecord
 from nublado.services.lab.report import PodReporter
 from nublado.services.observed.failure import explain
 from nublado.services.observed.lab_state import internal_url
+from nublado.services.observed.phases import bytes_pulled, phases
 from nublado.services.observed.pod_status import (
     describe_pod_end,
     end_reason,
@@ -126,6 +128,7 @@ class Spawn(Operation[LabState]):
     """
 
     kind = OperationKind.SPAWN
+    noted_as = HistoryKind.SPAWN
     title = "Lab creation"
     timed_as = "Lab spawn"
     epitaph = "Lab spawn failed"
@@ -152,6 +155,7 @@ class Spawn(Operation[LabState]):
         super().__init__(
             record.username,
             alerts=labs.alerts,
+            history=labs.history,
             seconds=labs.config.spawn_timeout,
             elapsed=elapsed,
             resumable=resumable,
@@ -283,7 +287,6 @@ class Spawn(Operation[LabState]):
         """Report the running lab."""
         self._record.end(self, result)
         self.events.complete(f"Lab Kubernetes pod started for {self.username}")
-        self._log.info("Lab started", node=self._node)
 
     def fail(self, failure: Failure) -> None:
         """Keep what there is of the lab, for the next operation to remove."""
@@ -299,6 +302,22 @@ class Spawn(Operation[LabState]):
             object=str(self._object) if self._object else None,
             image=self._state.options.image,
             node=self._node,
+        )
+
+    def with_facts(self, entry: HistoryEntry) -> HistoryEntry:
+        """Add what was spawned where, and how long each phase took."""
+        return replace(
+            entry,
+            seconds=phases(
+                entry.events,
+                accepted=self.started,
+                began=self.began,
+                ended=entry.ended.timestamp(),
+            ),
+            image=self._state.options.image,
+            size=self._state.options.size,
+            node=self._node,
+            bytes_pulled=bytes_pulled(entry.events),
         )
 
     def end(self) -> None:

@@ -1,0 +1,74 @@
+"""What was done lately for whom: bounded, in memory, newest first."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+from nublado.models.domain.history import HistoryEntry
+
+__all__ = ["History"]
+
+_MOST_OF_USER = 20
+_MOST = 5000
+
+
+class History:
+    """Operations and ends of labs, noted by and shown to any thread.
+
+    Parameters
+    ----------
+    most_of_user
+        How many entries a user may have; the oldest go first.
+    most
+        How many entries there may be of all users.
+    """
+
+    def __init__(self, most_of_user: int = _MOST_OF_USER, most: int = _MOST) -> None:
+        self._most_of_user = most_of_user
+        self._most = most
+        self._lock = threading.Lock()
+        self._all: deque[HistoryEntry] = deque()
+        self._by_user: dict[str, deque[HistoryEntry]] = {}
+
+    def note(self, entry: HistoryEntry) -> None:
+        """Add what has just come to its end."""
+        with self._lock:
+            entries = self._by_user.setdefault(entry.username, deque())
+            entries.append(entry)
+            self._all.append(entry)
+            if len(entries) > self._most_of_user:
+                self._all.remove(entries.popleft())
+            elif len(self._all) > self._most:
+                self._drop_oldest()
+
+    def recall(self, entry: HistoryEntry) -> None:
+        """Add what an earlier process has brought to its end.
+
+        It counts as nothing of this process, and is left out if anything is
+        known of its user.
+        """
+        with self._lock:
+            if entry.username not in self._by_user:
+                self._by_user[entry.username] = deque([entry])
+                self._all.appendleft(entry)
+
+    def of(self, username: str) -> tuple[HistoryEntry, ...]:
+        """What is known of a user, the newest first."""
+        with self._lock:
+            return tuple(reversed(self._by_user.get(username, ())))
+
+    def since(self, seconds: float) -> tuple[HistoryEntry, ...]:
+        """What ended in the last so many seconds, the newest first."""
+        moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        with self._lock:
+            entries = list(self._all)
+        return tuple(e for e in reversed(entries) if e.ended >= moment)
+
+    def _drop_oldest(self) -> None:
+        oldest = self._all.popleft()
+        entries = self._by_user[oldest.username]
+        entries.remove(oldest)
+        if not entries:
+            del self._by_user[oldest.username]
