@@ -12,6 +12,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from nublado.exceptions import NubladoError
 from nublado.models.domain.job import JobState
 from nublado.services.alerts import Alerts
 
@@ -98,7 +99,12 @@ class Background:
         try:
             work()
         except Exception as e:  # noqa: BLE001
-            self._jobs[name] = replace(before, failures=before.failures + 1)
+            self._jobs[name] = replace(
+                before,
+                failures=before.failures + 1,
+                failing_since=before.failing_since or datetime.now(UTC),
+                error=_reason(e),
+            )
             if before.failures:
                 self._log.warning(
                     "Background job still failing", job=name, error=str(e)
@@ -112,3 +118,8 @@ class Background:
             if not quiet:
                 seconds = round(time.monotonic() - began, 3)
                 self._log.info("Background job finished", job=name, seconds=seconds)
+
+
+def _reason(error: Exception) -> str:
+    """Why, in words that may be shown."""
+    return str(error) if isinstance(error, NubladoError) else "internal error, see log"

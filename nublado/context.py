@@ -17,15 +17,33 @@ from nublado.constants import (
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
+from nublado.models.domain.problem import Finding, ProblemKind
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.checks.systems import (
+    fails,
+    follows,
+    is_slow,
+    jobs_fail,
+    nodes_lost,
+)
+from nublado.services.checks.work import (
+    fileservers_fail,
+    labs_die,
+    near_limit,
+    prepulling_is_stuck,
+    spawns_fail,
+    spawns_wait,
+)
 from nublado.services.fileserver.service import FileserverService
-from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
+from nublado.services.health import Check, Health
 from nublado.services.history import History
 from nublado.services.image import ImageService
+from nublado.services.load import RequestLoad
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
+from nublado.services.pulse import Pulse
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
@@ -74,7 +92,6 @@ class ProcessContext:
 
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
-        self._monitor = WatchMonitor(self.cluster.watchers, self.alerts)
         self._nodes = NodeService(config=config.lab, cluster=self.cluster)
         self.images = ImageService(
             config.images,
@@ -110,6 +127,14 @@ class ProcessContext:
                 history=self.history,
             )
         self.background = Background(self.alerts)
+        self.load = RequestLoad(environment.threads)
+        self._pulse = Pulse(
+            cluster=self.cluster,
+            namespace=self.metadata.namespace,
+            nodes=self._nodes,
+            gafaelfawr=self.gafaelfawr,
+        )
+        self.health = Health(self._checks(), self.alerts)
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
@@ -119,9 +144,9 @@ class ProcessContext:
             streams=self.streams,
             watchers=self.cluster.watchers,
             jobs=lambda: self.background.jobs,
-            problems=lambda: self.unhealthy() + self.problems(),
+            problems=self.health.problems,
         )
-        self.metrics = make_registry(self.status)
+        self.metrics = make_registry(self.status, self.load, self.queues)
         self._startup = Startup(self.alerts, self._steps(), self._schedule)
 
     # --- Start and stop --------------------------------------------------
@@ -133,6 +158,8 @@ class ProcessContext:
         self.cluster.start()
         self.background.start()
         self._startup.start()
+        self.health.start()
+        self._pulse.start()
 
     def stop(self) -> None:
         """Stop what runs, leaving what it made to the next process.
@@ -142,7 +169,8 @@ class ProcessContext:
         self._stopping.set()
         self._startup.stop()
         self.background.stop()
-        self._monitor.stop()
+        self._pulse.stop()
+        self.health.stop()
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
@@ -178,6 +206,8 @@ class ProcessContext:
             problems.append("writer of event streams has died")
         if not self._stopping.is_set() and not self.background.alive:
             problems.append("scheduler has died")
+        if self.health.dead:
+            problems.append("watch over health has died")
         return problems
 
     def unready(self) -> list[str]:
@@ -188,9 +218,50 @@ class ProcessContext:
             return []
         return [self._startup.problem(Part.LABS)]
 
-    def problems(self) -> list[str]:
-        """What does not work as it should, whether or not requests are answered."""
-        return self.unready() or self._startup.problems() + self._monitor.problems()
+    def queues(self) -> dict[str, int]:
+        """How much waits or is in progress where, by queue."""
+        queues = {
+            "kubernetes": self.cluster.waiting,
+            "alerts": self.alerts.waiting,
+            **self.labs.queues(),
+        }
+        if self.fileservers is not None:
+            queues |= self.fileservers.queues()
+        return queues
+
+    def _checks(self) -> dict[ProblemKind, Check]:
+        """What is looked for, the gravest first."""
+        return {
+            ProblemKind.PROCESS: _joined(self.unhealthy),
+            ProblemKind.STARTING: _joined(self._not_up),
+            ProblemKind.KUBERNETES_FAILS: fails(self.cluster.traffic),
+            ProblemKind.NOT_FOLLOWED: self._when_up(follows(self.cluster.watchers)),
+            ProblemKind.KUBERNETES_SLOW: is_slow(self.cluster.traffic),
+            ProblemKind.GAFAELFAWR: fails(self.gafaelfawr.traffic),
+            ProblemKind.REGISTRY: fails(self.images.traffic),
+            ProblemKind.NODES_LOST: nodes_lost(lambda: self._pulse.lost_nodes),
+            ProblemKind.SPAWNS_FAIL: spawns_fail(self.history),
+            ProblemKind.SPAWNS_WAIT: spawns_wait(self.labs.table),
+            ProblemKind.LABS_DIE: labs_die(self.history),
+            ProblemKind.FILESERVERS: fileservers_fail(self.history, self.fileservers),
+            ProblemKind.PREPULLING: prepulling_is_stuck(self.prepuller.stuck),
+            ProblemKind.JOB_FAILS: jobs_fail(lambda: self.background.jobs),
+            ProblemKind.THREADS: near_limit(
+                "threads are busy", lambda: self.load.busy, self.load.limit
+            ),
+            ProblemKind.STREAMS: near_limit(
+                "event streams are open",
+                lambda: self.streams.open,
+                self.streams.limit,
+            ),
+        }
+
+    def _not_up(self) -> list[str]:
+        return self.unready() or self._startup.problems()
+
+    def _when_up(self, check: Check) -> Check:
+        """Make a check that finds nothing before labs have been read."""
+        return lambda: None if self.unready() else check()
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
@@ -204,7 +275,6 @@ class ProcessContext:
         """Repeat what has succeeded once at intervals from now on."""
         match part:
             case Part.LABS:
-                self._monitor.start()
                 self.background.add(
                     "reconcile-forgotten-labs",
                     self._reconciler.reconcile_forgotten,
@@ -228,3 +298,13 @@ class ProcessContext:
             self.prepuller.start_missing()
         except NubladoError as e:
             self.alerts.report(e, event="Cannot start prepulling")
+
+
+def _joined(reasons: Callable[[], list[str]]) -> Check:
+    """Make a check of what gives reasons."""
+
+    def check() -> Finding | None:
+        found = reasons()
+        return Finding("; ".join(found)) if found else None
+
+    return check

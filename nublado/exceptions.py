@@ -18,6 +18,7 @@ __all__ = [
     "FileserverCreationError",
     "FileserverDeletionError",
     "GafaelfawrError",
+    "GafaelfawrUnavailableError",
     "GoogleRegistryError",
     "InsufficientQuotaError",
     "InvalidDockerReferenceError",
@@ -440,6 +441,10 @@ class KubernetesConflictError(KubernetesError):
 
 class GafaelfawrError(NubladoError):
     """Gafaelfawr failed, or its response cannot be understood."""
+
+
+class GafaelfawrUnavailableError(GafaelfawrError):
+    """Gafaelfawr does not respond, or only that it cannot."""
 
 
 class DockerRegistryError(NubladoError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import structlog
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from nublado.exceptions import (
     ClientRequestError,
+    GafaelfawrUnavailableError,
     ServiceUnavailableError,
     ValidationProblemsError,
 )
@@ -17,6 +19,7 @@ from nublado.handlers.problems import (
     RequestError,
     framework_problem,
     internal_problem,
+    login_unavailable,
     problems_of,
 )
 from nublado.models.domain.kubernetes import JSON
@@ -29,6 +32,7 @@ def register_error_handlers(app: Flask) -> None:
     """Turn errors of an application into the responses that the API promises."""
     app.register_error_handler(ClientRequestError, _request_error)
     app.register_error_handler(ValidationProblemsError, _request_error)
+    app.register_error_handler(GafaelfawrUnavailableError, _login_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _internal_error)
 
@@ -39,6 +43,12 @@ def _request_error(error: RequestError) -> Response:
     if isinstance(error, ServiceUnavailableError):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _login_error(error: GafaelfawrUnavailableError) -> Response:
+    """Every request of every user ends like this while it is away."""
+    structlog.get_logger(__name__).warning("Cannot authenticate user", error=str(error))
+    return _request_error(login_unavailable())
 
 
 def _http_error(error: HTTPException) -> Response:

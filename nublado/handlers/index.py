@@ -65,7 +65,8 @@ def readyz() -> Response:
     Not being able to tell which images there are is a problem, but no reason to
     send no more requests.
     """
-    return _probe(process().problems(), is_ok=not process().unready())
+    problems = [str(problem) for problem in process().health.problems()]
+    return _probe(problems, is_ok=not process().unready())
 
 
 @probes.get("/metrics")

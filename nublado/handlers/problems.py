@@ -18,6 +18,7 @@ __all__ = [
     "RequestError",
     "framework_problem",
     "internal_problem",
+    "login_unavailable",
     "malformed_body",
     "missing_headers",
     "problems_of",
@@ -75,6 +76,11 @@ def internal_problem(request_id: str) -> JSON:
 def starting(reason: str) -> ServiceUnavailableError:
     """Error of a request that came before what it needs was up."""
     return ServiceUnavailableError(f"Service is starting, try again: {reason}")
+
+
+def login_unavailable() -> ServiceUnavailableError:
+    """Error of a request whose user cannot be looked up."""
+    return ServiceUnavailableError("Login service does not answer, try again", 10)
 
 
 def stopping() -> ServiceUnavailableError:

@@ -20,12 +20,14 @@ from nublado.config.environment import Network
 from nublado.handlers.context import process
 from nublado.handlers.describe import Needs, description_of
 from nublado.handlers.problems import starting, stopping
+from nublado.metrics import REQUEST_SECONDS
 from nublado.startup import Part
 
 __all__ = ["TrustedProxies", "register_request_hooks"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _START_SECONDS = 1.0
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _PARTS = {
@@ -69,10 +71,22 @@ class TrustedProxies:
 
 def register_request_hooks(app: Flask) -> None:
     """Give requests an id, refuse those that come too early or late, log them."""
+    app.before_request(_begin)
     app.before_request(_identify)
     app.before_request(_drop_trailing_slash)
     app.before_request(_check_up)
     app.after_request(_log)
+    app.teardown_request(_end)
+
+
+def _begin() -> None:
+    process().load.begin()
+    g.counted = True
+
+
+def _end(_: BaseException | None) -> None:
+    if g.pop("counted", False):
+        process().load.end()
 
 
 def _identify() -> None:
@@ -123,17 +137,24 @@ def _log(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.status_code == HTTPStatus.NO_CONTENT:
         response.headers.pop("Content-Type", None)
+    seconds = time.monotonic() - g.began
+    route = request.url_rule.rule if request.url_rule else "none"
+    REQUEST_SECONDS.labels(_method(), route, response.status_code).observe(seconds)
     if request.path not in _QUIET_PATHS:
         structlog.get_logger(__name__).info(
             "Request",
             method=request.method,
             path=request.path,
             status=response.status_code,
-            seconds=round(time.monotonic() - g.began, 4),
+            seconds=round(seconds, 4),
             user=request.headers.get("X-Auth-Request-User"),
             remote=request.remote_addr,
         )
     return response
+
+
+def _method() -> str:
+    return request.method if request.method in _METHODS else "other"
 
 
 def _new_id() -> str:

@@ -11,12 +11,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
 
 from nublado.exceptions import KubernetesError, NubladoError
+from nublado.metrics import ALERTS
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.status import FailureLine
 from nublado.redaction import redact, redact_text
@@ -122,6 +123,12 @@ class Alerts:
         if self._webhook is not None:
             self._webhook.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many alerts wait to be posted."""
+        with self._changed:
+            return sum(window.count for window in self._windows.values())
+
     def recent(self) -> tuple[FailureLine, ...]:
         """What was reported lately, the newest first."""
         return tuple(reversed(list(self._recent)))
@@ -158,7 +165,8 @@ class Alerts:
             facts = {**problem.facts, **facts}
         self._write(title, problem, user, facts)
         text = redact_text(_reason(problem))[:_MAX_RECENT_TEXT]
-        self._recent.append(FailureLine(datetime.now(UTC), title, text, user))
+        ALERTS.labels(title).inc()
+        self._remember(_line(title, text, user))
         if self._webhook is None:
             return
         alert = _make_alert(title, problem, user, facts)
@@ -177,6 +185,21 @@ class Alerts:
         self._log.info(event, **facts)
         if self._webhook is not None:
             self._queue(event, _make_alert(event, event, None, facts))
+
+    def _remember(self, line: FailureLine) -> None:
+        """Count what is the same, whoever it hit; the newest comes last."""
+        with self._changed:
+            same = next((r for r in self._recent if _is_same(r, line)), None)
+            if same is not None:
+                self._recent.remove(same)
+                others = (user for user in same.users if user not in line.users)
+                line = replace(
+                    line,
+                    first=same.first or same.timestamp,
+                    count=same.count + 1,
+                    users=(*others, *line.users)[-_MAX_USERS_NAMED:],
+                )
+            self._recent.append(line)
 
     def _queue(self, kind: str, alert: _Alert) -> None:
         with self._changed:
@@ -257,6 +280,15 @@ class Alerts:
                 others = tuple(f for f in fields if f[0] != "User")
                 fields = (("Users", named), *others)
         self._webhook.post(SlackMessage(title, alert.text, fields, alert.code))
+
+
+def _line(event: str, message: str, user: str | None) -> FailureLine:
+    users = () if user is None else (user,)
+    return FailureLine(datetime.now(UTC), event, message, user, users=users)
+
+
+def _is_same(line: FailureLine, other: FailureLine) -> bool:
+    return (line.event, line.message) == (other.event, other.message)
 
 
 def _error_of(problem: Problem) -> BaseException | None:

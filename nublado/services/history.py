@@ -6,7 +6,13 @@ import threading
 from collections import deque
 from datetime import UTC, datetime, timedelta
 
-from nublado.models.domain.history import HistoryEntry
+from nublado.metrics import (
+    DELETION_SECONDS,
+    FILESERVER_SECONDS,
+    SPAWN_SECONDS,
+    SPAWNS,
+)
+from nublado.models.domain.history import HistoryEntry, HistoryKind
 
 __all__ = ["History"]
 
@@ -33,7 +39,8 @@ class History:
         self._by_user: dict[str, deque[HistoryEntry]] = {}
 
     def note(self, entry: HistoryEntry) -> None:
-        """Add what has just come to its end."""
+        """Add what has just come to its end, and count it."""
+        _measure(entry)
         with self._lock:
             entries = self._by_user.setdefault(entry.username, deque())
             entries.append(entry)
@@ -72,3 +79,22 @@ class History:
         entries.remove(oldest)
         if not entries:
             del self._by_user[oldest.username]
+
+
+def _measure(entry: HistoryEntry) -> None:
+    result, seconds = entry.result.value, entry.total_seconds or 0.0
+    match entry.kind:
+        case HistoryKind.SPAWN:
+            SPAWNS.labels(result, entry.cause or "").inc()
+            SPAWN_SECONDS.labels("total", result).observe(seconds)
+            for phase, spent in entry.seconds.items():
+                SPAWN_SECONDS.labels(phase.value, result).observe(spent)
+        case HistoryKind.DELETION:
+            DELETION_SECONDS.labels(result).observe(seconds)
+        case HistoryKind.FILESERVER_CREATION:
+            FILESERVER_SECONDS.labels("create", result).observe(seconds)
+        case HistoryKind.FILESERVER_DELETION:
+            FILESERVER_SECONDS.labels("delete", result).observe(seconds)
+        case HistoryKind.LAB_ENDED | HistoryKind.LAB_RESTARTED:
+            # Counted by reason where they are found.
+            return

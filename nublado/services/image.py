@@ -22,6 +22,7 @@ from nublado.models.domain.source_report import SourceReport
 from nublado.services.image_inventory import ImageInventory
 from nublado.services.image_resolution import ImageResolver
 from nublado.services.source.base import ImageSource
+from nublado.storage.traffic import Traffic
 from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["ImageService"]
@@ -54,6 +55,11 @@ class ImageService:
         """End a refresh that is under way, and close the source."""
         self._cancellation.cancel()
         self._source.close()
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """How the registry responds; None where that is not known."""
+        return self._source.traffic
 
     @property
     def report(self) -> SourceReport:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nublado.config.model import LabConfig
 from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.node import Node
+from nublado.services.observed.lost_nodes import LostNode, lost_node
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.resource import NODE
 from nublado.timeout import Cancellation, Timeout
@@ -42,6 +45,17 @@ class NodeService:
             Node.from_kubernetes(node, self._tolerations)
             for node in self._cluster.list(NODE, timeout, labels=self._labels)
         ]
+
+    def lost(self, timeout: Timeout) -> Iterator[LostNode]:
+        """Find the nodes that labs select and that do not answer.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if they cannot be listed.
+        """
+        nodes = self._cluster.list(NODE, timeout, labels=self._labels)
+        yield from filter(None, map(lost_node, nodes))
 
     def obstacle(self, name: str, cancellation: Cancellation) -> str | None:
         """What keeps labs off a node; None if nothing does.

@@ -334,6 +334,11 @@ class OperationPool:
         if gate is not None:
             self._dispatcher.start()
 
+    @property
+    def active(self) -> int:
+        """How many operations have begun or wait."""
+        return len(self._active)
+
     def submit(self, operation: AnyOperation) -> bool:
         """Run an operation as soon as a thread is free.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -19,21 +21,67 @@ from nublado.exceptions import (
     OperationCancelledError,
     PrepullError,
 )
+from nublado.metrics import PREPULL_SECONDS
 from nublado.models.domain.kubernetes import JSON, PodPhase, name_of, uid_of
 from nublado.models.domain.rspimage import RSPImage
 from nublado.services.alerts import Alerts
 from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.image import ImageService
 from nublado.services.nodes import NodeService
+from nublado.services.observed.pod_status import waiting_notices
 from nublado.storage.kubernetes.cluster import Cluster
 from nublado.storage.kubernetes.pod import PodChanged, PodGone
 from nublado.storage.kubernetes.resource import POD, ObjectRef
 from nublado.timeout import Cancellation, Timeout
 
-__all__ = ["Prepuller"]
+__all__ = ["Prepuller", "StuckPull"]
 
 _LEFTOVERS_SECONDS = 60.0
+_LONG_SECONDS = 300.0
+_TROUBLE_SECONDS = 30.0
 _ENDED = (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class StuckPull:
+    """An image that a node does not get, since when and why."""
+
+    image: str
+    node: str
+    since: datetime
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.image} on {self.node} since {self.since:%H:%M} UTC: {self.reason}"
+        )
+
+
+@dataclass(slots=True)
+class _Pull:
+    """A pull that goes on: its image, its beginning, why it waits and since when."""
+
+    image: str
+    began: datetime
+    reason: str | None = None
+    waiting: datetime | None = None
+
+    def note(self, reason: str | None) -> None:
+        if reason is None:
+            self.waiting = None
+        elif self.waiting is None:
+            self.waiting = datetime.now(UTC)
+        self.reason = reason or self.reason
+
+    def stuck(self, node: str) -> StuckPull | None:
+        now = datetime.now(UTC)
+        since = self.began
+        is_long = (now - self.began).total_seconds() > _LONG_SECONDS
+        if self.waiting is not None and self.reason:
+            waits = (now - self.waiting).total_seconds() > _TROUBLE_SECONDS
+            is_long, since = is_long or waits, self.waiting
+        reason = self.reason or "it takes more than five minutes"
+        return StuckPull(self.image, node, since, reason) if is_long else None
 
 
 class Prepuller:
@@ -77,6 +125,8 @@ class Prepuller:
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
         self._busy: set[str] = set()
+        self._pulls: dict[str, _Pull] = {}
+        self._failed: dict[tuple[str, str | None], StuckPull] = {}
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -84,6 +134,20 @@ class Prepuller:
         """Names of the nodes that are pulling."""
         with self._lock:
             return frozenset(self._busy)
+
+    def stuck(self) -> list[StuckPull]:
+        """Images that nodes do not get: that take long, or failed when last tried."""
+        with self._lock:
+            pulls, failed = dict(self._pulls), dict(self._failed)
+        inventory = self._images.inventory
+        found = [pull.stuck(node) for node, pull in pulls.items()]
+        found += [
+            stuck
+            for (node, digest), stuck in failed.items()
+            if any(image.digest == digest for image in inventory.missing_on(node))
+            and (node not in pulls or pulls[node].image != stuck.image)
+        ]
+        return [stuck for stuck in found if stuck is not None]
 
     def start_missing(self) -> None:
         """Begin to pull what nodes lack; nodes that are at it go on.
@@ -167,24 +231,50 @@ class Prepuller:
         timeout = Timeout(
             f"Prepull of {image.tag} on {node}", PREPULL_POD_TIMEOUT, self._cancellation
         )
+        self._note_begin(image, node)
         try:
-            self._run_pod(self._builder.build(image, node), timeout)
+            self._run_pod(self._builder.build(image, node), timeout, node)
         except OperationCancelledError:
             raise
         except NubladoError as e:
+            PREPULL_SECONDS.labels("failed").observe(time.monotonic() - began)
             if not self._nodes.exists(node, self._cancellation):
                 log.info("Node went away while it pulled", error=str(e))
                 return
-            self._alerts.report(
-                e, event="Prepulling failed", image=image.reference, node=node
-            )
+            self._note_failure(image, node, e)
         else:
+            PREPULL_SECONDS.labels("succeeded").observe(time.monotonic() - began)
+            with self._lock:
+                self._failed.pop((node, image.digest), None)
             self._images.mark_prepulled(image, node)
             log.info("Prepulled", seconds=round(time.monotonic() - began, 3))
+        finally:
+            with self._lock:
+                self._pulls.pop(node, None)
+
+    def _note_begin(self, image: RSPImage, node: str) -> None:
+        with self._lock:
+            self._pulls[node] = _Pull(image.reference, datetime.now(UTC))
+
+    def _note_failure(self, image: RSPImage, node: str, error: NubladoError) -> None:
+        """Report a pull that has failed, with what was heard of it last."""
+        with self._lock:
+            pull, key = self._pulls[node], (node, image.digest)
+            earlier = self._failed.get(key)
+            reason = ": ".join(filter(None, (str(error), pull.reason)))
+            since = earlier.since if earlier else pull.began
+            self._failed[key] = StuckPull(image.reference, node, since, reason)
+        self._alerts.report(
+            error,
+            event="Prepulling failed",
+            image=image.reference,
+            node=node,
+            last_heard=pull.reason,
+        )
 
     # --- Pods ------------------------------------------------------------
 
-    def _run_pod(self, pod: JSON, timeout: Timeout) -> None:
+    def _run_pod(self, pod: JSON, timeout: Timeout, node: str) -> None:
         """Create a pod, in place of one of its name, and wait until it ended.
 
         It is deleted afterwards, however that ends.
@@ -207,6 +297,9 @@ class Prepuller:
                         case PodChanged(state) if _phase(state) in _ENDED:
                             _check_pulled(state)
                             return
+                        case PodChanged(state):
+                            waiting = ", ".join(map(str, waiting_notices(state)))
+                            self._pulls[node].note(waiting or None)
             finally:
                 # Though the time may be up, unless the process stops.
                 if not self._cancellation.cancelled:

@@ -10,6 +10,7 @@ from nublado import __version__
 from nublado.events import Event
 from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
+from nublado.models.domain.problem import Problem
 from nublado.models.domain.status import (
     LabLine,
     LastEvent,
@@ -63,7 +64,7 @@ class StatusService:
     jobs
         Returns the state of each background job.
     problems
-        Returns why the service cannot work as it should.
+        Returns what is wrong.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class StatusService:
         streams: StreamWriter,
         watchers: Sequence[Watcher],
         jobs: Callable[[], Mapping[str, JobState]],
-        problems: Callable[[], list[str]],
+        problems: Callable[[], tuple[Problem, ...]],
     ) -> None:
         self._name = name
         self._started = datetime.now(UTC)
@@ -98,7 +99,7 @@ class StatusService:
             name=self._name,
             version=__version__,
             started=self._started,
-            problems=tuple(self._problems()),
+            problems=self._problems(),
             streams=self._streams.open,
             most_streams=self._streams.limit,
             labs=tuple(self._lab_lines()),

@@ -31,6 +31,7 @@ from nublado.storage.http import (
     HTTPResponse,
 )
 from nublado.storage.http_headers import next_link, parse_retry_after
+from nublado.storage.traffic import Traffic
 from nublado.timeout import Timeout
 
 __all__ = ["DockerRegistryClient"]
@@ -86,9 +87,14 @@ class DockerRegistryClient:
         parts = urlsplit(endpoint)
         path = f"{parts.path}/{repository}".strip("/")
         self._store = DockerCredentialStore(config.credentials_path, parts.netloc, path)
-        self._http = HTTPClient(_MAX_IN_FLIGHT)
+        self._http = HTTPClient(_MAX_IN_FLIGHT, "registry")
         self._log = structlog.get_logger(__name__).bind(repository=self._place)
         self._use(endpoint)
+
+    @property
+    def traffic(self) -> Traffic:
+        """How the registry responds."""
+        return self._http.traffic
 
     @property
     def report(self) -> SourceReport:

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 
 import structlog
 
-from nublado.exceptions import GafaelfawrError, InvalidTokenError
+from nublado.exceptions import (
+    GafaelfawrError,
+    GafaelfawrUnavailableError,
+    InvalidTokenError,
+)
 from nublado.models.domain.gafaelfawr import UserInfo, parse_user_info
 from nublado.redaction import redact_text
 from nublado.storage.http import HTTPClient, HTTPRequest, HTTPRequestError
 from nublado.storage.http_headers import TOKEN_PATTERN
+from nublado.storage.traffic import Traffic
 
 __all__ = ["GafaelfawrClient"]
 
 _TOTAL_SECONDS = 20.0
 _RETRY_PAUSE_SECONDS = 0.25
+_PROBE_SECONDS = 5.0
 _MAX_QUOTED = 200
 
 
@@ -42,8 +48,21 @@ class GafaelfawrClient:
 
     def __init__(self, base_url: str, max_in_flight: int = 16) -> None:
         self._url = f"{base_url.rstrip('/')}/auth/api/v1/user-info"
-        self._http = HTTPClient(max_in_flight)
+        self._http = HTTPClient(max_in_flight, "gafaelfawr")
         self._log = structlog.get_logger(__name__)
+
+    @property
+    def traffic(self) -> Traffic:
+        """How Gafaelfawr responds."""
+        return self._http.traffic
+
+    def probe(self) -> None:
+        """Find out whether Gafaelfawr answers again; what it says is of no matter."""
+        try:
+            request = HTTPRequest("GET", self._url)
+            self._http.send(request, seconds=_PROBE_SECONDS).close()
+        except HTTPRequestError as e:
+            self._log.debug("Gafaelfawr does not answer yet", error=str(e))
 
     def close(self) -> None:
         """Close all connections."""
@@ -61,8 +80,10 @@ class GafaelfawrClient:
         ------
         InvalidTokenError
             Raised if Gafaelfawr does not accept the token.
+        GafaelfawrUnavailableError
+            Raised if Gafaelfawr does not respond, or only that it cannot.
         GafaelfawrError
-            Raised if Gafaelfawr fails, or its response cannot be parsed. Says
+            Raised if Gafaelfawr fails otherwise, or its response cannot be parsed. Says
             why, but not the token.
         """
         if not TOKEN_PATTERN.fullmatch(token):
@@ -71,7 +92,9 @@ class GafaelfawrClient:
         if response.status in (401, 403):
             raise InvalidTokenError
         if response.status != 200:
-            raise GafaelfawrError(_describe(response, token))
+            unavailable = response.status >= 500
+            kind = GafaelfawrUnavailableError if unavailable else GafaelfawrError
+            raise kind(_describe(response, token))
         try:
             return parse_user_info(json.loads(response.body))
         except ValueError as e:
@@ -87,7 +110,7 @@ class GafaelfawrClient:
         except HTTPRequestError as e:
             reason = f"Request to Gafaelfawr failed: {e}"
             if not e.retryable:
-                raise GafaelfawrError(reason) from None
+                raise GafaelfawrUnavailableError(reason) from None
         else:
             if response.status < 500:
                 return response
@@ -97,7 +120,8 @@ class GafaelfawrClient:
         try:
             return self._send(token, deadline - time.monotonic())
         except HTTPRequestError as e:
-            raise GafaelfawrError(f"Request to Gafaelfawr failed: {e}") from None
+            reason = f"Request to Gafaelfawr failed: {e}"
+            raise GafaelfawrUnavailableError(reason) from None
 
     def _send(self, token: str, seconds: float) -> _Response:
         request = HTTPRequest("GET", self._url).authorized(f"bearer {token}")

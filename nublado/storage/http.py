@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -32,6 +33,8 @@ from urllib3.exceptions import HTTPError, LocationValueError, ReadTimeoutError
 from urllib3.response import HTTPResponse as RawResponse
 
 from nublado import __version__
+from nublado.metrics import SERVICE_SECONDS
+from nublado.storage.traffic import Traffic
 
 __all__ = ["HTTPClient", "HTTPRequest", "HTTPRequestError", "HTTPResponse"]
 
@@ -147,9 +150,18 @@ class HTTPClient:
     ----------
     max_in_flight
         How many requests may be in flight; those beyond it wait.
+    service
+        What is reached with it, such as ``gafaelfawr``, for metrics.
+
+    Attributes
+    ----------
+    traffic
+        How it responds.
     """
 
-    def __init__(self, max_in_flight: int) -> None:
+    def __init__(self, max_in_flight: int, service: str) -> None:
+        self.traffic = Traffic()
+        self._service = service
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._in_flight: set[_Deadline] = set()
         self._session = _Session()
@@ -190,10 +202,28 @@ class HTTPClient:
             Raised if there is no response.
         """
         deadline = _Deadline(seconds)
-        with ExitStack() as acquired:
-            response = self._open(request, deadline, acquired)
-            resources = acquired.pop_all()
+        began = time.monotonic()
+        try:
+            with ExitStack() as acquired:
+                response = self._open(request, deadline, acquired)
+                resources = acquired.pop_all()
+        except HTTPRequestError as e:
+            self._note(request, None, time.monotonic() - began, str(e))
+            raise
+        self._note(request, response.status_code, time.monotonic() - began)
         return HTTPResponse(request.url, response, deadline, resources)
+
+    def _note(
+        self, request: HTTPRequest, status: int | None, seconds: float, error: str = ""
+    ) -> None:
+        """Count a request by the host that it went to."""
+        shown = "none" if status is None else str(status)
+        SERVICE_SECONDS.labels(self._service, shown).observe(seconds)
+        host = _host_of(request.url)
+        if status is None or status >= 500:
+            self.traffic.note_failure(host, error or f"status {status}")
+        else:
+            self.traffic.note_success(host, seconds)
 
     def _open(
         self, request: HTTPRequest, deadline: _Deadline, resources: ExitStack
@@ -220,6 +250,13 @@ class HTTPClient:
             )
             resources.callback(response.close)
         return response
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "unknown host"
+    except ValueError:
+        return "unknown host"
 
 
 class _Deadline:

@@ -89,7 +89,7 @@ class SlackWebhook:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = HTTPClient(1)
+        self._http = HTTPClient(1, "slack")
 
     def close(self) -> None:
         """Close the connection."""

@@ -27,7 +27,7 @@ PLENTY_SECONDS = 60.0
 
 @pytest.fixture
 def client() -> Iterator[HTTPClient]:
-    client = HTTPClient(MAX_IN_FLIGHT)
+    client = HTTPClient(MAX_IN_FLIGHT, "test")
     yield client
     client.close()
 
@@ -260,7 +260,7 @@ def test_requests_in_flight_end_when_the_client_is_closed(
 def test_failures_do_not_use_up_connections(
     outside: ScriptedServer, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
-    client = HTTPClient(1)
+    client = HTTPClient(1, "test")
     too_long = Reply(body=b"x" * 2**22)
     outside.replies = [too_long, Reply(drop=True), Reply(drop=True), too_long]
     for _ in range(4):
@@ -283,7 +283,7 @@ def test_deadlines_leave_no_threads(
 
 
 def test_wait_for_other_requests_ends(outside: ScriptedServer) -> None:
-    client = HTTPClient(1)
+    client = HTTPClient(1, "test")
     release = threading.Event()
     outside.replies = [Reply(after=release)]
     with ThreadPoolExecutor(1) as thread:
@@ -323,7 +323,7 @@ def test_certificates_are_trusted_as_the_system_trusts_them(
     secure: ScriptedServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    client = HTTPClient(1)
+    client = HTTPClient(1, "test")
     secure.replies = [Reply(body=b"body"), Reply(body=b"x" * 10_000, slow_body=True)]
     assert _get(client, secure.url) == b"body"
     with pytest.raises(HTTPRequestError, match="response takes too long"):

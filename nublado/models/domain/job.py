@@ -18,7 +18,13 @@ class JobState:
         When it last succeeded (UTC).
     failures
         How often it has failed since.
+    failing_since
+        When it first did.
+    error
+        How it last did, in words.
     """
 
     last_success: datetime
     failures: int = 0
+    failing_since: datetime | None = None
+    error: str | None = None

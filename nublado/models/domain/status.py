@@ -9,6 +9,7 @@ from datetime import datetime
 from nublado.models.domain.image import PrepullStatus
 from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
+from nublado.models.domain.problem import Problem
 
 __all__ = [
     "FailureLine",
@@ -81,12 +82,33 @@ class WatcherLine:
 
 @dataclass(frozen=True, slots=True)
 class FailureLine:
-    """Something that went wrong; the log says more."""
+    """Something that went wrong; the log says more.
+
+    Parameters
+    ----------
+    timestamp
+        When it did so last.
+    event
+        What could not be done.
+    message
+        Why.
+    user
+        Whose request it was last.
+    first
+        When it went wrong first; None if that was once.
+    count
+        How often it did.
+    users
+        Whom it hit, the newest last; not all where these are many.
+    """
 
     timestamp: datetime
     event: str
     message: str
     user: str | None
+    first: datetime | None = None
+    count: int = 1
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,7 @@ class ServiceStatus:
     started
         When the process began.
     problems
-        Why it cannot work as it should; empty if all is well.
+        What is wrong, the gravest first; empty if all is well.
     streams, most_streams
         How many event streams are open, and how many there may be.
     labs, operations
@@ -120,7 +142,7 @@ class ServiceStatus:
     name: str
     version: str
     started: datetime
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     streams: int
     most_streams: int
     labs: tuple[LabLine, ...]

@@ -9,6 +9,7 @@ from marshmallow import Schema, fields, validate
 from nublado.constants import SIZE_NAMES
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabStatus
+from nublado.models.domain.problem import Problem, ProblemKind
 from nublado.models.domain.status import ServiceStatus
 from nublado.models.v1.images import (
     NodeSchema,
@@ -20,6 +21,21 @@ from nublado.models.v1.images import (
 __all__ = ["ServiceStatusSchema", "dump_status"]
 
 
+class ProblemLineSchema(Schema):
+    """Something that is wrong now."""
+
+    kind = fields.Enum(ProblemKind, by_value=True, required=True)
+    title = fields.String(required=True)
+    since = fields.AwareDateTime(required=True)
+    cause = fields.String(required=True)
+    impact = fields.String(
+        required=True, metadata={"description": "What it means for users"}
+    )
+    runbook = fields.Url(
+        required=True, metadata={"description": "What operators can do"}
+    )
+
+
 class ServiceSchema(Schema):
     """The process."""
 
@@ -27,9 +43,9 @@ class ServiceSchema(Schema):
     version = fields.String(required=True)
     started = fields.AwareDateTime(required=True)
     problems = fields.List(
-        fields.String(),
+        fields.Nested(ProblemLineSchema),
         required=True,
-        metadata={"description": "Why it cannot work as it should"},
+        metadata={"description": "What is wrong, the gravest first"},
     )
     streams = fields.Integer(required=True)
     most_streams = fields.Integer(required=True)
@@ -78,6 +94,8 @@ class JobSchema(Schema):
     failures = fields.Integer(
         required=True, metadata={"description": "How often it has failed since"}
     )
+    failing_since = fields.AwareDateTime(required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True)
 
 
 class WatcherLineSchema(Schema):
@@ -107,6 +125,9 @@ class FailureSchema(Schema):
     event = fields.String(required=True)
     message = fields.String(required=True)
     user = fields.String(required=True, allow_none=True)
+    first = fields.AwareDateTime(required=True, allow_none=True)
+    count = fields.Integer(required=True)
+    users = fields.List(fields.String(), required=True)
 
 
 class ServiceStatusSchema(Schema):
@@ -133,12 +154,30 @@ class ServiceStatusSchema(Schema):
     failures = fields.List(fields.Nested(FailureSchema), required=True)
 
 
+_SERVICE_FIELDS = ("name", "version", "started", "streams", "most_streams")
+
+
+def dump_problem(problem: Problem) -> JSON:
+    """Show something that is wrong."""
+    return {
+        "kind": problem.kind,
+        "title": problem.kind.headline,
+        "since": problem.since,
+        "cause": problem.cause,
+        "impact": problem.kind.impact,
+        "runbook": problem.kind.runbook,
+    }
+
+
 def dump_status(status: ServiceStatus) -> JSON:
     """Show the state of the service."""
     counts = Counter(lab.status.value for lab in status.labs)
     dumped: JSON = ServiceStatusSchema().dump(
         {
-            "service": status,
+            "service": {
+                **{name: getattr(status, name) for name in _SERVICE_FIELDS},
+                "problems": [dump_problem(problem) for problem in status.problems],
+            },
             "counts": {state.value: counts[state.value] for state in LabStatus},
             "labs": status.labs,
             "operations": status.operations,
@@ -152,6 +191,8 @@ def dump_status(status: ServiceStatus) -> JSON:
                     "name": name,
                     "last_success": job.last_success,
                     "failures": job.failures,
+                    "failing_since": job.failing_since,
+                    "error": job.error,
                 }
                 for name, job in sorted(status.jobs.items())
             ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import structlog
 
@@ -50,6 +51,13 @@ class FileserverService:
         for resource in WATCHED:
             files.cluster.listen(resource, self.observe)
 
+    def queues(self) -> dict[str, int]:
+        """How many creations and removals have begun or wait."""
+        return {
+            "fileserver-creations": self._creations.active,
+            "fileserver-removals": self._removals.active,
+        }
+
     def stop(self) -> None:
         """Stop at the next step, leaving what was made to the next process."""
         deadline = time.monotonic() + _STOP_SECONDS
@@ -63,6 +71,26 @@ class FileserverService:
     def running(self) -> list[str]:
         """Usernames of those whose file server is running, sorted."""
         return sorted(name for name in list(self._records) if self.is_running(name))
+
+    def waiting(self, seconds: float) -> list[tuple[str, datetime, str]]:
+        """File servers that have been created for so long and are not ready.
+
+        Returns
+        -------
+        list
+            User, beginning, and what keeps each from being ready.
+        """
+        now = time.time()
+        return [
+            (
+                record.username,
+                datetime.fromtimestamp(operation.started, UTC),
+                self._files.observe(record.username).obstacle,
+            )
+            for record in list(self._records.values())
+            if isinstance(operation := record.operation, Creation)
+            and now - operation.started > seconds
+        ]
 
     def is_running(self, username: str) -> bool:
         """Whether a user's file server is running."""

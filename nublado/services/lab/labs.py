@@ -33,6 +33,7 @@ from nublado.models.domain.kubernetes import (
 from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
+from nublado.services.lab.deaths import LabDeaths
 from nublado.services.lab.deletion import Deletion
 from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord, LabTable, Observation
@@ -70,6 +71,8 @@ class LabService:
     ----------
     table
         Records of all users.
+    deaths
+        Notes labs that end unasked.
     """
 
     def __init__(self, *, labs: LabContext, images: ImageService) -> None:
@@ -80,11 +83,16 @@ class LabService:
         self._readers = ThreadPoolExecutor(_READERS, "read-pods")
         self._stopping = Cancellation()
         self.table = LabTable()
+        self.deaths = LabDeaths(labs.history)
         self._log = structlog.get_logger(__name__)
         self._pods = labs.cluster.watcher(POD).cache
         self._namespaces = labs.cluster.watcher(NAMESPACE).cache
         labs.cluster.listen(POD, self.observe)
         labs.cluster.listen(NAMESPACE, self.observe_namespace)
+
+    def queues(self) -> dict[str, int]:
+        """How many spawns and deletions have begun or wait."""
+        return {"spawns": self._spawns.active, "deletions": self._deletions.active}
 
     def stop(self) -> None:
         """Stop all operations at their next step, leaving what they made.
@@ -203,11 +211,11 @@ class LabService:
         if record is None:
             return
         if change.type is not ChangeType.DELETED:
-            record.observe(Observation(uid_of(pod), self._status_of(pod)))
+            self._take(record, pod, self._status_of(pod))
         elif is_terminating(pod):
-            record.observe(Observation(uid_of(pod), None))
+            self._take(record, pod, None)
         elif not self._stopping.cancelled:
-            self._readers.submit(self._observe_by_name, record, uid_of(pod))
+            self._readers.submit(self._observe_by_name, record, pod)
 
     def observe_namespace(self, change: Change) -> None:
         """Record that a lab's namespace is going; called by the watch of those."""
@@ -218,7 +226,26 @@ class LabService:
         names = self._labs.builder.names(record.username)
         pod = self._pods.get((names.namespace, names.pod))
         if pod is not None:
-            record.observe(Observation(uid_of(pod), self._status_of(pod)))
+            self._take(record, pod, self._status_of(pod))
+
+    def _take(self, record: LabRecord, pod: JSON, status: LabStatus | None) -> None:
+        """Take note of the state of a pod, and of an end that nobody asked for.
+
+        Parameters
+        ----------
+        record
+            Record of the lab.
+        pod
+            The pod as it was seen last.
+        status
+            What the lab is with it; None if the pod is gone.
+        """
+        state = record.state
+        if state is not None and status is not None:
+            self.deaths.note_restarts(state, pod)
+        ended = record.observe(Observation(uid_of(pod), status))
+        if ended is not None:
+            self.deaths.note_end(ended, pod, gone=status is None)
 
     def _record_in(self, namespace: str | None, obj: JSON) -> LabRecord | None:
         """Record of the lab that an object belongs to, if it is that of a lab."""
@@ -236,8 +263,9 @@ class LabService:
             return LabStatus.TERMINATING
         return status_of_pod(pod)
 
-    def _observe_by_name(self, record: LabRecord, uid: str) -> None:
+    def _observe_by_name(self, record: LabRecord, seen: JSON) -> None:
         """Tell whether a pod is gone, or has only lost the label it is watched by."""
+        uid = uid_of(seen)
         timeout = Timeout("Reading pod", _DOUBT_SECONDS, self._stopping)
         try:
             pod = self._read_pod(record, timeout)
@@ -249,9 +277,9 @@ class LabService:
         except OperationCancelledError:
             return
         if pod is None or uid_of(pod) != uid:
-            record.observe(Observation(uid, None))
+            self._take(record, seen, None)
             return
-        record.observe(Observation(uid, self._status_of(pod)))
+        self._take(record, pod, self._status_of(pod))
         self._labs.alerts.report(
             f"Pod {name_of(pod)} is no longer shown by the watch: its label"
             f" {LABEL_CATEGORY} is missing",
@@ -284,7 +312,7 @@ class LabService:
                     error=str(e),
                 )
                 raise LabExistsError(record.username) from e
-            if pod is None:
-                record.pod_missing()
-            else:
-                record.observe(Observation(uid_of(pod), self._status_of(pod)))
+            if pod is not None:
+                self._take(record, pod, self._status_of(pod))
+            elif (ended := record.pod_missing()) is not None:
+                self.deaths.note_end(ended, None, gone=True)

@@ -312,8 +312,11 @@ class LabReconciler:
                 spawn = Spawn.from_record(self._labs, record, request, env, namespace)
                 self._resume(spawn, seen)
             case Fail(state):
+                before = record.state
                 if record.adopt(state, None, seen):
                     self._log.warning("Lab has disappeared", user=record.username)
+                    if before is not None and before.status is LabStatus.RUNNING:
+                        self._service.deaths.note_end(before, None, gone=True)
             case Remove():
                 self._remove(record, verdict, seen)
 

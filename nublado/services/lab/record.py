@@ -205,19 +205,39 @@ class LabRecord:
 
     # --- Observations ----------------------------------------------------
 
-    def observe(self, observation: Observation) -> None:
-        """Take note of what a watch says of the lab's pod."""
+    def observe(self, observation: Observation) -> LabState | None:
+        """Take note of what a watch says of the lab's pod.
+
+        Returns
+        -------
+        LabState or None
+            The lab as it was, if it ran until now and no operation has to do with
+            its end.
+        """
         with self._lock:
             self._observed = observation
-            if self._operation is None:
-                self._apply_observation()
+            if self._operation is not None:
+                return None
+            before = self._state
+            self._apply_observation()
+            has_ended = before is not self._state and _is_running(before)
+            return before if has_ended and not _is_running(self._state) else None
 
-    def pod_missing(self) -> None:
-        """Take note that the pod of the lab, which was thought active, is gone."""
+    def pod_missing(self) -> LabState | None:
+        """Take note that the pod of the lab, which was thought active, is gone.
+
+        Returns
+        -------
+        LabState or None
+            The lab as it was, if it was thought to run.
+        """
         with self._lock:
             state = self._state
-            if self._operation is None and state and state.status in _ACTIVE:
+            if self._operation is not None or state is None:
+                return None
+            if state.status in _ACTIVE:
                 self._change(replace(state, status=LabStatus.FAILED))
+            return state if _is_running(state) else None
 
     def adopt(self, state: LabState | None, pod_uid: str | None, seen: int) -> bool:
         """Take over what a reconciliation has found.
@@ -274,6 +294,10 @@ class LabRecord:
         if status is LabStatus.TERMINATING:
             state = replace(state, internal_url=None)
         self._change(state)
+
+
+def _is_running(state: LabState | None) -> bool:
+    return state is not None and state.status is LabStatus.RUNNING
 
 
 class LabTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from nublado.events import EventLog, Step
@@ -31,10 +32,14 @@ class PodReporter:
     ----------
     last
         The last reason that Kubernetes gave; None if it gave none.
+    trouble_since
+        Since when that has been the cause of a failure (seconds since the epoch);
+        None if it is none.
     """
 
     def __init__(self, events: EventLog) -> None:
         self.last: PodNotice | None = None
+        self.trouble_since: float | None = None
         self._events = events
         self._reported: set[PodNotice] = set()
         self._step: Step | None = None
@@ -98,4 +103,8 @@ class PodReporter:
     def _remember(self, notice: PodNotice) -> None:
         """Remember a notice as the last reason, if it is one."""
         if supersedes(notice, self.last):
+            is_trouble = cause_of(notice) is not None
+            was_trouble = self.trouble_since is not None
+            if is_trouble != was_trouble:
+                self.trouble_since = time.time() if is_trouble else None
             self.last = notice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Self
 
@@ -17,7 +18,7 @@ from nublado.exceptions import (
     MissingSecretError,
     OperationCancelledError,
 )
-from nublado.models.domain.failure import Failure
+from nublado.models.domain.failure import Cause, Failure
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
 from nublado.models.domain.history import HistoryEntry, HistoryKind
 from nublado.models.domain.image import ResolvedImage
@@ -45,6 +46,7 @@ from nublado.services.lab.record import LabRecord
 from nublado.services.lab.report import PodReporter
 from nublado.services.observed.failure import explain
 from nublado.services.observed.lab_state import internal_url
+from nublado.services.observed.notices import cause_of
 from nublado.services.observed.phases import bytes_pulled, phases
 from nublado.services.observed.pod_status import (
     describe_pod_end,
@@ -63,7 +65,7 @@ from nublado.storage.kubernetes.resource import (
 )
 from nublado.timeout import LAST_RANK, Timeout
 
-__all__ = ["Spawn", "SpawnRequest"]
+__all__ = ["Spawn", "SpawnRequest", "SpawnTrouble"]
 
 _WORK = (
     "_steps",
@@ -103,6 +105,18 @@ class SpawnRequest:
     user: GafaelfawrUser
     specification: LabSpecification
     image: ResolvedImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnTrouble:
+    """What keeps a spawn waiting, since when, in Kubernetes' words."""
+
+    username: str
+    cause: Cause
+    since: datetime
+    text: str
+    image: str
+    node: str | None
 
 
 class Spawn(Operation[LabState]):
@@ -300,6 +314,22 @@ class Spawn(Operation[LabState]):
             error,
             last=self._reporter.last,
             object=str(self._object) if self._object else None,
+            image=self._state.options.image,
+            node=self._node,
+        )
+
+    @property
+    def trouble(self) -> SpawnTrouble | None:
+        """What keeps it waiting, if that may well be the cause of its failure."""
+        last, since = self._reporter.last, self._reporter.trouble_since
+        cause = cause_of(last) if last is not None else None
+        if cause is None or since is None or self._ended.is_set():
+            return None
+        return SpawnTrouble(
+            username=self.username,
+            cause=cause,
+            since=datetime.fromtimestamp(since, UTC),
+            text=str(last),
             image=self._state.options.image,
             node=self._node,
         )

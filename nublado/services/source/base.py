@@ -12,6 +12,7 @@ from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
 from nublado.models.domain.source_report import SourceReport
 from nublado.models.domain.tag_collection import RSPImageTagCollection
+from nublado.storage.traffic import Traffic
 from nublado.timeout import Timeout
 
 __all__ = ["ImageSource", "Manifest", "choose_prepulled"]
@@ -49,12 +50,18 @@ class ImageSource(ABC):
         Which images there are to be.
     registry, repository
         Where they are, as references name it.
+
+    Attributes
+    ----------
+    traffic
+        How the registry responds; None where that is not known.
     """
 
     def __init__(self, config: ImagesConfig, registry: str, repository: str) -> None:
         self.registry = registry
         self.repository = repository
         self._config = config
+        self.traffic: Traffic | None = None
         self._tags = RSPImageTagCollection(())
         self._skipped: dict[str, str] = {}
 

@@ -37,6 +37,7 @@ class DockerImageSource(ImageSource):
     ) -> None:
         super().__init__(config, source.registry, source.repository)
         self._client = DockerRegistryClient(source, mirrors)
+        self.traffic = self._client.traffic
 
     def _list(self, timeout: Timeout) -> Mapping[str, Manifest | None]:
         return dict.fromkeys(self._client.tags(timeout))

@@ -8,6 +8,7 @@ into them costs more than the request, and they change from release to release.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ from nublado.exceptions import (
     KubernetesError,
     KubernetesNotFoundError,
 )
+from nublado.metrics import KUBERNETES_SECONDS
 from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes.retry import (
     Attempt,
@@ -34,6 +36,7 @@ from nublado.storage.kubernetes.retry import (
 )
 from nublado.storage.kubernetes.rights import Right, Rights
 from nublado.storage.kubernetes.slots import Slots
+from nublado.storage.traffic import Traffic
 from nublado.timeout import Timeout
 
 __all__ = ["KubernetesClient", "Query", "Target"]
@@ -108,6 +111,11 @@ class KubernetesClient:
         How many requests may be in flight. Those beyond it wait, by rank: this
         keeps a storm of spawns from overrunning the API server. Watches have
         connections of their own.
+
+    Attributes
+    ----------
+    traffic
+        How the API server responds.
     """
 
     def __init__(
@@ -118,6 +126,7 @@ class KubernetesClient:
         self._slots = Slots(pool_size)
         self._watches = _connections(configuration, 8, block=False)
         self._rights = Rights()
+        self.traffic = Traffic()
 
     @classmethod
     def connect(
@@ -149,6 +158,11 @@ class KubernetesClient:
                 "Error connecting to cluster", kind="KUBECONFIG", body=str(e)
             ) from e
         return cls(configuration, pool_size=pool_size)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for others to end."""
+        return self._slots.waiting
 
     def close(self) -> None:
         """Close all connections."""
@@ -191,11 +205,13 @@ class KubernetesClient:
             number += 1
             try:
                 with self._slots.taken(timeout):
+                    began = time.monotonic()
                     status, headers, data = self._send(
                         method, path, timeout, query, body
                     )
                 if _is_success(status):
                     parsed = _parse(data)
+                    self._note(right, status, time.monotonic() - began)
                     self._rights.note_granted(right)
                     return parsed
             except urllib3.exceptions.HTTPError as e:
@@ -205,6 +221,7 @@ class KubernetesClient:
             attempt = self._judge(attempt, right)
             fate_unknown = fate_unknown or is_fate_unknown(attempt)
             failure = target.failed_after(attempt)
+            self._note(right, attempt.status, time.monotonic() - began, failure)
             failure.fate_unknown = fate_unknown
             retry = decide(attempt)
             if retry is None:
@@ -258,6 +275,7 @@ class KubernetesClient:
                 redirect=False,
             )
             if _is_success(response.status):
+                self._note(right, response.status)
                 self._rights.note_granted(right)
                 return response
             data = response.read(_MAX_ERROR_BYTES)
@@ -268,7 +286,27 @@ class KubernetesClient:
             attempt = Attempt.of_response(
                 "GET", 1, response.status, response.headers, data
             )
-        raise target.failed_after(self._judge(attempt, right)) from attempt.error
+        failure = target.failed_after(self._judge(attempt, right))
+        self._note(right, attempt.status, failure=failure)
+        raise failure from attempt.error
+
+    def _note(
+        self,
+        right: Right,
+        status: int | None,
+        seconds: float | None = None,
+        failure: KubernetesError | None = None,
+    ) -> None:
+        """Count an attempt; ``seconds`` is None for a watch, which has no end."""
+        what = f"{right.verb} {right.kind}"
+        if seconds is not None:
+            shown = "none" if status is None else str(status)
+            KUBERNETES_SECONDS.labels(right.verb, right.kind, shown).observe(seconds)
+        if failure is not None and _is_fault(status):
+            self.traffic.note_failure(what, str(failure))
+        else:
+            # Lists are as slow as they are long.
+            self.traffic.note_success(what, None if right.verb == "list" else seconds)
 
     def _judge(self, attempt: Attempt, right: Right) -> Attempt:
         """Find out whether a refusal may pass."""
@@ -337,6 +375,11 @@ def _parse(data: bytes) -> JSON:
     if not isinstance(parsed, dict):
         raise urllib3.exceptions.DecodeError("response is not a JSON object")
     return parsed
+
+
+def _is_fault(status: int | None) -> bool:
+    """Whether the server, rather than the request, is to blame."""
+    return status is None or status >= 500 or status == 429
 
 
 def _is_success(status: int) -> bool:

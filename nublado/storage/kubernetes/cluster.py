@@ -39,6 +39,7 @@ from nublado.storage.kubernetes.resource import (
 )
 from nublado.storage.kubernetes.retry import Retry, backoff, wait_to_retry
 from nublado.storage.kubernetes.watcher import Watcher
+from nublado.storage.traffic import Traffic
 from nublado.timeout import Timeout
 
 __all__ = ["Cluster"]
@@ -74,6 +75,16 @@ class Cluster:
     def watchers(self) -> tuple[Watcher, ...]:
         """All watches."""
         return tuple(self._watchers.values())
+
+    @property
+    def traffic(self) -> Traffic:
+        """How the API server responds."""
+        return self._client.traffic
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for others to end."""
+        return self._client.waiting
 
     def start(self) -> None:
         """Begin to watch."""

@@ -44,6 +44,11 @@ class Slots:
         self._waiting: list[_Turn] = []
         self._numbers = itertools.count()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
     @contextmanager
     def taken(self, timeout: Timeout) -> Iterator[None]:
         """Wait for a slot and keep it while the context lasts.

@@ -27,6 +27,7 @@ from nublado.exceptions import (
     OperationCancelledError,
     OperationTimeoutError,
 )
+from nublado.metrics import WATCH_MISSES
 from nublado.models.domain.kubernetes import JSON, version_of
 from nublado.storage.kubernetes.cache import ChangeType, ObjectCache, WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient, Target
@@ -63,6 +64,8 @@ class Watcher:
         How often it has connected.
     obstacle
         Why it could not follow the objects last; None if it always could.
+    missed
+        When it was last found to have missed a change, by the monotonic clock.
     """
 
     def __init__(self, client: KubernetesClient, spec: WatchSpec) -> None:
@@ -83,6 +86,7 @@ class Watcher:
         self._log = structlog.get_logger(__name__).bind(watcher=self.name)
         self.connections = 0
         self.obstacle: str | None = None
+        self.missed = -math.inf
 
     # --- Life cycle ------------------------------------------------------
 
@@ -150,6 +154,8 @@ class Watcher:
         if time.monotonic() - self._connected < _TRUSTED_SECONDS:
             return
         self._log.warning("Reconnecting watch that missed a change")
+        WATCH_MISSES.labels(self.name).inc()
+        self.missed = time.monotonic()
         self._disconnect()
 
     # --- Following the cluster -------------------------------------------
