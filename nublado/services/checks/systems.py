@@ -41,8 +41,8 @@ def _by_reason(streaks: Sequence[Streak]) -> list[str]:
     for streak in streaks:
         kinds.setdefault(streak.reason, []).append(streak)
     return [
-        f"{', '.join(f'{streak.what} {streak.count} times' for streak in group)}:"
-        f" {reason}"
+        f"requests fail"
+        f" ({', '.join(f'{streak.what}, {streak.count}' for streak in group)}): {reason}"
         for reason, group in list(kinds.items())[:_MOST_NAMED]
     ]
 

@@ -37,7 +37,10 @@ _NEAR = 0.9
 
 
 def spawns_fail(history: History) -> Check:
-    """Whether many of the spawns of the last quarter of an hour have failed."""
+    """Whether many of the spawns of the last quarter of an hour have failed.
+
+    It is over once three in a row have succeeded.
+    """
 
     def check() -> Finding | None:
         over = [
@@ -47,6 +50,8 @@ def spawns_fail(history: History) -> Check:
             and entry.result in (Result.SUCCEEDED, Result.FAILED)
         ]
         failed = [entry for entry in over if entry.result is Result.FAILED]
+        if not any(entry in failed for entry in over[:_MANY]):
+            return None
         is_many = len(failed) >= _MANY and len(failed) >= _SHARE * len(over)
         if not is_many and (len(failed) < _ALL or len(failed) < len(over)):
             return None
