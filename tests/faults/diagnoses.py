@@ -288,7 +288,7 @@ FAULTS = (
         "pods of Kubernetes 500",
         ProblemKind.KUBERNETES_FAILS,
         _pods_fail,
-        "Pod .* status 500",
+        "Pod.*status 500",
         _clear,
     ),
     Fault(

@@ -41,10 +41,13 @@ def _by_reason(streaks: Sequence[Streak]) -> list[str]:
     for streak in streaks:
         kinds.setdefault(streak.reason, []).append(streak)
     return [
-        f"requests fail"
-        f" ({', '.join(f'{streak.what}, {streak.count}' for streak in group)}): {reason}"
+        f"{', '.join(map(_counted, group))}: {reason}"
         for reason, group in list(kinds.items())[:_MOST_NAMED]
     ]
+
+
+def _counted(streak: Streak) -> str:
+    return f"{streak.count} requests in a row failed ({streak.what})"
 
 
 def is_slow(traffic: Traffic) -> Check:

@@ -303,7 +303,7 @@ class KubernetesClient:
             shown = "none" if status is None else str(status)
             KUBERNETES_SECONDS.labels(right.verb, right.kind, shown).observe(seconds)
         if failure is not None and _is_fault(status):
-            self.traffic.note_failure(what, str(failure))
+            self.traffic.note_failure(what, _reason(failure))
         else:
             # Lists are as slow as they are long.
             self.traffic.note_success(what, None if right.verb == "list" else seconds)
@@ -375,6 +375,12 @@ def _parse(data: bytes) -> JSON:
     if not isinstance(parsed, dict):
         raise urllib3.exceptions.DecodeError("response is not a JSON object")
     return parsed
+
+
+def _reason(failure: KubernetesError) -> str:
+    """Why a request failed, whatever object it was about."""
+    status = None if failure.status is None else f"status {failure.status}"
+    return ": ".join(filter(None, (status, failure.body)))
 
 
 def _is_fault(status: int | None) -> bool:
