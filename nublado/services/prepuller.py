@@ -51,11 +51,6 @@ class StuckPull:
     since: datetime
     reason: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.image} on {self.node} since {self.since:%H:%M} UTC: {self.reason}"
-        )
-
 
 @dataclass(slots=True)
 class _Pull:

@@ -369,8 +369,17 @@ def scene(directory: Path) -> Iterator[Scene]:
     slack.close()
 
 
-def diagnose(scene: Scene, fault: Fault) -> Told:
+def diagnose(scene: Scene, fault: Fault, *, to_its_end: bool = True) -> Told:
     """Inject a fault and wait until every place has told of it.
+
+    Parameters
+    ----------
+    scene
+        The service.
+    fault
+        The fault.
+    to_its_end
+        Whether to heal it, and wait until its end is told as well.
 
     Raises
     ------
@@ -403,8 +412,8 @@ def diagnose(scene: Scene, fault: Fault) -> Told:
     problem = scene.problem(fault.kind)
     if problem is not None:
         told.cause, told.impact = problem["cause"], problem["impact"]
-    fault.heal(scene)
-    if fault.ends:
+    if fault.ends and to_its_end:
+        fault.heal(scene)
         told.ended = _wait_for_end(scene, headline)
     return told
 

@@ -90,7 +90,7 @@ def _by_trouble(waiting: Sequence[SpawnTrouble]) -> list[str]:
         image = trouble.image if trouble.cause is Cause.IMAGE else ""
         groups.setdefault((trouble.cause, image), []).append(trouble)
     return [
-        f"{cause.value}, {len(group)} ({_users(t.username for t in group)}):"
+        f"{cause.value}, {len(group)} ({_named(t.username for t in group)}):"
         f" {group[-1].text}{_place(group[-1])}"
         for (cause, _), group in list(groups.items())[:_MOST_NAMED]
     ]
@@ -131,7 +131,7 @@ def fileservers_fail(history: History, service: FileserverService | None) -> Che
         if failed and created[0].result is Result.FAILED:
             found.append(f"{len(failed)} of {len(created)} failed: {_by_cause(failed)}")
         if waiting:
-            users = _users(username for username, _, _ in waiting)
+            users = _named(username for username, _, _ in waiting)
             found.append(f"{len(waiting)} not ready ({users}): {waiting[0][2]}")
         if not found:
             return None
@@ -148,9 +148,16 @@ def prepulling_is_stuck(stuck: Callable[[], Sequence[StuckPull]]) -> Check:
         pulls = sorted(stuck(), key=lambda pull: pull.since)
         if not pulls:
             return None
-        named = list(map(str, pulls[:_MOST_NAMED]))
-        if len(pulls) > _MOST_NAMED:
-            named.append(f"and {len(pulls) - _MOST_NAMED} more")
+        groups: dict[tuple[str, str], list[StuckPull]] = {}
+        for pull in pulls:
+            groups.setdefault((pull.image, pull.reason), []).append(pull)
+        named = [
+            f"{image} on {_named(pull.node for pull in group)}"
+            f" since {group[0].since:%H:%M} UTC: {reason}"
+            for (image, reason), group in list(groups.items())[:_MOST_NAMED]
+        ]
+        if len(groups) > _MOST_NAMED:
+            named.append(f"and {len(groups) - _MOST_NAMED} more images")
         return Finding("; ".join(named), pulls[0].since)
 
     return check
@@ -172,16 +179,16 @@ def _by_cause(entries: Sequence[HistoryEntry]) -> str:
     latest = {entry.cause or "unknown": entry for entry in reversed(entries)}
     return "; ".join(
         f"{cause}, {count} ("
-        f"{_users(e.username for e in entries if (e.cause or 'unknown') == cause)}):"
+        f"{_named(e.username for e in entries if (e.cause or 'unknown') == cause)}):"
         f" {latest[cause].reason}"
         for cause, count in counts.most_common(_MOST_NAMED)
     )
 
 
-def _users(usernames: Iterable[str]) -> str:
-    names = list(dict.fromkeys(usernames))
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _named(names: Iterable[str]) -> str:
+    named = list(dict.fromkeys(names))
+    more = len(named) - _MOST_NAMED
+    return ", ".join(named[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _seconds_since(moment: datetime) -> float:
