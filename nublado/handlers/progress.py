@@ -23,7 +23,7 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.page import render_page
-from nublado.services.progress import describe_progress
+from nublado.services.progress import describe_progress, last_deaths
 
 __all__ = ["progress"]
 
@@ -58,10 +58,12 @@ def lab_progress(username: str) -> Response:
         raise
     record = labs.table.get_or_add(username)
     described = describe_progress(operation, record.state, record.lab_path)
+    deaths = last_deaths(process().history.of(username))
     base_url = process().environment.external_url
     return render_page(
         "progress.html",
         progress=described,
+        deaths=deaths,
         username=username,
         now=time.time(),
         events_url=url_for("labs.lab_events", username=username),

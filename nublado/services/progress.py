@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from nublado.events import Event, EventType, Step
 from nublado.models.domain.failure import Cause
+from nublado.models.domain.history import HistoryEntry, HistoryKind
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.services.lab.deletion import Deletion
+from nublado.services.observed.pod_end import EndReason
 from nublado.services.operation import AnyOperation
 
-__all__ = ["Advice", "Phase", "Progress", "describe_progress"]
+__all__ = ["Advice", "Death", "Phase", "Progress", "describe_progress", "last_deaths"]
 
 _STEPS = {
     Step.ACCEPTED: "Preparing your lab",
@@ -169,6 +172,42 @@ class Progress:
         return self.ended is None
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """When a lab ended or was restarted unasked, why, and what can be done.
+
+    ``details`` is the reason in Kubernetes' words.
+    """
+
+    moment: datetime
+    happened: str
+    remedy: str
+    details: str
+
+
+_MOST_DEATHS = 5
+_DEATH = Advice("its program ended.", "What was not saved is lost.")
+_DEATHS: dict[str, Advice] = {
+    EndReason.OUT_OF_MEMORY: Advice(
+        "it needed more memory than it may have.",
+        "What was not saved is lost. Choose a larger size, or work with less data at"
+        " a time.",
+    ),
+    EndReason.EVICTED: Advice(
+        "the machine had to let go of it.",
+        "What was not saved is lost. Start another lab.",
+    ),
+    EndReason.NODE_LOST: Advice(
+        "the machine that it ran on failed.",
+        "What was not saved is lost. Start another lab.",
+    ),
+    EndReason.DELETED: Advice(
+        "it was removed by somebody, not at your request.",
+        f"If you do not know why, {_ASK_OPERATORS}.",
+    ),
+}
+
+
 def describe_progress(
     operation: AnyOperation, state: LabState | None, lab_path: str | None
 ) -> Progress:
@@ -200,6 +239,32 @@ def describe_progress(
         lab_path=lab_path if phase is Phase.RUNNING else None,
         hub_path=_hub_path(lab_path),
     )
+
+
+def last_deaths(history: Sequence[HistoryEntry]) -> list[Death]:
+    """Tell what happened to the newest lab of a user since it started.
+
+    Parameters
+    ----------
+    history
+        What is known of the user, the newest first.
+    """
+    deaths = []
+    for entry in history:
+        if entry.kind not in (HistoryKind.LAB_ENDED, HistoryKind.LAB_RESTARTED):
+            break
+        words = _DEATHS.get(entry.cause or "", _DEATH)
+        has_restarted = entry.kind is HistoryKind.LAB_RESTARTED
+        deaths.append(
+            Death(
+                moment=entry.ended,
+                happened=f"Your lab {'was restarted' if has_restarted else 'ended'}:"
+                f" {words.happened}",
+                remedy=words.remedy,
+                details=entry.reason or "",
+            )
+        )
+    return deaths[:_MOST_DEATHS]
 
 
 def _step(events: Sequence[Event]) -> str:

@@ -316,3 +316,15 @@ def test_recovery_is_posted_and_is_no_failure(
     assert "watch-pods" in text_of(request)
     assert [line["log_level"] for line in log] == ["info"]
     assert alerts.recent() == ()
+
+
+def test_identical_failures_are_counted_with_whom_they_hit() -> None:
+    alerts = Alerts("test")
+    for user in ("rachel", "ribbon", "rachel"):
+        alerts.report("No node has room", event="Lab creation failed", user=user)
+    alerts.report("Something else", event="Lab creation failed", user="rachel")
+    other, counted = alerts.recent()
+    assert (other.message, other.count, other.first) == ("Something else", 1, None)
+    assert (counted.count, counted.users) == (3, ("ribbon", "rachel"))
+    assert counted.first is not None
+    assert counted.first <= counted.timestamp
