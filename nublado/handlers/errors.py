@@ -14,13 +14,14 @@ from nublado.exceptions import (
     ServiceUnavailableError,
     ValidationProblemsError,
 )
-from nublado.handlers.context import alerts
+from nublado.handlers.context import alerts, process
 from nublado.handlers.problems import (
     RequestError,
     framework_problem,
     internal_problem,
     login_unavailable,
     problems_of,
+    stopping,
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.v1.common import dump_error
@@ -63,6 +64,11 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _internal_error(error: Exception) -> Response:
+    if process().stopping:
+        # Whatever it was talking to has been closed under it.
+        kind = type(error).__name__
+        structlog.get_logger(__name__).info("Stop cut off request", kind=kind)
+        return _request_error(stopping())
     alerts().report(error, event="Internal error")
     return _error_response(500, internal_problem(g.request_id))
 
