@@ -19,11 +19,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from nublado.metrics import INSTRUMENTS
+from nublado.metrics import INSTRUMENTS, LAB_RESTARTS, LABS_DIED, SPAWNS
+from nublado.models.domain.failure import Cause
+from nublado.models.domain.history import Result
 from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.problem import ProblemKind
 from nublado.models.domain.status import ServiceStatus
 from nublado.services.load import RequestLoad
+from nublado.services.observed.pod_end import EndReason
 from nublado.services.operation import OperationKind
 from nublado.services.status import StatusService
 
@@ -50,10 +53,23 @@ def make_registry(
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    _begin_with_zero()
     for instrument in INSTRUMENTS:
         registry.register(instrument)
     registry.register(_ServiceCollector(status, load, queues))
     return registry
+
+
+def _begin_with_zero() -> None:
+    """Show what has never happened: the first increase from nothing is not seen."""
+    for reason in EndReason:
+        LABS_DIED.labels(reason.value)
+        LAB_RESTARTS.labels(reason.value)
+    for cause in Cause:
+        SPAWNS.labels(Result.FAILED.value, cause.value)
+    for result in Result:
+        if result is not Result.FAILED:
+            SPAWNS.labels(result.value, "")
 
 
 class _ServiceCollector(Collector):
@@ -205,12 +221,12 @@ def _jobs(status: ServiceStatus) -> Iterator[Metric]:
     success = GaugeMetricFamily(
         "nublado_job_last_success_timestamp_seconds",
         "When a background job last succeeded",
-        labels=["job"],
+        labels=["name"],
     )
     failures = GaugeMetricFamily(
         "nublado_job_failures",
         "How often a background job has failed since it last succeeded",
-        labels=["job"],
+        labels=["name"],
     )
     for name, job in status.jobs.items():
         success.add_metric([name], job.last_success.timestamp())

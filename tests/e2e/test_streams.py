@@ -122,7 +122,7 @@ def test_streams_take_no_threads_and_each_user_has_a_share(tmp_path: Path) -> No
         metrics = requests.get(f"{stack.service.url}/metrics", timeout=SECONDS).text
         assert 'nublado_labs{status="running"} 0.0' in metrics
         assert 'nublado_operations{kind="spawn"} 1.0' in metrics
-        assert 'nublado_job_failures{job="refresh-images"} 0.0' in metrics
+        assert 'nublado_job_failures{name="refresh-images"} 0.0' in metrics
 
 
 def test_a_client_that_has_gone_is_noticed(stack: Stack, user: User) -> None:
