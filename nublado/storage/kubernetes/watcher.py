@@ -131,10 +131,14 @@ class Watcher:
         They are once a watch has stayed open for a moment: one that is refused
         may be opened first.
         """
-        is_open = self._response is not None
-        if self._resting or (is_open and self._is_healthy):
+        if self._resting or self._is_open:
             return 0.0
         return time.monotonic() - self._followed
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether there is a connection that was not refused at once."""
+        return self._response is not None and self._is_healthy
 
     @property
     def _is_healthy(self) -> bool:
@@ -154,8 +158,9 @@ class Watcher:
         if time.monotonic() - self._connected < _TRUSTED_SECONDS:
             return
         self._log.warning("Reconnecting watch that missed a change")
-        WATCH_MISSES.labels(self.name).inc()
-        self.missed = time.monotonic()
+        if self._is_open:
+            WATCH_MISSES.labels(self.name).inc()
+            self.missed = time.monotonic()
         self._disconnect()
 
     # --- Following the cluster -------------------------------------------
