@@ -8,6 +8,7 @@ https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locat
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,7 +23,9 @@ from nublado.exceptions import (
     ConfigurationProblem,
     GoogleRegistryError,
 )
+from nublado.metrics import SERVICE_SECONDS
 from nublado.models.domain.source_report import SourceReport
+from nublado.storage.traffic import Traffic
 from nublado.timeout import Timeout
 
 if TYPE_CHECKING:
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GoogleImage", "GoogleRegistryClient"]
 
-_ENDPOINT = "https://artifactregistry.googleapis.com"
+_HOST = "artifactregistry.googleapis.com"
+_ENDPOINT = f"https://{_HOST}"
 _PAGE = 1000
 _REQUEST_SECONDS = 30.0
 _RETRIES = 3
@@ -59,6 +63,11 @@ class GoogleRegistryClient:
     endpoint
         URL to use, without credentials, in place of Google.
 
+    Attributes
+    ----------
+    traffic
+        How it responds, retries included.
+
     Raises
     ------
     ConfigurationError
@@ -79,6 +88,7 @@ class GoogleRegistryClient:
         self._lock = threading.Lock()
         self._connected: ArtifactRegistryClient | None = None
         self.report = self._new_report()
+        self.traffic = Traffic()
 
     def images(self, timeout: Timeout) -> Iterator[GoogleImage]:
         """List the images that have tags.
@@ -98,7 +108,7 @@ class GoogleRegistryClient:
         self.report = report = self._new_report()
         prefix = f"{self.registry}/{self.repository}@"
         request = ListDockerImagesRequest(parent=self._parent, page_size=_PAGE)
-        with _Attempt("listing images") as attempt:
+        with _Attempt("listing images", self.traffic) as attempt:
             pages = self._client().list_docker_images(
                 request, retry=attempt.retry(timeout), timeout=_REQUEST_SECONDS
             )
@@ -134,7 +144,7 @@ class GoogleRegistryClient:
         from google.api_core.exceptions import NotFound
 
         find = self._find_image if ":" in reference else self._find_tag
-        with _Attempt("looking for an image") as attempt:
+        with _Attempt("looking for an image", self.traffic) as attempt:
             try:
                 name = find(reference, attempt, timeout)
             except NotFound:
@@ -172,8 +182,10 @@ class GoogleRegistryClient:
 class _Attempt:
     """Makes errors of Google's client ours, after so many retries."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, traffic: Traffic) -> None:
         self._what = what
+        self._traffic = traffic
+        self._began = time.monotonic()
         self._retries = _RETRIES
 
     def __enter__(self) -> Self:
@@ -187,8 +199,17 @@ class _Attempt:
             error, GoogleAPIError | GoogleAuthError | requests.RequestException
         ):
             reason = f"{type(error).__name__}: {error}"
+            self._traffic.note_failure(_HOST, reason)
+            self._measure("none")
             message = f"Google Artifact Registry failed {self._what}: {reason}"
             raise GoogleRegistryError(message) from error
+        if error is None:
+            self._traffic.note_success(_HOST)
+            self._measure("200")
+
+    def _measure(self, status: str) -> None:
+        seconds = time.monotonic() - self._began
+        SERVICE_SECONDS.labels("registry", status).observe(seconds)
 
     def retry(self, timeout: Timeout):  # type: ignore[no-untyped-def]
         """Make the rule by which the client retries."""

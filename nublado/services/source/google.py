@@ -38,6 +38,7 @@ class GoogleImageSource(ImageSource):
         endpoint = mirrors.get(f"{source.location}-docker.pkg.dev")
         self._client = GoogleRegistryClient(source, endpoint)
         super().__init__(config, self._client.registry, self._client.repository)
+        self.traffic = self._client.traffic
 
     def _list(self, timeout: Timeout) -> Mapping[str, Manifest | None]:
         return {
