@@ -24,3 +24,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "nublado.filesEnabled" -}}
 {{ if (.Values.config.fileserver | default dict).enabled }}true{{ end }}
 {{- end }}
+
+{{/* Labels and annotations of every object of the chart. */}}
+{{- define "nublado.metadata" -}}
+labels:
+  {{- include "nublado.labels" . | nindent 2 }}
+{{- with .Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
