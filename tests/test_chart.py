@@ -102,27 +102,12 @@ def test_there_is_an_example_for_each_kind_of_site() -> None:
     assert len(_EXAMPLES) == 3
 
 
-def test_notes_say_where_it_is(tmp_path: Path) -> None:
-    values = values_for(_CONFIGS / "files.yaml")
-    values["networkPolicy"] = {"enabled": False}
-    file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
-    release = ("install", "nublado", str(CHART), "--dry-run=client")
-    made = helm(*release, "--namespace", "labs", "--values", str(file))
-    assert made.returncode == 0, made.stderr
-    notes = made.stdout.partition("NOTES:")[2]
-    assert "kubectl -n labs rollout status deploy/nublado" in notes
-    assert "https://data.example.org/nublado/admin" in notes
-    assert "https://data.example.org/files" in notes
-    assert "WARNING: networkPolicy.enabled is false" in notes
-
-
 def _paths(values: Any, path: str = "") -> Iterator[str]:
     if isinstance(values, dict) and values:
         for key, value in values.items():
             yield from _paths(value, f"{path}.{key}".lstrip("."))
     else:
-        yield re.sub(r"\.[^.]*/.*$", "", path)
+        yield path.partition(".nginx.")[0]
 
 
 def test_readme_has_each_value() -> None:
