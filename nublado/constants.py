@@ -15,6 +15,7 @@ __all__ = [
     "CATEGORY_PREPULLER",
     "CONFIG_PATH",
     "DISCOVERY_PATH",
+    "DISCOVERY_REFRESH_INTERVAL",
     "DROPDOWN_SENTINEL",
     "FILES_PREFIX",
     "KUBERNETES_NAME_PATTERN",
@@ -70,6 +71,7 @@ FILES_PREFIX = "/files"
 DROPDOWN_SENTINEL = "use_image_from_dropdown"
 """Value of ``image_list`` that defers to ``image_dropdown``."""
 
+DISCOVERY_REFRESH_INTERVAL = 60.0
 LAB_FORGOTTEN_INTERVAL = 20.0
 KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""

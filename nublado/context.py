@@ -10,11 +10,12 @@ import structlog
 from nublado.background import Background
 from nublado.config.environment import Environment
 from nublado.config.model import Config
-from nublado.constants import LAB_FORGOTTEN_INTERVAL
+from nublado.constants import DISCOVERY_REFRESH_INTERVAL, LAB_FORGOTTEN_INTERVAL
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.discovery import DiscoveryService
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
@@ -28,6 +29,7 @@ from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.metadata import PodMetadata
+from nublado.storage.repertoire import RepertoireClient
 from nublado.storage.slack import SlackWebhook
 from nublado.wiring import make_cluster, make_fileservers, make_labs, make_prepuller
 
@@ -64,7 +66,11 @@ class ProcessContext:
         self.metadata = PodMetadata.read(
             environment.metadata_path or config.metadata_path
         )
-        self.gafaelfawr = GafaelfawrClient(environment.external_url)
+        url = environment.repertoire_url
+        self._discovery = DiscoveryService(RepertoireClient(url) if url else None)
+        self.gafaelfawr = GafaelfawrClient(
+            environment.external_url, lambda: self._discovery.gafaelfawr_api
+        )
 
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
@@ -83,6 +89,7 @@ class ProcessContext:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            discovery=lambda: self._discovery.lab_document,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
@@ -145,6 +152,7 @@ class ProcessContext:
         self.alerts.stop()
         self.images.close()
         self.gafaelfawr.close()
+        self._discovery.close()
         self._log.info("Stopped")
 
     @property
@@ -187,7 +195,8 @@ class ProcessContext:
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
-        steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
+        begin = self._discovery.begin
+        steps = {Part.LABS: [begin, self._sync, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
         steps[Part.IMAGES] = [self.refresh_images]
@@ -198,6 +207,13 @@ class ProcessContext:
         match part:
             case Part.LABS:
                 self._monitor.start()
+                if self._discovery.enabled:
+                    self.background.add(
+                        "refresh-discovery",
+                        self._discovery.refresh,
+                        DISCOVERY_REFRESH_INTERVAL,
+                        quiet=True,
+                    )
                 self.background.add(
                     "reconcile-forgotten-labs",
                     self._reconciler.reconcile_forgotten,

@@ -14,6 +14,7 @@ __all__ = [
     "ClientRequestError",
     "ConfigurationError",
     "ConfigurationProblem",
+    "DiscoveryError",
     "DockerRegistryError",
     "FileserverCreationError",
     "FileserverDeletionError",
@@ -436,6 +437,10 @@ class KubernetesConflictError(KubernetesError):
 
     If the fate of an earlier attempt is unknown, it may conflict with that.
     """
+
+
+class DiscoveryError(NubladoError):
+    """The service discovery failed, or its response cannot be used."""
 
 
 class GafaelfawrError(NubladoError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nublado.config.model import Config, FileserverConfig, LabConfig, Volume
 from nublado.config.platform import Platform
 from nublado.constants import CATEGORY_FILESERVER, CATEGORY_LAB, LABEL_CATEGORY
@@ -61,6 +63,7 @@ def make_labs(
     cluster: Cluster,
     images: ImageService,
     alerts: Alerts,
+    discovery: Callable[[], str | None] = lambda: None,
 ) -> tuple[LabService, LabReconciler]:
     """Make the service of labs, and what reconciles it with the cluster."""
     labs = LabContext(
@@ -70,6 +73,7 @@ def make_labs(
         cluster=cluster,
         sources=SharedReads(cluster),
         alerts=alerts,
+        discovery=discovery,
     )
     service = LabService(labs=labs, images=images)
     return service, LabReconciler(labs=labs, service=service)
