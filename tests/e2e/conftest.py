@@ -14,7 +14,7 @@ from nublado.sandbox.stack import Stack
 from tests.e2e.users import User
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
-_SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
+SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
 
 _numbers = itertools.count(1)
 
@@ -50,5 +50,5 @@ def user(stack: Stack) -> User:
 def make_stack(directory: Path, kubernetes: str = DEFAULT_RELEASE) -> Stack:
     """Make a stack that writes its log to a directory."""
     log = (directory / "service.log").open("w+")
-    settings = json.dumps(_SETTINGS)
+    settings = json.dumps(SETTINGS)
     return Stack(CONFIG, "--settings", settings, kubernetes=kubernetes, log=log)
