@@ -23,6 +23,7 @@ from nublado.cli.output import (
 )
 from nublado.config.environment import Environment
 from nublado.config.model import Config, LabConfig
+from nublado.config.notes import notes_on_environment
 from nublado.exceptions import InvalidDockerReferenceError
 from nublado.models.domain.docker import DockerReference
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo, parse_user_info
@@ -117,6 +118,8 @@ def render(
     with reporting(str(user_file)):
         user = parse_user_info(read_json(user_file))
     environment = read_environment()
+    for note in notes_on_environment(config, environment):
+        click.secho(f"Note: {note}", fg="yellow", err=True)
     if kind == "fileserver":
         objects = _fileserver(config, environment, user)
     elif spec_file is None:
