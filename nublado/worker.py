@@ -40,7 +40,6 @@ __all__ = ["Worker"]
 _START_SECONDS = 30.0
 _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 30.0
-_IO_SECONDS = 30.0
 _MOST_BUFFERED_BYTES = 64 * 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -87,8 +86,8 @@ class Connection(TConn):  # type: ignore[misc]
         self._worker = worker
 
     def init(self) -> None:
-        """Prepare to be served by a thread, which must not wait for long."""
-        self.sock.settimeout(_IO_SECONDS)
+        """Prepare to be served by a thread, which must not wait for the client."""
+        self.sock.setblocking(False)
 
     def close(self, graceful: bool = False) -> None:
         """Close the socket, without waiting for the client."""
@@ -109,6 +108,37 @@ class Connection(TConn):  # type: ignore[misc]
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
         self.framing = Framing()
+
+
+class _Outbox:
+    """A socket for a response, which sends what the client takes at once.
+
+    Attributes
+    ----------
+    rest
+        What is still to be sent.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.rest = bytearray()
+
+    def sendall(self, data: bytes) -> None:
+        """Send without waiting, and keep the rest."""
+        view = memoryview(data)
+        while view and not self.rest:
+            try:
+                view = view[self._sock.send(view) :]
+            except BlockingIOError:
+                break
+        self.rest += view
+
+    def send(self, data: bytes) -> int:
+        """Send no interim response: the whole request is there."""
+        return len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -348,14 +378,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not conn.is_whole:
             # Where the next request would begin is not known.
             req.force_close()
+        sock = conn.sock
+        conn.sock = outbox = _Outbox(sock)
         try:
-            return bool(super().handle_request(req, conn))
+            is_kept = bool(super().handle_request(req, conn))
         except _StreamBegins as begin:
             chunked = req.version >= (1, 1)
             head = _head_of_stream(begin.status, begin.headers, chunked=chunked)
             conn.is_handed_over = True
-            self.context.streams.write(conn.sock, head, begin.stream, chunked=chunked)
+            self.context.streams.write(sock, head, begin.stream, chunked=chunked)
             return False
+        finally:
+            conn.sock = sock
+        if outbox.rest:
+            conn.is_handed_over = True
+            self.context.streams.finish(sock, outbox.rest)
+            return False
+        return is_kept
 
     def _respond(
         self, environ: dict[str, Any], start_response: StartResponse
