@@ -24,6 +24,14 @@ __all__ = ["HeldImages", "Manifest", "RememberedImages"]
 _FORMAT = 1
 _MARGIN = 0.9
 _MOST_UNPACKED = 64 * 1024 * 1024
+_DAMAGES = (
+    EOFError,
+    OSError,
+    RecursionError,
+    UnicodeDecodeError,
+    json.JSONDecodeError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,8 @@ class RememberedImages:
         """
         try:
             with gzip.open(BytesIO(encoded)) as file:
-                content = json.loads(file.read(_MOST_UNPACKED))
+                text = file.read(_MOST_UNPACKED)
+            content = json.loads(text)
             if content["format"] != _FORMAT:
                 raise ValueError("is of another version of the controller")
             digests, sizes = content["digests"], content["sizes"]
@@ -143,7 +152,7 @@ class RememberedImages:
                     for name, held in content["nodes"].items()
                 },
             )
-        except (EOFError, OSError, RecursionError, zlib.error) as e:
+        except _DAMAGES as e:
             raise ValueError(f"is damaged ({type(e).__name__})") from e
         except (AttributeError, KeyError, TypeError) as e:
             raise ValueError(f"has an unexpected form ({type(e).__name__})") from e
