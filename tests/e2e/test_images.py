@@ -303,14 +303,13 @@ def test_images_are_known_once_the_registry_answers(images: Images) -> None:
 )
 def test_start_without_the_registry(images: Images, trouble: dict[str, Any]) -> None:
     wait_until_prepulled(images)
-    rachel = User(images.stack, "rachel")
-    rachel.spawn()
+    User(images.stack, "rachel").spawn()
     before = images()
     images.stack.service.stop()
     images.stack.control("PUT", "/faults", {"rules": [trouble]})
     images.stack.start_service()
     images.stack.service.wait_ready()
-    assert rachel.status == "running"
+    assert User(images.stack, "rachel").status == "running"
     assert images() == before
     assert not images.prepulls()["images"]["pending"]
     user = User(images.stack, "emily")
