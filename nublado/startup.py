@@ -16,6 +16,9 @@ __all__ = ["Part", "Startup"]
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
+_LONGEST_WANTED_PAUSE = 60.0
+"""For how long at most a server that limits requests is left alone (seconds)."""
+
 _ALERT_AFTER_SECONDS = 30.0
 _EVENT = "Startup failed, retrying"
 _RECOVERED = "Startup succeeded after failures"
@@ -72,6 +75,7 @@ class Startup:
         self._up: set[Part] = set()
         self._problems: dict[Part, str] = {}
         self._failing_since: dict[Part, float] = {}
+        self._wanted_pauses: dict[Part, float] = {}
         self._alerted: set[Part] = set()
         self._stopping = threading.Event()
         self._log = structlog.get_logger(__name__)
@@ -116,7 +120,7 @@ class Startup:
     def _bring_up(self, part: Part) -> None:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set() and not self._advance(part):
-            self._stopping.wait(pause)
+            self._stopping.wait(max(pause, self._wanted_pauses.pop(part, 0.0)))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _advance(self, part: Part) -> bool:
@@ -144,6 +148,8 @@ class Startup:
         now = time.monotonic()
         is_ours = isinstance(error, NubladoError)
         self._problems[part] = str(error) if is_ours else "internal error, see log"
+        wanted = float(getattr(error, "retry_after", 0.0))
+        self._wanted_pauses[part] = min(wanted, _LONGEST_WANTED_PAUSE)
         seconds = now - self._failing_since.setdefault(part, now)
         if not is_ours or (
             seconds >= _ALERT_AFTER_SECONDS and part not in self._alerted

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 from structlog.testing import capture_logs
 
 from nublado import startup
-from nublado.exceptions import NubladoError
+from nublado.exceptions import DockerRegistryError, NubladoError
 from nublado.services.alerts import Alerts
 from nublado.startup import Part, Startup
 from tests.waiting import wait_for
@@ -87,6 +88,29 @@ def test_part_is_usable_before_it_is_up(parts: Parts) -> None:
     parts.broken = set()
     wait_for(lambda: Part.IMAGES in parts.scheduled)
     wait_for(lambda: parts.startup.problems() == [])
+
+
+def test_server_that_limits_requests_is_left_alone(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "_LONGEST_WANTED_PAUSE", 3600)
+    attempts: Counter[Part] = Counter()
+
+    def failing(part: Part, error: NubladoError) -> Callable[[], None]:
+        def run() -> None:
+            attempts[part] += 1
+            raise error
+
+        return run
+
+    limited = DockerRegistryError("status 429", retry_after=3600)
+    parts.startup._steps[Part.IMAGES] = [failing(Part.IMAGES, limited)]
+    other = failing(Part.FILESERVERS, DockerRegistryError("status 503"))
+    parts.startup._steps[Part.FILESERVERS] = [other]
+    parts.startup.start()
+    wait_for(lambda: attempts[Part.IMAGES])
+    wait_for(lambda: attempts[Part.FILESERVERS] >= 30)
+    assert attempts[Part.IMAGES] == 1
 
 
 @pytest.mark.parametrize("is_long", [False, True])

@@ -294,7 +294,7 @@ def test_images_are_known_once_the_registry_answers(images: Images) -> None:
     "trouble",
     [
         UNAVAILABLE,
-        {"target": "registry", "status": 429, "retry_after": 3600},
+        {"target": "registry", "status": 429, "retry_after": 12},
         {"target": "registry", "status": 403},
         {"target": "registry", "drop": "before"},
         {"target": "registry", "silent": True},
