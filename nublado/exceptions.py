@@ -453,5 +453,9 @@ class DockerRegistryError(NubladoError):
         self.retry_after = retry_after
 
 
+class RegistryEmptyError(NubladoError):
+    """A registry has none of the images that it had."""
+
+
 class GoogleRegistryError(NubladoError):
     """Google Artifact Registry failed."""

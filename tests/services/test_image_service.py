@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from nublado.config.model import DockerSourceConfig
-from nublado.exceptions import DockerRegistryError, OperationCancelledError
+from nublado.exceptions import (
+    DockerRegistryError,
+    OperationCancelledError,
+    RegistryEmptyError,
+)
 from nublado.models.domain.image import ImageClass, ImageSelection
 from nublado.models.domain.node import Node
 from nublado.models.domain.remembered import RememberedImages
@@ -140,6 +144,23 @@ def test_failed_refresh_keeps_the_images_and_follows_the_nodes(
     running_registry.fail()
     service.refresh([_node("b")])
     assert service.inventory.refreshed != before.refreshed
+
+
+def test_images_are_kept_if_the_source_suddenly_has_none(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    service = make_service()
+    service.refresh([])
+    tags = _tags(service.inventory.dropdown())
+    for tag in tags:
+        running_registry.remove(tag)
+    with pytest.raises(RegistryEmptyError, match="has no tags any more"):
+        service.refresh([])
+    assert _tags(service.inventory.dropdown()) == tags
+    empty = make_service()
+    empty.refresh([])
+    assert empty.are_known
+    assert empty.inventory.dropdown() == []
 
 
 def test_nodes_join_and_vanish(make_service: MakeService) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nublado.models.domain.node import Node
 from nublado.services.presence import Presence
 
@@ -89,6 +91,20 @@ def test_image_of_unknown_size_may_be_left_out_of_a_full_list() -> None:
     presence.show(_node(), LAB)
     full = _node(others=50, smallest=10**12)
     assert [_observe(presence, full) for _ in range(5)] == [{LAB}] * 5
+
+
+@pytest.mark.parametrize("size", [None, 1000])
+def test_image_may_have_more_names_than_a_node_lists(size: int | None) -> None:
+    names = [f"mirror-{n}/lab@sha256:{n}" for n in range(5)]
+    status = {"images": [{"names": names, "sizeBytes": 1000}]}
+    metadata = {"name": "node", "uid": "1"}
+    node = Node.from_kubernetes({"metadata": metadata, "status": status}, [])
+    other = Node("other", uid="2", sizes={LAB: size} if size else {})
+    presence = Presence()
+    presence.show(node, LAB)
+    for _ in range(5):
+        observed, _ = presence.observe([node, other], KNOWN)
+        assert LAB in observed.sizes
 
 
 def test_node_of_the_same_name_is_another_node() -> None:

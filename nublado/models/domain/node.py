@@ -14,6 +14,9 @@ __all__ = ["Node"]
 _MOST_LISTED = 50
 """How many images a node lists unless its kubelet is configured otherwise."""
 
+_MOST_NAMES = 5
+"""How many names of an image a node lists."""
+
 _SOFT_EFFECT = "PreferNoSchedule"
 """Effect of taints that the scheduler may ignore."""
 
@@ -40,6 +43,8 @@ class Node:
         How many images it lists, those without digest included.
     smallest
         Size in bytes of the smallest of these.
+    crowded
+        Sizes in bytes of those that may have more names than are listed.
 
     References
     ----------
@@ -54,6 +59,7 @@ class Node:
     uid: str = ""
     listed: int = 0
     smallest: int = 0
+    crowded: frozenset[int | None] = frozenset()
 
     @classmethod
     def from_kubernetes(cls, node: JSON, tolerations: Iterable[JSON]) -> Self:
@@ -84,12 +90,17 @@ class Node:
             uid=uid_of(node),
             listed=len(images),
             smallest=min((i.get("sizeBytes") or 0 for i in images), default=0),
+            crowded=frozenset(
+                image.get("sizeBytes")
+                for image in images
+                if len(image.get("names") or ()) >= _MOST_NAMES
+            ),
         )
 
     def may_omit(self, size: int | None, longest: int = 0) -> bool:
         """Whether it may have an image without listing it.
 
-        Nodes list the largest of their images only.
+        Nodes list the largest of their images only, and a few names of each.
 
         Parameters
         ----------
@@ -99,7 +110,9 @@ class Node:
             How many images it has listed at a time, at most.
         """
         is_full = self.listed >= max(_MOST_LISTED, longest)
-        return is_full and (size is None or size <= self.smallest)
+        if size is None:
+            return is_full or bool(self.crowded)
+        return (is_full and size <= self.smallest) or size in self.crowded
 
     def with_image(self, digest: str, size: int | None = None) -> Self:
         """Make a copy that has one more image, of so many bytes if known."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from nublado.config.model import ImagesConfig
+from nublado.exceptions import RegistryEmptyError
 from nublado.models.domain.remembered import Manifest
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
@@ -79,9 +80,12 @@ class ImageSource(ABC):
         Raises
         ------
         NubladoError
-            Raised if the source fails.
+            Raised if the source fails, or suddenly has no tags.
         """
         listed = self._list(timeout)
+        if not listed and before:
+            # Registries that are being cleaned up or restored tell so.
+            raise RegistryEmptyError(f"{self.places[0]} has no tags any more")
         self._listed = listed
         tags = self._of_cycle(listed)
         self._skipped = {
