@@ -69,7 +69,11 @@ def test_labs_come_first(parts: Parts) -> None:
 
 def test_part_that_hangs_delays_no_other(parts: Parts) -> None:
     hanging = threading.Event()
-    parts.startup._steps[Part.FILESERVERS][0] = lambda: hanging.wait(60) and None
+
+    def hang() -> None:
+        hanging.wait(60)
+
+    parts.startup._steps[Part.FILESERVERS] = [hang]
     parts.startup.start()
     assert parts.startup.wait_up(Part.IMAGES, 60)
     assert not parts.startup.is_up(Part.FILESERVERS)

@@ -169,6 +169,9 @@ def test_registry_that_is_down_for_three_refreshes(images: Images) -> None:
     assert images.log("Background job failed", "refresh-images") == 1
     user = User(images.stack, "rachel")
     assert user.spawn().messages[-1] == "Lab Kubernetes pod started for rachel"
+    refused = User(images.stack, "emily").create(image_tag=OLD_TAG)
+    assert refused.status_code == 503
+    assert "registry.example.org" in refused.json()["detail"][0]["msg"]
     images.stack.control("DELETE", "/faults")
     wait_for(lambda: images.log("Background job recovered"))
     images.wait_for_refreshes(1)

@@ -203,16 +203,17 @@ def test_image_is_there_though_its_node_does_not_list_it(
     cluster = start(settings={"node_images": 1, "image_bytes": 5, "nodes": 1})
     lab = "registry.example/lab:w_1"
     cluster.control("PUT", "/nodes/node-1/images", {"image": lab})
-    larger = {"names": ["registry.example/lab:w_2"], "size": 6}
-    cluster.control("PUT", "/nodes/node-1/images", larger)
-    assert [image["names"] for image in images_of(cluster)] == [larger["names"]]
+    larger = "registry.example/lab:w_2"
+    listed = {"names": [larger], "size": 6}
+    cluster.control("PUT", "/nodes/node-1/images", listed)
+    assert [image["names"] for image in images_of(cluster)] == [[larger]]
     cluster.lab_namespace()
     container = {"name": "nb", "image": lab}
     cluster.running_pod(containers=[container])
     pulled = cluster.event("Pulled")["message"]
     assert pulled == f'Container image "{lab}" already present on machine'
 
-    cluster.control("DELETE", "/nodes/node-1/images", {"image": larger["names"][0]})
+    cluster.control("DELETE", "/nodes/node-1/images", {"image": larger})
     assert [image["names"] for image in images_of(cluster)] == [[lab]]
     cluster.control("DELETE", "/nodes/node-1/images", {"image": lab})
     assert images_of(cluster) == []
