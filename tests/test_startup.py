@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,14 +14,16 @@ from nublado import startup
 from nublado.exceptions import DockerRegistryError, NubladoError
 from nublado.services.alerts import Alerts
 from nublado.startup import Part, Startup
+from nublado.storage.slack import SlackWebhook
+from tests.scripted_server import ScriptedServer
 from tests.waiting import wait_for
 
 
 class Parts:
     """Steps that succeed when the test says so."""
 
-    def __init__(self) -> None:
-        self.alerts = Alerts("test", None)
+    def __init__(self, alerts: Alerts) -> None:
+        self.alerts = alerts
         self.broken: set[str] = set()
         self.done: list[str] = []
         self.scheduled: list[Part] = []
@@ -46,12 +49,15 @@ class Parts:
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+def parts(outside: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     monkeypatch.setattr(startup, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(startup, "_LONGEST_PAUSE", 0.02)
-    parts = Parts()
+    alerts = Alerts("test", SlackWebhook(f"{outside.url}/services/T0/B0/xyz"))
+    alerts.start()
+    parts = Parts(alerts)
     yield parts
     parts.startup.stop()
+    alerts.stop()
 
 
 def test_labs_come_first(parts: Parts) -> None:
@@ -119,22 +125,30 @@ def test_server_that_limits_requests_is_left_alone(
 
 @pytest.mark.parametrize("is_long", [False, True])
 def test_recovery_is_reported_as_well_as_failure(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, is_long: bool
+    parts: Parts,
+    outside: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    is_long: bool,
 ) -> None:
     monkeypatch.setattr(startup, "_ALERT_AFTER_SECONDS", 0 if is_long else 3600)
-    recovered: list[str] = []
-    monkeypatch.setattr(
-        parts.alerts, "recovered", lambda event, **_: recovered.append(event)
-    )
     parts.broken = {"refresh"}
     with capture_logs() as log:
         parts.startup.start()
         wait_for(lambda: sum("retrying" in line["event"] for line in log) > 2)
-        assert len(parts.alerts.recent()) == is_long
         parts.broken = set()
         assert parts.startup.wait_up(Part.IMAGES, 60)
-        event = "Startup succeeded after failures"
-        logged = [line["event"] for line in log]
-        wait_for(lambda: event in recovered + [line["event"] for line in log])
-    assert logged.count("Startup succeeded after failures") <= 1
-    assert (recovered == [event]) == is_long
+        wait_for(
+            lambda: any(
+                line["event"] == "Startup succeeded after failures"
+                and line["part"] == "images"
+                for line in log
+            )
+        )
+    outside.wait_received(2 if is_long else 0)
+    parts.alerts.stop()
+    posted = [json.loads(request.body)["text"] for request in outside.received]
+    assert posted == (
+        ["test: Startup failed, retrying", "test: Startup succeeded after failures"]
+        if is_long
+        else []
+    )
