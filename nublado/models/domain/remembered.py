@@ -23,6 +23,12 @@ __all__ = ["HeldImages", "Manifest", "RememberedImages"]
 
 _FORMAT = 1
 _MARGIN = 0.9
+_DIGEST_BYTES = 32
+"""No digest takes less, as it cannot be compressed."""
+
+_COMPRESSION = 5
+"""Higher levels take several times as long for little."""
+
 _MOST_UNPACKED = 64 * 1024 * 1024
 _DAMAGES = (
     EOFError,
@@ -84,10 +90,10 @@ class RememberedImages:
         What nodes have is left out first, as it can be found out again; then
         digests, and in the end tags, those that matter least.
         """
-        encoded = self._pack()
+        kept = self._with_digests(max_bytes // _DIGEST_BYTES)
+        encoded = kept._pack()
         if len(encoded) > max_bytes and self.nodes:
             return replace(self, nodes={}).encode(max_bytes)
-        kept = self
         while len(encoded) > max_bytes and kept.tags:
             share = _MARGIN * max_bytes / len(encoded)
             kept = kept._without_least(share)
@@ -95,12 +101,18 @@ class RememberedImages:
         return encoded
 
     def _without_least(self, share: float) -> Self:
+        if known := sum(manifest is not None for manifest in self.tags.values()):
+            return self._with_digests(int(known * share))
+        tags = islice(self.tags.items(), int(len(self.tags) * share))
+        return replace(self, tags=dict(tags))
+
+    def _with_digests(self, number: int) -> Self:
+        """Keep at most so many digests."""
         known = [tag for tag, manifest in self.tags.items() if manifest is not None]
-        if known:
-            with_digest = set(known[: int(len(known) * share)])
-            tags = {t: m if t in with_digest else None for t, m in self.tags.items()}
-        else:
-            tags = dict(islice(self.tags.items(), int(len(self.tags) * share)))
+        if len(known) <= number:
+            return self
+        least = set(known[number:])
+        tags = {t: None if t in least else m for t, m in self.tags.items()}
         return replace(self, tags=tags)
 
     def _pack(self) -> bytes:
@@ -119,7 +131,7 @@ class RememberedImages:
         }
         text = json.dumps(content, separators=(",", ":"))
         # Without the time, so that the same images are the same bytes.
-        return gzip.compress(text.encode(), mtime=0)
+        return gzip.compress(text.encode(), _COMPRESSION, mtime=0)
 
     @classmethod
     def decode(cls, encoded: bytes) -> Self:
