@@ -20,7 +20,7 @@ from nublado.storage.kubernetes.rights import Right
 
 __all__ = ["Target", "add_data_of", "confidential_of"]
 
-_VERBS = {"POST": "create", "DELETE": "delete"}
+_VERBS = {"POST": "create", "PUT": "update", "DELETE": "delete"}
 _ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
 
 
