@@ -25,13 +25,20 @@ from nublado.services.nodes import NodeService
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
+from nublado.services.waiting import WaitingRoom
 from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.repertoire import RepertoireClient
 from nublado.storage.slack import SlackWebhook
-from nublado.wiring import make_cluster, make_fileservers, make_labs, make_prepuller
+from nublado.wiring import (
+    make_cluster,
+    make_fileservers,
+    make_image_memory,
+    make_labs,
+    make_prepuller,
+)
 
 __all__ = ["ProcessContext"]
 
@@ -80,6 +87,10 @@ class ProcessContext:
             config.images,
             make_image_source(config.images, environment.registry_mirrors),
         )
+        self._image_memory = make_image_memory(
+            metadata=self.metadata, cluster=self.cluster, alerts=self.alerts
+        )
+        waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.platform)
         self.forms = FormService(config.lab, builder, self.images)
         self.labs, self._reconciler = make_labs(
@@ -90,6 +101,7 @@ class ProcessContext:
             images=self.images,
             alerts=self.alerts,
             discovery=lambda: self._discovery.lab_document,
+            waiting=waiting,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
@@ -108,6 +120,7 @@ class ProcessContext:
                 platform=environment.platform,
                 cluster=self.cluster,
                 alerts=self.alerts,
+                waiting=waiting,
             )
         self.background = Background(self.alerts)
         self.status = StatusService(
@@ -122,7 +135,9 @@ class ProcessContext:
             problems=lambda: self.unhealthy() + self.problems(),
         )
         self.metrics = make_registry(self.status)
-        self._startup = Startup(self.alerts, self._steps(), self._schedule)
+        self._startup = Startup(
+            self.alerts, self._steps(), self._schedule, self._is_usable
+        )
 
     # --- Start and stop --------------------------------------------------
 
@@ -130,6 +145,7 @@ class ProcessContext:
         """Begin to start; `wait_up` tells when a part of it is done."""
         self.alerts.start()
         self.streams.start()
+        self._discovery.begin()
         self.cluster.start()
         self.background.start()
         self._startup.start()
@@ -143,6 +159,7 @@ class ProcessContext:
         self._startup.stop()
         self.background.stop()
         self._monitor.stop()
+        self._image_memory.close()
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
@@ -195,12 +212,15 @@ class ProcessContext:
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
-        begin = self._discovery.begin
-        steps = {Part.LABS: [begin, self._sync, self._reconciler.reconcile]}
+        steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
-        steps[Part.IMAGES] = [self.refresh_images]
+        steps[Part.IMAGES] = [self._recall_images, self.refresh_images]
         return steps
+
+    def _is_usable(self, part: Part) -> bool:
+        """Whether a part can be used before its first steps are all done."""
+        return part is Part.IMAGES and self.images.are_known
 
     def _schedule(self, part: Part) -> None:
         """Repeat what has succeeded once at intervals from now on."""
@@ -242,9 +262,21 @@ class ProcessContext:
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)
 
+    def _recall_images(self) -> None:
+        """Begin with what was known before, and with what nodes have."""
+        self.images.recall(self._image_memory.recall(), self._nodes.list())
+
     def refresh_images(self) -> None:
         """List images again, and which nodes have them."""
-        self.images.refresh(self._nodes.list())
+        nodes = self._nodes.list()
+        try:
+            self.images.refresh(nodes)
+        finally:
+            if not self.images.inventory.is_provisional:
+                self._image_memory.keep(self.images.remember())
+                self._start_prepulling()
+
+    def _start_prepulling(self) -> None:
         try:
             self.prepuller.start_missing()
         except NubladoError as e:

@@ -15,11 +15,13 @@ from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.fileserver.context import FileserverContext
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.image import ImageService
+from nublado.services.image_memory import ImageMemory
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.labs import LabService
 from nublado.services.lab.reconcile import LabReconciler
 from nublado.services.nodes import NodeService
 from nublado.services.prepuller import Prepuller
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.cluster import Cluster
@@ -28,7 +30,13 @@ from nublado.storage.kubernetes.resource import INGRESS, JOB, NAMESPACE, POD
 from nublado.storage.kubernetes.shared import SharedReads
 from nublado.storage.metadata import PodMetadata
 
-__all__ = ["make_cluster", "make_fileservers", "make_labs", "make_prepuller"]
+__all__ = [
+    "make_cluster",
+    "make_fileservers",
+    "make_image_memory",
+    "make_labs",
+    "make_prepuller",
+]
 
 
 def make_cluster(client: KubernetesClient, config: Config) -> Cluster:
@@ -63,6 +71,7 @@ def make_labs(
     cluster: Cluster,
     images: ImageService,
     alerts: Alerts,
+    waiting: WaitingRoom,
     discovery: Callable[[], str | None] = lambda: None,
 ) -> tuple[LabService, LabReconciler]:
     """Make the service of labs, and what reconciles it with the cluster."""
@@ -75,7 +84,7 @@ def make_labs(
         alerts=alerts,
         discovery=discovery,
     )
-    service = LabService(labs=labs, images=images)
+    service = LabService(labs=labs, images=images, waiting=waiting)
     return service, LabReconciler(labs=labs, service=service)
 
 
@@ -86,13 +95,14 @@ def make_fileservers(
     platform: Platform,
     cluster: Cluster,
     alerts: Alerts,
+    waiting: WaitingRoom,
 ) -> FileserverService:
     """Make the service of file servers."""
     builder = FileserverBuilder(config, volumes, platform)
     files = FileserverContext(
         config=config, builder=builder, cluster=cluster, alerts=alerts
     )
-    return FileserverService(files=files)
+    return FileserverService(files=files, waiting=waiting)
 
 
 def make_prepuller(
@@ -116,6 +126,13 @@ def make_prepuller(
         timeout=timeout,
         alerts=alerts,
     )
+
+
+def make_image_memory(
+    *, metadata: PodMetadata, cluster: Cluster, alerts: Alerts
+) -> ImageMemory:
+    """Make what keeps images over a restart."""
+    return ImageMemory(cluster=cluster, namespace=metadata.namespace, alerts=alerts)
 
 
 def _metadata_only(obj: JSON) -> JSON:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import structlog
 
 from nublado.exceptions import DiscoveryError
@@ -9,6 +11,9 @@ from nublado.models.domain.discovery import Discovery
 from nublado.storage.repertoire import RepertoireClient
 
 __all__ = ["DiscoveryService"]
+
+_FIRST_SECONDS = 12.0
+"""More than one request may take."""
 
 
 class DiscoveryService:
@@ -24,6 +29,7 @@ class DiscoveryService:
     def __init__(self, client: RepertoireClient | None) -> None:
         self._client = client
         self._known: Discovery | None = None
+        self._tried = threading.Event()
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -38,7 +44,12 @@ class DiscoveryService:
 
     @property
     def lab_document(self) -> str | None:
-        """JSON for labs; None if nothing is known."""
+        """JSON for labs; None if nothing is known.
+
+        The first attempt to learn it is waited for, for some seconds.
+        """
+        if self.enabled:
+            self._tried.wait(_FIRST_SECONDS)
         return self._known.lab_document if self._known else None
 
     def refresh(self) -> None:
@@ -51,7 +62,10 @@ class DiscoveryService:
         """
         if self._client is None:
             return
-        before, self._known = self._known, self._client.discover()
+        try:
+            before, self._known = self._known, self._client.discover()
+        finally:
+            self._tried.set()
         found = self._known.gafaelfawr_api
         if found is None:
             self._log.warning(
@@ -61,7 +75,11 @@ class DiscoveryService:
             self._log.info("Discovered Gafaelfawr", url=found)
 
     def begin(self) -> None:
-        """Ask for the first time, without insisting on an answer."""
+        """Ask for the first time, in a thread of its own."""
+        if self.enabled:
+            threading.Thread(target=self._begin, name="discovery", daemon=True).start()
+
+    def _begin(self) -> None:
         try:
             self.refresh()
         except DiscoveryError as e:

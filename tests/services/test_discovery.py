@@ -13,6 +13,7 @@ from nublado.exceptions import DiscoveryError
 from nublado.sandbox.repertoire import discovery
 from nublado.services.discovery import DiscoveryService
 from nublado.storage.repertoire import RepertoireClient
+from tests.waiting import wait_for
 
 URL = "https://data.example.org/repertoire/discovery"
 API = "https://data.example.org/auth/api/v1"
@@ -56,11 +57,12 @@ def test_nothing_is_known_before_the_first_answer(
     mock.get(URL, body=requests.ConnectionError("refused"))
     with capture_logs() as logs:
         service.begin()
+        assert service.lab_document is None
+        wait_for(lambda: logs)
     assert [entry["event"] for entry in logs] == [
         "Service discovery failed, using the base URL"
     ]
     assert service.gafaelfawr_api is None
-    assert service.lab_document is None
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff", b"[" * 100_000])

@@ -165,6 +165,21 @@ class Cluster:
                 raise
             return existing
 
+    def replace(self, obj: JSON, timeout: Timeout) -> JSON:
+        """Put an object in place of the one of its name, or create it.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if that is not possible.
+        """
+        ref = ObjectRef.of(obj)
+        target = _target("replacing", ref)
+        try:
+            return self._client.request("PUT", ref.path, target, timeout, body=obj)
+        except KubernetesNotFoundError:
+            return self.create(obj, timeout)
+
     def _lost(self, obj: JSON, error: KubernetesError, timeout: Timeout) -> JSON | None:
         """Look up what an attempt has created, the response to which was lost.
 
