@@ -31,6 +31,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from nublado.constants import MAX_BODY_BYTES
 from nublado.context import ProcessContext
+from nublado.handlers.lanes import Lane, lane_of
 from nublado.handlers.stream import HANDED_OVER
 from nublado.services.streams import Stream
 
@@ -42,6 +43,7 @@ _BODY_SECONDS = 30.0
 _IO_SECONDS = 30.0
 _MAX_HEAD_BYTES = 128 * 1024
 _RECEIVE_BYTES = 64 * 1024
+_SHARES = {Lane.STATE: 1 / 32, Lane.SPAWNS: 1 / 4}
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _HEAD_END = b"\r\n\r\n"
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -77,6 +79,7 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(self, worker: Worker, sock: Any, client: Any, server: Any) -> None:
         super().__init__(worker.cfg, sock, client, server)
         self.received = bytearray()
+        self.lane = Lane.OTHERS
         self.is_handed_over = False
         self._worker = worker
 
@@ -114,10 +117,45 @@ class Connection(TConn):  # type: ignore[misc]
 
     def hand_to_parser(self) -> None:
         """Let the parser read what has been received."""
+        self.lane = lane_of(self.received)
         if self.parser is None:
             self.parser = http.get_parser(self.cfg, self.sock, self.client)
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
+
+
+class _Lanes:
+    """The threads of all lanes.
+
+    Parameters
+    ----------
+    threads
+        How many there are.
+    """
+
+    def __init__(self, threads: int) -> None:
+        sizes = {lane: max(1, int(threads * share)) for lane, share in _SHARES.items()}
+        sizes[Lane.OTHERS] = max(1, threads - sum(sizes.values()))
+        self._pools = {
+            lane: ThreadPoolExecutor(size, f"request-{lane.name.lower()}")
+            for lane, size in sizes.items()
+        }
+        together = threading.Barrier(sum(sizes.values()) + 1)
+        for lane, size in sizes.items():
+            for _ in range(size):
+                self.submit(lane, together.wait, _START_SECONDS)
+        together.wait(_START_SECONDS)
+
+    def submit(
+        self, lane: Lane, work: Callable[..., Any], *arguments: Any
+    ) -> Future[Any]:
+        """Let a thread of a lane work."""
+        return self._pools[lane].submit(work, *arguments)
+
+    def shutdown(self, wait: bool = True) -> None:
+        """End all threads once they have nothing more to do."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=wait)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -145,17 +183,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         context: ProcessContext = self._application.extensions["nublado"]
         return context
 
-    def get_thread_pool(self) -> ThreadPoolExecutor:
+    def get_thread_pool(self) -> _Lanes:
         """Create all threads now.
 
         Starting one takes longer than most requests when hundreds come at once.
         """
-        pool: ThreadPoolExecutor = super().get_thread_pool()
-        together = threading.Barrier(self.cfg.threads + 1)
-        for _ in range(self.cfg.threads):
-            pool.submit(together.wait, _START_SECONDS)
-        together.wait(_START_SECONDS)
-        return pool
+        return _Lanes(self.cfg.threads)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Let a thread of the lane of a request answer it.
+
+        The state of labs is waited for while the service starts: not by the
+        threads that also answer probes.
+        """
+        lane = conn.lane
+        if lane is Lane.STATE and self.context.unready():
+            lane = Lane.OTHERS
+        done = self.tpool.submit(lane, self.handle, conn)
+        done.add_done_callback(
+            lambda ended: self.method_queue.defer(self.finish_request, conn, ended)
+        )
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: requests are answered until the service has stopped.
