@@ -444,6 +444,7 @@ def main() -> None:
     for number in arguments.users:
         print(f"Measuring with {number} users", flush=True)
         runs.append(_measure(number))
+        print(*_table([f"{number} users"], runs[-1:]), sep="\n", flush=True)
     print()
     print(*_table([f"{n} users" for n in arguments.users], runs), sep="\n")
     if arguments.streams:
