@@ -84,6 +84,14 @@ def _percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def _wish(user: str) -> dict[str, dict[str, str]]:
+    """The lab that a user asks for."""
+    return {
+        "options": {"image_class": "recommended", "size": "small"},
+        "env": {"JUPYTERHUB_SERVICE_PREFIX": f"/nb/user/{user}/"},
+    }
+
+
 # --- Everybody wants a lab ---------------------------------------------------
 
 
@@ -133,14 +141,12 @@ class _Crowd:
 
     async def _spawn(self, user: str) -> None:
         headers = {"X-Auth-Request-User": user, "X-Auth-Request-Token": f"gt-{user}"}
-        body = {
-            "options": {"image_class": "recommended", "size": "small"},
-            "env": {"JUPYTERHUB_SERVICE_PREFIX": f"/nb/user/{user}/"},
-        }
         began = time.monotonic()
         try:
             url = f"{self._labs}/{user}/create"
-            async with self._session.post(url, json=body, headers=headers) as answer:
+            async with self._session.post(
+                url, json=_wish(user), headers=headers
+            ) as answer:
                 self._note_status("create", answer.status, 201)
             self.storm.creates.append(time.monotonic() - began)
             await self._follow(user, headers)
@@ -337,8 +343,7 @@ class _OpenStreams:
     def _spawn(self, session: requests.Session, user: str) -> None:
         url = f"{self._stack.api_url}/spawner/v1/labs/{user}/create"
         headers = {"X-Auth-Request-User": user, "X-Auth-Request-Token": f"gt-{user}"}
-        body = {"options": {"image_class": "recommended", "size": "small"}, "env": {}}
-        answer = session.post(url, json=body, headers=headers, timeout=_SECONDS)
+        answer = session.post(url, json=_wish(user), headers=headers, timeout=_SECONDS)
         answer.raise_for_status()
 
 
