@@ -358,7 +358,7 @@ def _measure_streams(number: int) -> Figures:
         streams = _OpenStreams(stack, number)
         time.sleep(_SETTLE_SECONDS)
         asker = _Asker(stack)
-        index = f"{stack.config.path_prefix}/"
+        index = stack.config.path_prefix or "/"
         used = _cpu_seconds(_worker_of(stack))
         seconds = [asker.ask(index) for _ in range(_INDEX_QUERIES)]
         used = _cpu_seconds(_worker_of(stack)) - used
