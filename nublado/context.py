@@ -17,6 +17,7 @@ from nublado.constants import (
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
+from nublado.models.domain.image_filter import ImageFilters
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.fileserver.service import FileserverService
@@ -79,7 +80,7 @@ class ProcessContext:
             make_image_source(config.images, environment.registry_mirrors),
         )
         builder = LabBuilder(config.lab, environment.external_url)
-        self.forms = FormService(config.lab, builder, self.images)
+        self.forms = FormService(config.lab, builder, self.images, ImageFilters())
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
