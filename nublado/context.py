@@ -9,7 +9,7 @@ import structlog
 
 from nublado.background import Background
 from nublado.config.environment import Environment
-from nublado.config.model import Config
+from nublado.config.model import Config, ContainerImage
 from nublado.constants import (
     FILESERVER_RECONCILE_INTERVAL,
     LAB_FORGOTTEN_INTERVAL,
@@ -23,6 +23,7 @@ from nublado.services.builder.lab import LabBuilder
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
@@ -34,7 +35,13 @@ from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.slack import SlackWebhook
-from nublado.wiring import make_cluster, make_fileservers, make_labs, make_prepuller
+from nublado.wiring import (
+    make_cluster,
+    make_fileservers,
+    make_fsadmin,
+    make_labs,
+    make_prepuller,
+)
 
 __all__ = ["ProcessContext"]
 
@@ -106,12 +113,23 @@ class ProcessContext:
                 cluster=self.cluster,
                 alerts=self.alerts,
             )
+        self.fsadmin: FsadminService | None = None
+        if config.fsadmin is not None:
+            self.fsadmin = make_fsadmin(
+                config=config.fsadmin,
+                lab=config.lab,
+                image=ContainerImage("ghcr.io/lsst-sqre/nublado", "11.0.0"),
+                namespace=self.metadata.namespace,
+                cluster=self.cluster,
+                alerts=self.alerts,
+            )
         self.background = Background(self.alerts)
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
             images=self.images,
             fileservers=self.fileservers,
+            fsadmin=self.fsadmin,
             alerts=self.alerts,
             streams=self.streams,
             watchers=self.cluster.watchers,
@@ -143,6 +161,8 @@ class ProcessContext:
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
+        if self.fsadmin is not None:
+            self.fsadmin.stop()
         self.labs.stop()
         self.streams.stop()
         self.cluster.stop()

@@ -27,6 +27,7 @@ __all__ = [
     "DockerSourceConfig",
     "FileserverConfig",
     "FileserverResources",
+    "FsadminConfig",
     "GoogleSourceConfig",
     "HomedirSchema",
     "HostPathSource",
@@ -332,12 +333,32 @@ class FileserverConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FsadminConfig:
+    """The pod in which operators have all file systems; its timeout is seconds."""
+
+    affinity: JSON = field(default_factory=dict)
+    extra_annotations: Mapping[str, str] = field(default_factory=dict)
+    extra_volumes: tuple[Volume, ...] = ()
+    extra_volume_mounts: tuple[VolumeMount, ...] = ()
+    mount_prefix: str | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    pod_name: str = "fsadmin"
+    resources: FileserverResources | None = None
+    timeout: float = 120.0
+    tolerations: tuple[Toleration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration; ``fileserver`` is None where it is disabled."""
+    """The whole configuration.
+
+    ``fileserver`` and ``fsadmin`` are None where they are disabled.
+    """
 
     lab: LabConfig
     images: ImagesConfig
     fileserver: FileserverConfig | None = None
+    fsadmin: FsadminConfig | None = None
     log_level: str = "INFO"
     profile: Profile = Profile.PRODUCTION
     name: str = "Nublado"
