@@ -6,8 +6,8 @@ They decide which images the dropdown offers, and which ones a pruning keeps.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -124,18 +124,26 @@ def _by_number(version: Version) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class ImageFilters:
-    """Filters by kind of image; other kinds are kept, aliases and unknown always.
+    """A filter for each kind of image; aliases and unknown tags have none."""
 
-    Parameters
-    ----------
-    by_type
-        The filters.
-    """
+    release: ImageFilter = ImageFilter()
+    weekly: ImageFilter = ImageFilter()
+    daily: ImageFilter = ImageFilter()
+    release_candidate: ImageFilter = ImageFilter()
+    experimental: ImageFilter = ImageFilter()
 
-    by_type: Mapping[RSPImageType, ImageFilter] = field(default_factory=dict)
+    def of(self, image_type: RSPImageType) -> ImageFilter:
+        """Filter of a kind; one that keeps everything where there is none."""
+        return {
+            RSPImageType.RELEASE: self.release,
+            RSPImageType.WEEKLY: self.weekly,
+            RSPImageType.DAILY: self.daily,
+            RSPImageType.CANDIDATE: self.release_candidate,
+            RSPImageType.EXPERIMENTAL: self.experimental,
+        }.get(image_type, ImageFilter())
 
     def select(self, images: Iterable[_T], now: datetime) -> list[_T]:
-        """Choose the images that are kept, in the order that they have.
+        """Choose the images that are kept, in the order of the menu.
 
         Parameters
         ----------
@@ -144,10 +152,11 @@ class ImageFilters:
         now
             The current time, with a time zone.
         """
-        images = list(images)
-        kept = {
-            id(image)
-            for kind, chosen in self.by_type.items()
-            for image in chosen.select((i for i in images if i.image_type is kind), now)
-        }
-        return [i for i in images if i.image_type not in self.by_type or id(i) in kept]
+        by_type: dict[RSPImageType, list[_T]] = {kind: [] for kind in RSPImageType}
+        for image in images:
+            by_type[image.image_type].append(image)
+        return [
+            image
+            for kind, of_kind in by_type.items()
+            for image in self.of(kind).select(of_kind, now)
+        ]

@@ -15,9 +15,10 @@ from nublado.models.domain.image_deletion import (
 from nublado.models.domain.image_filter import ImageFilter, ImageFilters
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag, RSPImageType
+from tests.filters import filters_of
 
 _NOW = datetime(2026, 11, 25, tzinfo=UTC)
-_ONE_WEEKLY = ImageFilters({RSPImageType.WEEKLY: ImageFilter(number=1)})
+_ONE_WEEKLY = ImageFilters(weekly=ImageFilter(number=1))
 
 
 def _images(**digests: str) -> RSPImageCollection:
@@ -117,7 +118,7 @@ def test_nothing_that_is_kept_ever_goes(
         RSPImage("r.example.org", "lab", RSPImageTag.parse(t), d)
         for t, d in digests.items()
     )
-    filters = ImageFilters(by_type)
+    filters = filters_of(by_type)
     plan = plan_pruning(images, filters, running, _NOW)
     gone = {image.digest for image in plan.doomed}
     kept = {image.tag for image in filters.select(images, _NOW)}

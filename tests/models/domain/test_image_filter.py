@@ -13,6 +13,7 @@ from semver import Version
 from nublado.models.domain.image_filter import ImageFilter, ImageFilters
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag, RSPImageType
+from tests.filters import filters_of
 
 _NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 _DAY = 86_400.0
@@ -28,7 +29,7 @@ def _collection(
 
 
 def _kept(kind: RSPImageType, chosen: ImageFilter, *names: str) -> list[str]:
-    filters = ImageFilters({kind: chosen})
+    filters = filters_of({kind: chosen})
     return [i.tag for i in filters.select(_collection(names), _NOW)]
 
 
@@ -158,11 +159,7 @@ def test_architectures_of_a_tag_count_once() -> None:
 
 def test_aliases_and_unknown_tags_are_never_filtered() -> None:
     nothing = ImageFilter(number=0)
-    filters = ImageFilters(
-        dict.fromkeys(
-            set(RSPImageType) - {RSPImageType.ALIAS, RSPImageType.UNKNOWN}, nothing
-        )
-    )
+    filters = ImageFilters(nothing, nothing, nothing, nothing, nothing)
     images = _collection(
         ["w_2021_13", "recommended", "r1", "exp_x"],
         {"w_2021_13": "sha256:a", "recommended": "sha256:a"},
@@ -220,7 +217,7 @@ def test_selection_keeps_order_and_is_stable(
     names: list[str], by_type: dict[RSPImageType, ImageFilter]
 ) -> None:
     images = list(_collection(names))
-    filters = ImageFilters(by_type)
+    filters = filters_of(by_type)
     kept = filters.select(images, _NOW)
     remaining = iter(images)
     assert all(image in remaining for image in kept)
@@ -262,6 +259,6 @@ def test_conditions_only_take_away(
     more: dict[RSPImageType, ImageFilter],
 ) -> None:
     images = list(_collection(names))
-    kept = ImageFilters(by_type).select(images, _NOW)
-    both = ImageFilters({**more, **by_type}).select(images, _NOW)
+    kept = filters_of(by_type).select(images, _NOW)
+    both = filters_of({**more, **by_type}).select(images, _NOW)
     assert {i.tag for i in both} <= {i.tag for i in kept}
