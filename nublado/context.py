@@ -9,7 +9,7 @@ import structlog
 
 from nublado.background import Background
 from nublado.config.environment import Environment
-from nublado.config.model import Config, ContainerImage
+from nublado.config.model import Config
 from nublado.constants import (
     FILESERVER_RECONCILE_INTERVAL,
     LAB_FORGOTTEN_INTERVAL,
@@ -17,7 +17,6 @@ from nublado.constants import (
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
-from nublado.models.domain.image_filter import ImageFilters
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.fileserver.service import FileserverService
@@ -87,7 +86,7 @@ class ProcessContext:
             make_image_source(config.images, environment.registry_mirrors),
         )
         builder = LabBuilder(config.lab, environment.external_url)
-        self.forms = FormService(config.lab, builder, self.images, ImageFilters())
+        self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
@@ -118,7 +117,7 @@ class ProcessContext:
             self.fsadmin = make_fsadmin(
                 config=config.fsadmin,
                 lab=config.lab,
-                image=ContainerImage("ghcr.io/lsst-sqre/nublado", "11.0.0"),
+                image=environment.controller_image,
                 namespace=self.metadata.namespace,
                 cluster=self.cluster,
                 alerts=self.alerts,

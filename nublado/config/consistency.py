@@ -61,6 +61,7 @@ def inconsistencies(data: Mapping[str, Value]) -> Iterator[Inconsistency]:
     else:
         fileserver = None
     yield from _mounts(lab, fileserver)
+    yield from _fsadmin(lab, data.get("fsadmin"))
 
 
 def _volume_names(lab: object) -> Iterator[Inconsistency]:
@@ -113,6 +114,35 @@ def _mounts(lab: object, fileserver: object) -> Iterator[Inconsistency]:
     for path, mounts in of_others:
         paths = _texts(mounts, "*", "containerPath", at=path)
         yield from _duplicates(_accepted(paths, mount_path), "path")
+
+
+def _fsadmin(lab: object, section: object) -> Iterator[Inconsistency]:
+    """What fsadmin has besides the volumes and mounts of labs is all its own."""
+    at = ("fsadmin",)
+    volumes = _texts(lab, "volumes", "*", "name", at=("lab",))
+    extra = _texts(section, "extraVolumes", "*", "name", at=at)
+    yield from _only_new(volumes, _duplicates([*volumes, *extra], "volume name"))
+    names = {name for _, name in [*volumes, *extra]}
+    known = ", ".join(sorted(names)) or "none"
+    for path, name in _texts(section, "extraVolumeMounts", "*", "volumeName", at=at):
+        if name not in names:
+            yield (
+                path,
+                f"{quoted(name)} is neither in lab.volumes nor in"
+                f" fsadmin.extraVolumes, which have: {known}",
+            )
+    mounts = _texts(lab, "volumeMounts", "*", "containerPath", at=("lab",))
+    own = _texts(section, "extraVolumeMounts", "*", "containerPath", at=at)
+    paths = _accepted([*mounts, *own], mount_path)
+    yield from _only_new(mounts, _duplicates(paths, "path"))
+
+
+def _only_new(
+    known: Iterable[Entry], found: Iterable[Inconsistency]
+) -> Iterator[Inconsistency]:
+    """Leave out what has been reported for the section that it is from."""
+    elsewhere = {path for path, _ in known}
+    return (problem for problem in found if problem[0] not in elsewhere)
 
 
 def _routes(data: Mapping[str, Value]) -> Iterator[Inconsistency]:

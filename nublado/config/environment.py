@@ -12,14 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nublado.config import image_names
+from nublado.config.model import ContainerImage, PullPolicy
 from nublado.config.values import quoted
 from nublado.constants import CONFIG_PATH, IMAGE_REFRESH_INTERVAL
 from nublado.exceptions import InvalidEnvironmentError
 from nublado.models.domain.urls import PLAIN_URL, is_loopback, origin_of
 
-__all__ = ["Environment", "Network"]
+__all__ = ["DEFAULT_CONTROLLER_TAG", "Environment", "Network"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DEFAULT_CONTROLLER_TAG = "11.0.0"
+"""Version of the lab's helpers where none is named."""
+
+_CONTROLLER_REPOSITORY = "ghcr.io/lsst-sqre/nublado"
 
 _MIN_THREADS = 16
 _MAX_THREADS = 1024
@@ -71,6 +78,8 @@ class Environment:
         How many requests are served concurrently; event streams need none.
     refresh_interval
         How often to list images (seconds).
+    controller_repository, controller_tag, controller_pull_policy
+        The image with what runs beside labs; see `controller_image`.
     """
 
     config_path: Path = CONFIG_PATH
@@ -83,6 +92,18 @@ class Environment:
     trusted_proxies: tuple[Network, ...] = _networks(_PRIVATE_NETWORKS)
     threads: int = 64
     refresh_interval: float = IMAGE_REFRESH_INTERVAL
+    controller_repository: str | None = None
+    controller_tag: str | None = None
+    controller_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+
+    @property
+    def controller_image(self) -> ContainerImage:
+        """Image of standard init containers, file servers and ``fsadmin``."""
+        return ContainerImage(
+            self.controller_repository or _CONTROLLER_REPOSITORY,
+            self.controller_tag or DEFAULT_CONTROLLER_TAG,
+            self.controller_pull_policy,
+        )
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
@@ -148,6 +169,13 @@ def _mirrors(text: str) -> dict[str, str]:
     return mirrors
 
 
+def _pull_policy(text: str) -> PullPolicy:
+    for policy in PullPolicy:
+        if policy.lower() == text.lower():
+            return policy
+    raise ValueError(f"must be one of {', '.join(PullPolicy)}, not {quoted(text)}")
+
+
 def _mirror(host: str, url: str) -> str:
     if not _REGISTRY.fullmatch(host) or not PLAIN_URL.fullmatch(url):
         raise ValueError("must be HOST=URL, with neither user nor password")
@@ -174,4 +202,10 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
         "NUBLADO_REFRESH_INTERVAL",
         _whole_number(1, _MAX_SECONDS, "seconds"),
     ),
+    "controller_repository": (
+        "NUBLADO_CONTROLLER_REPOSITORY",
+        image_names.repository,
+    ),
+    "controller_tag": ("NUBLADO_CONTROLLER_TAG", image_names.pinned_tag),
+    "controller_pull_policy": ("NUBLADO_CONTROLLER_PULL_POLICY", _pull_policy),
 }

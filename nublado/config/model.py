@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from nublado.constants import FILES_PREFIX, PATH_PREFIX
+from nublado.models.domain.image_filter import ImageFilters
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.resources import Resources
 
@@ -24,9 +25,9 @@ __all__ = [
     "AccessMode",
     "Config",
     "ContainerImage",
+    "ContainerResources",
     "DockerSourceConfig",
     "FileserverConfig",
-    "FileserverResources",
     "FsadminConfig",
     "GoogleSourceConfig",
     "HomedirSchema",
@@ -301,8 +302,8 @@ class ImagesConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class FileserverResources:
-    """Limits and requests of a file server; either may be absent."""
+class ContainerResources:
+    """Limits and requests of a container; either may be absent."""
 
     limits: Resources | None = None
     requests: Resources | None = None
@@ -326,7 +327,7 @@ class FileserverConfig:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
-    resources: FileserverResources | None = None
+    resources: ContainerResources | None = None
     creation_timeout: float = 120.0
     delete_timeout: float = 60.0
     idle_timeout: float = 3600.0
@@ -334,17 +335,29 @@ class FileserverConfig:
 
 @dataclass(frozen=True, slots=True)
 class FsadminConfig:
-    """The pod in which operators have all file systems; its timeout is seconds."""
+    """The privileged pod for administrators of the users' file systems.
 
-    affinity: JSON = field(default_factory=dict)
-    extra_annotations: Mapping[str, str] = field(default_factory=dict)
+    Parameters
+    ----------
+    pod_name
+        Name of the pod, and of its container.
+    timeout
+        How long its creation, and its removal, may take (seconds).
+    mount_prefix
+        Directory below which everything is mounted; None for the paths of labs.
+    extra_volumes, extra_volume_mounts
+        What it has besides the volumes and mounts of labs.
+    """
+
+    pod_name: str = "fsadmin"
+    timeout: float = 120.0
+    mount_prefix: str | None = None
     extra_volumes: tuple[Volume, ...] = ()
     extra_volume_mounts: tuple[VolumeMount, ...] = ()
-    mount_prefix: str | None = None
+    resources: ContainerResources | None = None
+    extra_annotations: Mapping[str, str] = field(default_factory=dict)
     node_selector: Mapping[str, str] = field(default_factory=dict)
-    pod_name: str = "fsadmin"
-    resources: FileserverResources | None = None
-    timeout: float = 120.0
+    affinity: JSON = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
 
 
@@ -359,6 +372,7 @@ class Config:
     images: ImagesConfig
     fileserver: FileserverConfig | None = None
     fsadmin: FsadminConfig | None = None
+    dropdown_menu: ImageFilters = field(default_factory=ImageFilters)
     log_level: str = "INFO"
     profile: Profile = Profile.PRODUCTION
     name: str = "Nublado"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
+from marshmallow import ValidationError, validates_schema
+
 from nublado.config.fields import Cores, Memory
+from nublado.config.model import ContainerResources
 from nublado.config.schema import ConfigSchema
+from nublado.config.sections import Section
 from nublado.models.domain.resources import Resources
 
-__all__ = ["ResourcesSchema"]
+__all__ = ["ContainerResourcesSchema", "ResourcesSchema"]
 
 
 class ResourcesSchema(ConfigSchema):
@@ -15,3 +22,25 @@ class ResourcesSchema(ConfigSchema):
     model = Resources
     cpu = Cores(required=True)
     memory = Memory(required=True)
+
+
+class ContainerResourcesSchema(ConfigSchema):
+    """The limits and requests of a container."""
+
+    model = ContainerResources
+    limits = Section(ResourcesSchema)
+    requests = Section(ResourcesSchema)
+
+    @validates_schema
+    def check_requests(self, data: dict[str, Any], **_: Any) -> None:
+        """Kubernetes refuses to guarantee more than the limit."""
+        limits, requests = data.get("limits"), data.get("requests")
+        if not limits or not requests:
+            return
+        errors = {
+            resource.name: ["must not be more than the limit"]
+            for resource in fields(Resources)
+            if getattr(requests, resource.name) > getattr(limits, resource.name)
+        }
+        if errors:
+            raise ValidationError({"requests": errors})

@@ -8,6 +8,8 @@ from typing import Any
 from nublado.config import paths
 from nublado.config.fields import Choice, Text
 from nublado.config.fileserver import FileserverSection
+from nublado.config.fsadmin import FsadminSchema
+from nublado.config.image_filters import ImageFiltersSchema
 from nublado.config.images import ImagesSchema
 from nublado.config.lab import LabSchema
 from nublado.config.model import Config, Profile
@@ -23,6 +25,7 @@ class RootSchema(ConfigSchema):
     """The file."""
 
     model = Config
+    meaningful_when_empty = frozenset({"fsadmin"})
     log_level = Choice(LOG_LEVELS, any_case=True)
     profile = Choice(Profile)
     name = Text()
@@ -31,6 +34,8 @@ class RootSchema(ConfigSchema):
     lab = Section(LabSchema, required=True)
     images = Section(ImagesSchema, required=True)
     fileserver = FileserverSection()
+    fsadmin = Section(FsadminSchema)
+    dropdown_menu = Section(ImageFiltersSchema)
 
     def build(self, data: dict[str, Any]) -> Config:
         """Create the configuration."""

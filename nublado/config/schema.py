@@ -78,7 +78,7 @@ class ConfigSchema(Schema):
             empty = value is None or value == {} or value == []
             if self.empty_text_is_absent and value == "":
                 empty = True
-            if value is not None and name in self.meaningful_when_empty:
+            if value == {} and name in self.meaningful_when_empty:
                 empty = False
             if field.required or not empty:
                 selected[camel_case(name)] = value

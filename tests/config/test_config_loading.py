@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from semver import Version
 
 from nublado.config import check, load
 from nublado.config.model import (
     Config,
+    ContainerResources,
     DockerSourceConfig,
-    FileserverResources,
+    FsadminConfig,
     GoogleSourceConfig,
     HomedirSchema,
     HostPathSource,
@@ -23,9 +26,12 @@ from nublado.config.model import (
     PullPolicy,
     PVCSource,
     TmpSource,
+    Volume,
+    VolumeMount,
 )
 from nublado.config.values import camel_case
 from nublado.exceptions import ConfigurationError
+from nublado.models.domain.image_filter import ImageFilter, ImageFilters
 from nublado.models.domain.resources import Resources
 
 AssertAccepted = Callable[[str, str], Config]
@@ -155,8 +161,64 @@ def test_google_source_and_file_servers() -> None:
     )
     assert config.fileserver is not None
     assert config.fileserver.path_prefix == "/dav"
-    assert config.fileserver.resources == FileserverResources(
+    assert config.fileserver.resources == ContainerResources(
         Resources(2.0, 4 * 2**30), Resources(0.5, 512 * 2**20)
+    )
+
+
+def test_fsadmin_is_enabled_by_its_section_even_if_that_is_empty(
+    assert_accepted: AssertAccepted,
+) -> None:
+    assert assert_accepted("", "").fsadmin is None
+    assert assert_accepted("", "fsadmin: null").fsadmin is None
+    assert assert_accepted("", "fsadmin: {}").fsadmin == FsadminConfig()
+
+
+def test_fsadmin_has_settings_of_its_own(assert_accepted: AssertAccepted) -> None:
+    config = assert_accepted(
+        "fsadmin",
+        """
+        podName: keeper
+        timeout: 3m
+        mountPrefix: /users/
+        extraVolumes: [{name: a, source: {type: hostPath, path: /a}}]
+        extraVolumeMounts: [{containerPath: /a, volumeName: a}]
+        resources: {limits: {cpu: 1, memory: 4Gi}}
+        nodeSelector: {disk: fast}
+        """,
+    )
+    assert config.fsadmin == FsadminConfig(
+        pod_name="keeper",
+        timeout=180.0,
+        mount_prefix="/users",
+        extra_volumes=(Volume("a", HostPathSource("/a")),),
+        extra_volume_mounts=(VolumeMount("/a", "a"),),
+        resources=ContainerResources(limits=Resources(1.0, 4 * 2**30)),
+        node_selector={"disk": "fast"},
+    )
+
+
+def test_dropdown_menu_has_a_filter_for_each_kind(
+    assert_accepted: AssertAccepted,
+) -> None:
+    config = assert_accepted(
+        "dropdownMenu",
+        """
+        release: {number: 5, cutoffVersion: 27.0.0, cutoffBuild: 3}
+        weekly: {age: 78w}
+        daily: {number: 0, cutoffDate: 2026-01-01}
+        releaseCandidate: {cutoffDate: "2026-01-01 12:30"}
+        experimental: {cutoff_date: "2026-01-01T12:00:00+02:00"}
+        """,
+    )
+    assert config.dropdown_menu == ImageFilters(
+        release=ImageFilter(number=5, cutoff_version=Version(27), cutoff_build=3),
+        weekly=ImageFilter(age=78 * 7 * 86400.0),
+        daily=ImageFilter(number=0, cutoff_date=datetime(2026, 1, 1, tzinfo=UTC)),
+        release_candidate=ImageFilter(
+            cutoff_date=datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+        ),
+        experimental=ImageFilter(cutoff_date=datetime(2026, 1, 1, 10, tzinfo=UTC)),
     )
 
 
@@ -164,7 +226,9 @@ def test_google_source_and_file_servers() -> None:
 def test_empty_optional_settings_mean_the_default(
     empty: str, assert_accepted: AssertAccepted
 ) -> None:
-    required = {"namespacePrefix", "sizes", "source", "lab", "images"}
+    required = {"lab", "images"}
+    if empty == "{}":
+        required.add("fsadmin")
     names = {
         "lab": set(LabConfig.__slots__) - {"namespace_prefix", "sizes"},
         "images": set(ImagesConfig.__slots__) - {"source"},

@@ -25,7 +25,7 @@ TOP: list[Case] = [
     ("", "pathPrefix: /metrics # here", "pathPrefix", "own"),
     ("", "loglevel: INFO # here", "loglevel", 'did you mean "logLevel"?'),
     ("", "log_levl: INFO # here", "log_levl", 'did you mean "logLevel"?'),
-    ("", "zzz: 1 # here", "zzz", "known ones are fileserver, images"),
+    ("", "zzz: 1 # here", "zzz", "known ones are dropdownMenu, fileserver"),
     ("", "logLevel: INFO\nlog_level: INFO # here", "log_level", "keep one"),
     ("", "name: a\nname: b # here", "name", "more than once"),
     ("", "fileserver: x # here", "fileserver", "must be a mapping"),
@@ -316,10 +316,65 @@ FILESERVER: list[Case] = [
     ),
 ]
 
+FSADMIN: list[Case] = [
+    *(
+        ("fsadmin", f"{setting} # here", f"fsadmin.{path}", message)
+        for setting, path, message in [
+            ("podName: A", "podName", "lower-case"),
+            ("timeout: 0", "timeout", "longer than 0"),
+            ("mountPrefix: users", "mountPrefix", "absolute"),
+            ("image: a", "image", "unknown key"),
+            ("resources: {limits: {cpu: 1}}", "resources.limits.memory", "required"),
+            (
+                "extraVolumeMounts: [{containerPath: /a, volumeName: b}]",
+                "extraVolumeMounts[0].volumeName",
+                "neither in lab.volumes nor in fsadmin.extraVolumes, which have: none",
+            ),
+        ]
+    ),
+    (
+        "",
+        """
+        fsadmin:
+          extraVolumes:
+          - {name: a, source: {type: hostPath, path: /a}}
+          - {name: a, source: {type: hostPath, path: /b}} # here
+        """,
+        "fsadmin.extraVolumes[1].name",
+        "already taken by fsadmin.extraVolumes[0].name",
+    ),
+    (
+        "lab",
+        """
+        volumes:
+        - {name: a, source: {type: hostPath, path: /a}}
+        - {name: a, source: {type: hostPath, path: /b}} # here
+        """,
+        "lab.volumes[1].name",
+        "already taken by lab.volumes[0].name",
+    ),
+]
+
+MENU: list[Case] = [
+    ("dropdownMenu", f"{setting} # here", f"dropdownMenu.{path}", message)
+    for setting, path, message in [
+        ("unknown: {number: 1}", "unknown", "unknown key"),
+        ("release: 5", "release", "a mapping"),
+        ("release: {number: -1}", "release.number", "at least 0"),
+        ("weekly: {age: 1 fortnight}", "weekly.age", "30s, 5m"),
+        ("daily: {cutoffDate: yesterday}", "daily.cutoffDate", "2026-01-31"),
+        ("daily: {cutoffDate: 2026-02-30}", "daily.cutoffDate", "2026-01-31"),
+        ("release: {cutoffVersion: 27.0}", "release.cutoffVersion", "27.0.0"),
+        ("weekly: {cutoffVersion: 1.0.0}", "weekly.cutoffVersion", "use cutoffDate"),
+        ("daily: {cutoff_version: 1.0.0}", "daily.cutoff_version", "use cutoffDate"),
+        ("experimental: {cutoffBuild: new}", "experimental.cutoffBuild", "whole"),
+    ]
+]
+
 
 @pytest.mark.parametrize(
     "case",
-    [*TOP, *LAB, *SIZES, *MAPPINGS, *SECRETS, *IMAGES, *FILESERVER],
+    [*TOP, *LAB, *SIZES, *MAPPINGS, *SECRETS, *IMAGES, *FILESERVER, *FSADMIN, *MENU],
     ids=lambda case: f"{case[2]}: {case[3]}",
 )
 def test_problem_is_reported_with_path_and_line(

@@ -9,6 +9,7 @@ import pytest
 
 from nublado.config import load_for
 from nublado.config.environment import Environment
+from nublado.config.model import ContainerImage, PullPolicy
 from nublado.exceptions import InvalidEnvironmentError
 
 CONFIGS = Path(__file__).parent.parent / "data" / "configs"
@@ -32,6 +33,9 @@ def test_every_variable_is_read() -> None:
             "NUBLADO_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
             "NUBLADO_THREADS": "16",
             "NUBLADO_REFRESH_INTERVAL": "1",
+            "NUBLADO_CONTROLLER_REPOSITORY": "registry.example.org/nublado",
+            "NUBLADO_CONTROLLER_TAG": "15.1.0",
+            "NUBLADO_CONTROLLER_PULL_POLICY": "ALWAYS",
         }
     )
     assert environment == Environment(
@@ -48,8 +52,20 @@ def test_every_variable_is_read() -> None:
         ),
         threads=16,
         refresh_interval=1,
+        controller_repository="registry.example.org/nublado",
+        controller_tag="15.1.0",
+        controller_pull_policy=PullPolicy.ALWAYS,
+    )
+    assert environment.controller_image == ContainerImage(
+        "registry.example.org/nublado", "15.1.0", PullPolicy.ALWAYS
     )
     assert "secret" not in repr(environment)
+
+
+def test_without_an_image_of_the_controller_that_of_the_original_is_used() -> None:
+    assert Environment().controller_image == ContainerImage(
+        "ghcr.io/lsst-sqre/nublado", "11.0.0"
+    )
 
 
 def test_a_pod_of_the_cluster_needs_no_kubeconfig() -> None:

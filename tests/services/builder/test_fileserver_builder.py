@@ -10,8 +10,8 @@ import pytest
 from nublado.config.model import (
     AccessMode,
     ContainerImage,
+    ContainerResources,
     FileserverConfig,
-    FileserverResources,
     HostPathSource,
     NFSSource,
     PullPolicy,
@@ -61,7 +61,7 @@ _FULL = FileserverConfig(
         VolumeMount("/home", "home", read_only=True),
         VolumeMount("/scratch", "scratch", sub_path="users"),
     ),
-    resources=FileserverResources(
+    resources=ContainerResources(
         limits=Resources(1.0, 10 * 2**30), requests=Resources(0.1, 2**30)
     ),
     idle_timeout=5400.9,

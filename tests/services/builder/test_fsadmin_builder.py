@@ -5,7 +5,7 @@ from __future__ import annotations
 from nublado.config.model import (
     AccessMode,
     ContainerImage,
-    FileserverResources,
+    ContainerResources,
     FsadminConfig,
     HostPathSource,
     LabConfig,
@@ -127,7 +127,7 @@ def test_pod_with_every_setting() -> None:
             mount_prefix="/user-filesystems",
             node_selector={"pool": "admin"},
             pod_name="filesystems",
-            resources=FileserverResources(limits=resources, requests=resources),
+            resources=ContainerResources(limits=resources, requests=resources),
             tolerations=(Toleration(key="admin", operator="Exists"),),
         )
     )
