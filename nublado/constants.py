@@ -16,29 +16,28 @@ __all__ = [
     "CATEGORY_LAB",
     "CATEGORY_PREPULLER",
     "CONFIG_PATH",
+    "DISCOVERY_PATH",
     "DROPDOWN_SENTINEL",
-    "FILESERVER_RECONCILE_INTERVAL",
     "FILES_PREFIX",
-    "IMAGE_REFRESH_INTERVAL",
     "KUBERNETES_NAME_PATTERN",
     "KUBERNETES_REQUEST_TIMEOUT",
     "LABEL_ARGO_CD",
     "LABEL_CATEGORY",
     "LABEL_USER",
     "LAB_FORGOTTEN_INTERVAL",
-    "LAB_RECONCILE_INTERVAL",
     "LAB_STOP_GRACE_SECONDS",
     "LIMIT_TO_REQUEST_RATIO",
     "MAX_BODY_BYTES",
     "MEMORY_TO_TMP_RATIO",
     "PATH_PREFIX",
     "POD_STOP_GRACE_SECONDS",
-    "PREPULL_POD_TIMEOUT",
     "RESERVED_ENV",
     "RESERVED_ENV_PREFIX",
     "RESERVED_PATHS",
     "SERVICE_PREFIX",
     "SIZE_NAMES",
+    "STANDARD_CONTAINER_PREFIX",
+    "STARTUP_DIRECTORY",
     "USERNAME_PATTERN",
 ]
 
@@ -76,11 +75,7 @@ FILES_PREFIX = "/files"
 DROPDOWN_SENTINEL = "use_image_from_dropdown"
 """Value of ``image_list`` that defers to ``image_dropdown``."""
 
-IMAGE_REFRESH_INTERVAL = 5 * 60.0
-LAB_RECONCILE_INTERVAL = 60 * 60.0
 LAB_FORGOTTEN_INTERVAL = 20.0
-FILESERVER_RECONCILE_INTERVAL = 60 * 60.0
-PREPULL_POD_TIMEOUT = 10 * 60.0
 KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""
 
@@ -94,6 +89,15 @@ MEMORY_TO_TMP_RATIO = 4
 """``/tmp`` may hold the memory limit divided by this."""
 
 MAX_BODY_BYTES = 1024 * 1024
+
+STANDARD_CONTAINER_PREFIX = "nublado-std-"
+"""How the names of the init containers begin that are not configured."""
+
+STARTUP_DIRECTORY = "/etc/nublado/startup"
+"""Where the last init container leaves how the lab is to start."""
+
+DISCOVERY_PATH = "/etc/nublado/discovery/v1.json"
+"""Where labs find the answer of the service discovery."""
 
 KUBERNETES_NAME_PATTERN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 """Matches (with ``fullmatch``) a DNS label, which most object names are."""
@@ -135,6 +139,7 @@ RESERVED_ENV = frozenset(
         "KUBERNETES_NODE_NAME",
         "MEM_GUARANTEE",
         "MEM_LIMIT",
+        "NUBLADO_TOKEN",
         "RESET_USER_ENV",
     }
 )

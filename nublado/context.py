@@ -10,11 +10,7 @@ import structlog
 from nublado.background import Background
 from nublado.config.environment import Environment
 from nublado.config.model import Config
-from nublado.constants import (
-    FILESERVER_RECONCILE_INTERVAL,
-    LAB_FORGOTTEN_INTERVAL,
-    LAB_RECONCILE_INTERVAL,
-)
+from nublado.constants import LAB_FORGOTTEN_INTERVAL
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
 from nublado.services.alerts import Alerts
@@ -85,7 +81,7 @@ class ProcessContext:
             config.images,
             make_image_source(config.images, environment.registry_mirrors),
         )
-        builder = LabBuilder(config.lab, environment.external_url)
+        builder = LabBuilder(config.lab, environment.platform)
         self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
@@ -97,6 +93,7 @@ class ProcessContext:
         )
         self.prepuller = make_prepuller(
             config=config.lab,
+            timeout=config.images.prepull_timeout,
             metadata=self.metadata,
             images=self.images,
             nodes=self._nodes,
@@ -108,7 +105,7 @@ class ProcessContext:
             self.fileservers = make_fileservers(
                 config=config.fileserver,
                 volumes=config.lab.volumes,
-                base_url=environment.external_url,
+                platform=environment.platform,
                 cluster=self.cluster,
                 alerts=self.alerts,
             )
@@ -227,12 +224,24 @@ class ProcessContext:
                     LAB_FORGOTTEN_INTERVAL,
                     quiet=True,
                 )
-                name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
+                name = "reconcile-labs"
             case Part.FILESERVERS:
-                name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL
+                name = "reconcile-fileservers"
             case Part.IMAGES:
-                name, seconds = "refresh-images", self.environment.refresh_interval
+                name = "refresh-images"
+        seconds = self._interval(part)
         self.background.add(name, self._steps()[part][-1], seconds)
+
+    def _interval(self, part: Part) -> float:
+        """Seconds after which what a part knows is compared with the cluster."""
+        match part:
+            case Part.LABS:
+                return self.config.lab.reconcile_interval
+            case Part.FILESERVERS if self.config.fileserver is not None:
+                return self.config.fileserver.reconcile_interval
+            case _:
+                configured = self.config.images.refresh_interval
+                return self.environment.refresh_interval or configured
 
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)

@@ -10,6 +10,7 @@ from nublado.config.model import (
     LabConfig,
     Volume,
 )
+from nublado.config.platform import Platform
 from nublado.constants import CATEGORY_FILESERVER, CATEGORY_LAB, LABEL_CATEGORY
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
@@ -65,7 +66,7 @@ def make_cluster(client: KubernetesClient, config: Config) -> Cluster:
             )
             for resource, reduce in ((JOB, _metadata_only), (INGRESS, _with_status))
         ]
-    return Cluster(client, watches)
+    return Cluster(client, watches, config.watch_reconnect_timeout)
 
 
 def make_labs(
@@ -94,12 +95,12 @@ def make_fileservers(
     *,
     config: FileserverConfig,
     volumes: tuple[Volume, ...],
-    base_url: str,
+    platform: Platform,
     cluster: Cluster,
     alerts: Alerts,
 ) -> FileserverService:
     """Make the service of file servers."""
-    builder = FileserverBuilder(config, volumes, base_url)
+    builder = FileserverBuilder(config, volumes, platform)
     files = FileserverContext(
         config=config, builder=builder, cluster=cluster, alerts=alerts
     )
@@ -130,6 +131,7 @@ def make_fsadmin(
 def make_prepuller(
     *,
     config: LabConfig,
+    timeout: float,
     metadata: PodMetadata,
     images: ImageService,
     nodes: NodeService,
@@ -144,6 +146,7 @@ def make_prepuller(
         builder=PrepullPodBuilder(config, namespace, metadata.owner_reference()),
         cluster=cluster,
         namespace=namespace,
+        timeout=timeout,
         alerts=alerts,
     )
 

@@ -25,7 +25,7 @@ class FileserverSchema(ConfigSchema):
 
     enabled = Boolean()
     namespace = Text(kubernetes_names.dns_label, required=True)
-    image = Section(ContainerImageSchema, required=True)
+    image = Section(ContainerImageSchema)
     path_prefix = Text(paths.route_prefix)
     application = OptionalText(kubernetes_names.label_value)
     affinity = Section(AffinitySchema)
@@ -39,6 +39,7 @@ class FileserverSchema(ConfigSchema):
     creation_timeout = Duration()
     delete_timeout = Duration()
     idle_timeout = Duration()
+    reconcile_interval = Duration()
 
     def build(self, data: dict[str, Any]) -> FileserverConfig:
         """Create the configuration."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 
-from nublado.config.fields import Cores, Memory
+from nublado.config.fields import Memory, Millicores
 from nublado.config.model import ContainerResources
 from nublado.config.schema import ConfigSchema
 from nublado.config.sections import Section
@@ -20,14 +20,14 @@ class ResourcesSchema(ConfigSchema):
     """CPU and memory."""
 
     model = Resources
-    cpu = Cores(required=True)
+    cpu = Millicores(required=True)
     memory = Memory(required=True)
 
 
 class ContainerResourcesSchema(ConfigSchema):
     """The limits and requests of a container."""
 
-    model = ContainerResources
+    model: ClassVar[type[Any]] = ContainerResources
     limits = Section(ResourcesSchema)
     requests = Section(ResourcesSchema)
 

@@ -179,7 +179,7 @@ class Demonstration:
 
     @property
     def _size(self) -> str:
-        return self._stack.config.lab.sizes[0].size
+        return self._stack.config.lab.size_by_default
 
 
 def _compact(value: JSON) -> str:

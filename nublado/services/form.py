@@ -76,6 +76,7 @@ class SizeChoice:
 
     size: str
     label: str
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,7 @@ class FormService:
 
     def form(self, user: UserInfo) -> SpawnerForm:
         """Make the form of a user."""
-        sizes = tuple(
-            SizeChoice(definition.size, definition.label)
-            for definition in self._config.sizes
-            if self._is_allowed(user, definition.size)
-        )
+        sizes = self._sizes(user)
         quota = user.notebook_quota
         refusal = None
         if quota is not None and not quota.spawn:
@@ -129,6 +126,21 @@ class FormService:
         elif not sizes:
             refusal = _NO_SIZE
         return SpawnerForm(self._image_choices(), sizes, refusal)
+
+    def _sizes(self, user: UserInfo) -> tuple[SizeChoice, ...]:
+        """The sizes that a user may have; the default is one of them."""
+        allowed = [
+            definition
+            for definition in self._config.sizes
+            if self._is_allowed(user, definition.size)
+        ]
+        names = [definition.size for definition in allowed]
+        wanted = self._config.default_size
+        default = wanted if wanted in names else next(iter(names), None)
+        return tuple(
+            SizeChoice(definition.size, definition.label, definition.size == default)
+            for definition in allowed
+        )
 
     def _is_allowed(self, user: UserInfo, size: str) -> bool:
         try:

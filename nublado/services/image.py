@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 import structlog
 
 from nublado.config.model import ImagesConfig
-from nublado.constants import IMAGE_REFRESH_INTERVAL
 from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.node import Node
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
@@ -86,7 +85,9 @@ class ImageService:
         """
         began = time.monotonic()
         nodes = list(nodes)
-        timeout = Timeout("Image refresh", IMAGE_REFRESH_INTERVAL, self._cancellation)
+        timeout = Timeout(
+            "Image refresh", self._config.refresh_interval, self._cancellation
+        )
         images = self._source.images(self._inventory.images, timeout)
         inventory = ImageInventory.build(self._config, images, nodes, datetime.now(UTC))
         with self._lock:

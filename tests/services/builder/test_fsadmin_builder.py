@@ -18,7 +18,7 @@ from nublado.config.model import (
     VolumeMount,
 )
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.services.builder.fsadmin import FsadminBuilder
 
 _CLAIM = PVCSource(
@@ -26,7 +26,9 @@ _CLAIM = PVCSource(
 )
 _LAB = LabConfig(
     namespace_prefix="userlabs",
-    sizes=(LabSizeDefinition("small", Resources(1.0, 3 * 2**30), "3Gi"),),
+    sizes=(
+        LabSizeDefinition("small", LabResources.from_limits(Resources(1.0, 2**30))),
+    ),
     volumes=(
         Volume("home", NFSSource("10.0.0.1", "/share1/home")),
         Volume("scratch", _CLAIM),
