@@ -10,11 +10,11 @@ HUB := .venv-hub
 HUB_BIN := $(HUB)/bin
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links setup.cfg
-ALL_EXTRAS := --extra google --extra sandbox --extra dev
+ALL_EXTRAS := --extra google --extra sandbox --extra docs --extra dev
 UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak format lock clean
+.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak docs format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +39,7 @@ lint: $(STAMP) ## Formatting, lint, types, layering, locks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tools.check_lock requirements/run.txt=google requirements/dev.txt=google,sandbox,dev
+	$(BIN)/python -m tools.check_lock requirements/run.txt=google requirements/dev.txt=google,sandbox,docs,dev
 
 browser: python ## Chromium for the tests of pages, installed where that is possible
 	@$(PYTHON) -m tools.install browser
@@ -62,6 +62,9 @@ $(LOWEST)/.installed: requirements/lowest.txt setup.cfg pyproject.toml | python
 
 soak: $(STAMP) ## Users against faults for SECONDS (1800), drawn by SEED (random); UNKIND=0 for fewer
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED)) $(if $(filter 0,$(UNKIND)),--no-unkind)
+
+docs: $(STAMP) ## The documentation as a site, in build/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
 
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

@@ -110,3 +110,16 @@ def test_pin_that_is_not_installed(
 def test_what_pins_nothing(tmp_path: Path, line: str) -> None:
     with pytest.raises(LockError):
         lock(tmp_path, line)
+
+
+def test_another_python_that_gets_another_version_is_left_to_itself(
+    tmp_path: Path, installed: dict[str, metadata.Distribution]
+) -> None:
+    by_python = [
+        "web==2.5 ; python_version < '3.13'",
+        "web==3.0 ; python_version >= '3.13'",
+        "colours[rgb]==7.17.3 ; python_version < '3.13'",
+        "colours[rgb]==6.0 ; python_version >= '3.13'",
+        "rgb==1.2",
+    ]
+    assert list(open_ends(lock(tmp_path, *by_python), installed)) == []

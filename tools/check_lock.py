@@ -190,7 +190,10 @@ def _open_ends(
         if known is not None and extras <= known:
             continue
         done[name] = extras = extras | (known or frozenset())
-        for requirement in _requirements(installed.get(name), extras, environment):
+        distribution = installed.get(name)
+        if name in pins and distribution and distribution.version != pins[name].version:
+            continue  # What another version requires is known where that is installed.
+        for requirement in _requirements(distribution, extras, environment):
             pin = pins.get(canonicalize_name(requirement.name))
             if pin is None or not requirement.specifier.contains(
                 pin.version, prereleases=True

@@ -23,6 +23,7 @@ from nublado.constants import USERNAME_PATTERN
 from nublado.exceptions import ConfigurationError
 from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.demonstration import Demonstration, DemonstrationError
+from nublado.sandbox.log_file import LogFile
 from nublado.sandbox.stack import Stack
 
 __all__ = ["demo"]
@@ -127,19 +128,18 @@ def demo(
     gunicorn and is reached through an ingress.
     """
     directory = Path(tempfile.mkdtemp(prefix="nublado-demo-"))
-    log_file = directory / "demo.log"
     try:
-        with log_file.open("w") as log:
+        with LogFile(directory / "demo.log") as log:
             stack = Stack(
                 config_file,
                 *("--tags", str(tags)),
                 *(("--port", "ingress", str(port)) if port else ()),
                 environ={"NUBLADO_REFRESH_INTERVAL": str(_REFRESH_SECONDS)},
-                log=log,
+                log=log.writer,
                 directory=directory,
             )
             with Interrupts(stack.kill) as interrupts:
-                _run(stack, _Options(user, then_exit, verbose), interrupts)
+                _run(stack, log, _Options(user, then_exit, verbose), interrupts)
     except (
         ConfigurationError,
         DemonstrationError,
@@ -152,13 +152,13 @@ def demo(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(stack: Stack, options: _Options, interrupts: Interrupts) -> None:
+def _run(stack: Stack, log: LogFile, options: _Options, interrupts: Interrupts) -> None:
     try:
         _demonstrate(stack, options, interrupts)
     except KeyboardInterrupt:
         sys.exit(interrupts.exit_code)
     except Exception:
-        _show_log(stack)
+        click.echo(log.last_lines(_LOG_LINES), err=True)
         raise
     finally:
         stack.stop()
@@ -215,13 +215,6 @@ def _show_objects(shown: Demonstration) -> None:
         click.echo(shown.objects())
     else:
         click.echo(f"$ {' '.join(command)}\n{listed.stdout.rstrip()}")
-
-
-def _show_log(stack: Stack) -> None:
-    if stack.log_file is None:
-        return
-    lines = Path(stack.log_file).read_text(errors="replace").splitlines()
-    click.echo("\n".join(lines[-_LOG_LINES:]), err=True)
 
 
 def _stay(shown: Demonstration) -> None:

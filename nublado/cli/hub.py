@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import requests
 
+from nublado.cli.interrupts import Interrupts
 from nublado.exceptions import ConfigurationError
 from nublado.sandbox import DEMO_CONFIG
-from nublado.sandbox.hub_process import HubUnavailableError
+from nublado.sandbox.hub_process import HubNotInstalledError
 from nublado.sandbox.platform import Platform
 
 __all__ = ["hub"]
 
-
-_LOGS = ("service", "jupyterhub", "proxy")
 _LINES = 15
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command()
@@ -54,27 +54,44 @@ def hub(config_file: Path, user: str, tags: int, port: int) -> None:
     JupyterHub, its proxy, the service and the JupyterLabs are real; the cluster is
     embedded, and runs each lab as a process of this machine.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _interrupt_once)
-    with tempfile.TemporaryDirectory(prefix="nublado-hub-") as directory:
-        logs = Path(directory)
-        arguments = ("--tags", str(tags), "--port", "ingress", str(port))
-        platform = Platform(config_file, *arguments, logs=logs, report=_Reporter())
-        try:
-            with platform:
-                _show(platform, user, logs)
-                signal.pause()
-        except KeyboardInterrupt:
-            click.echo("All of it has ended.")
-        except (
-            ConfigurationError,
-            HubUnavailableError,
-            RuntimeError,
-            requests.RequestException,
-        ) as e:
-            click.secho(f"\nThe platform has not started: {e}", fg="red", err=True)
-            _show_ends(logs)
-            sys.exit(1)
+    directory = Path(tempfile.mkdtemp(prefix="nublado-hub-"))
+    platform = Platform(
+        config_file,
+        *("--tags", str(tags), "--port", "ingress", str(port)),
+        directory=directory,
+        report=_Reporter(),
+    )
+    stopping = "Stopping labs, JupyterHub, service and cluster"
+    try:
+        with Interrupts(platform.kill, stopping) as interrupts:
+            _run(platform, user, interrupts)
+    except (
+        ConfigurationError,
+        HubNotInstalledError,
+        RuntimeError,
+        requests.RequestException,
+    ) as e:
+        click.secho(f"\nThe platform has not started: {e}", fg="red", err=True)
+        sys.exit(1)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(platform: Platform, user: str, interrupts: Interrupts) -> None:
+    try:
+        platform.start()
+        _show(platform, user)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+        platform.stop()
+        click.echo("All of it has ended.")
+    except KeyboardInterrupt:
+        sys.exit(interrupts.exit_code)
+    except Exception:
+        _show_logs(platform)
+        raise
+    finally:
+        platform.stop()
 
 
 class _Reporter:
@@ -87,7 +104,7 @@ class _Reporter:
         click.echo(f"{time.monotonic() - self._began:5.1f}s  {text} …")
 
 
-def _show(platform: Platform, user: str, logs: Path) -> None:
+def _show(platform: Platform, user: str) -> None:
     stack = platform.stack
     namespace = stack.config.lab.namespace_of(user)
     click.secho(f"\nOpen {platform.url}/nb/ and log in as {user}.", bold=True)
@@ -99,7 +116,7 @@ def _show(platform: Platform, user: str, logs: Path) -> None:
 To look behind it
   export KUBECONFIG={stack.sandbox.kubeconfig}
   kubectl get pods -A; kubectl logs -n {namespace} {user}-nb
-  tail -f {logs}/*.log   # service, JupyterHub, proxy
+  tail -f {platform.directory}/*.log   # service, JupyterHub, proxy
 
 To break something while a lab starts
   kill -9 -- -{stack.service.pid}   # the controller
@@ -109,18 +126,7 @@ Ctrl-C ends all of it."""
     )
 
 
-def _interrupt_once(*_: object) -> None:
-    """End, and let nobody's impatience leave something running."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    click.echo("\nStopping labs, JupyterHub, service and cluster …")
-    raise KeyboardInterrupt
-
-
-def _show_ends(logs: Path) -> None:
-    for name in _LOGS:
-        file = logs / f"{name}.log"
-        if file.exists():
-            lines = file.read_text().splitlines()[-_LINES:]
-            click.secho(f"\nEnd of the log of {name}", bold=True, err=True)
-            click.echo("\n".join(lines), err=True)
+def _show_logs(platform: Platform) -> None:
+    for name, log in platform.logs.items():
+        click.secho(f"\nEnd of the log of {name}", bold=True, err=True)
+        click.echo(log.last_lines(_LINES), err=True)

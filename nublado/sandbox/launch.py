@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -18,6 +16,7 @@ import requests
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Endpoints, Sandbox, SandboxOptions
+from nublado.sandbox.server_process import ServerProcess
 
 __all__ = ["Control", "SandboxProcess", "SandboxThread"]
 
@@ -122,7 +121,7 @@ class SandboxThread:
             self._loop.close()
 
 
-class SandboxProcess:
+class SandboxProcess(ServerProcess):
     """A sandbox in a process of its own.
 
     Parameters
@@ -144,28 +143,14 @@ class SandboxProcess:
         log: IO[str] | None = None,
     ) -> None:
         self.directory = directory or Path(tempfile.mkdtemp(prefix="sandbox-"))
-        self._log = log
         self._state_file = self.directory / "state.json"
-        self._command = [
-            sys.executable,
-            "-m",
-            "nublado",
-            "sandbox",
-            "--quiet",
-            "--leashed",
-            "--directory",
-            str(self.directory),
-            "--state-file",
-            str(self._state_file),
+        files = {"--directory": self.directory, "--state-file": self._state_file}
+        command = [
+            *(sys.executable, "-m", "nublado", "sandbox", "--quiet", "--leashed"),
+            *(str(word) for option in files.items() for word in option),
             *arguments,
         ]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        assert self._process is not None  # noqa: S101
-        return self._process.pid
+        super().__init__("The sandbox", command, log=log)
 
     @property
     def kubeconfig(self) -> Path:
@@ -183,43 +168,29 @@ class SandboxProcess:
         Raises
         ------
         RuntimeError
-            Raised if it does not start.
+            Raised if it does not start; why, its log tells.
         """
-        # In a session of its own, it outlives a Ctrl-C until it is stopped.
-        self._process = subprocess.Popen(  # noqa: S603
-            self._command,
-            start_new_session=True,
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-        )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._state_file.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError("The sandbox has not started; see its message")
-            time.sleep(0.02)
+        self.launch()
+        try:
+            self.wait_ready(_START_SECONDS)
+        except RuntimeError:
+            self.stop()
+            raise
         return Endpoints(**json.loads(self._state_file.read_text()))
 
-    def stop(self) -> None:
-        """Stop it and remove its files."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        self._clean_up()
+    def is_ready(self) -> bool:
+        """Whether all servers listen."""
+        return self._state_file.exists()
 
     def kill(self) -> None:
-        """Kill it and remove its files."""
-        if self._process is not None:
-            self._process.kill()
-        self._clean_up()
+        """Kill it, and remove its files."""
+        super().kill()
+        self._remove_files()
 
-    def _clean_up(self) -> None:
-        if self._process is not None:
-            self._process.wait(_STOP_SECONDS)
-            assert self._process.stdin is not None  # noqa: S101
-            self._process.stdin.close()
+    def stop(self) -> None:
+        """Stop it, and remove its files."""
+        super().stop()
+        self._remove_files()
+
+    def _remove_files(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)

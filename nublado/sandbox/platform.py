@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from nublado.sandbox.hub_process import HubProcess, ProxyProcess, singleuser
+from nublado.sandbox.log_file import LogFile
+from nublado.sandbox.ports import free_port
 from nublado.sandbox.stack import Stack
 
 __all__ = ["Platform"]
@@ -24,8 +24,9 @@ class Platform:
         Configuration of the service.
     sandbox_arguments
         Further arguments of ``nublado sandbox``.
-    logs
-        Directory for what the parts write.
+    directory
+        For logs and other files; removed in the end, even if this process is
+        killed.
     report
         Is told what is being done.
     """
@@ -34,14 +35,16 @@ class Platform:
         self,
         config_file: Path,
         *sandbox_arguments: str,
-        logs: Path,
+        directory: Path,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._config_file = config_file
         self._sandbox_arguments = sandbox_arguments
-        self.logs = logs
+        self.directory = directory
         self._report = report
-        self._cleanup = ExitStack()
+        self._parts: list[Stack | ProxyProcess | HubProcess] = []
+        self._open_files = ExitStack()
+        self.logs: dict[str, LogFile] = {}
         self.stack: Stack
         self.proxy: ProxyProcess
         self.hub: HubProcess
@@ -50,12 +53,7 @@ class Platform:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -68,39 +66,58 @@ class Platform:
 
         Raises
         ------
-        HubUnavailableError
-            Raised if something is not installed, or if JupyterHub or its proxy
-            does not start.
+        HubNotInstalledError
+            Raised if a program is missing.
         RuntimeError
-            Raised if the cluster or the service does not start.
+            Raised if a part does not start.
         """
-        with ExitStack() as starting:
-            self._start(starting)
-            self._cleanup = starting.pop_all()
+        try:
+            self._start_stack()
+            self._start_hub()
+        except BaseException:
+            self._stop_parts()
+            raise
 
     def stop(self) -> None:
         """Stop everything."""
-        self._cleanup.close()
+        self._stop_parts()
+        self._open_files.close()
 
-    def _start(self, starting: ExitStack) -> None:
-        arguments = ("--run-labs", str(singleuser()), *self._sandbox_arguments)
-        log = starting.enter_context(self._open_log("service"))
+    def kill(self) -> None:
+        """Kill everything, and leave no files."""
+        for part in reversed(self._parts):
+            part.kill()
+
+    def _start_stack(self) -> None:
+        self.stack = Stack(
+            self._config_file,
+            *("--run-labs", str(singleuser())),
+            *self._sandbox_arguments,
+            log=self._open_log("service"),
+            directory=self.directory,
+        )
+        self._parts.append(self.stack)
         self._report("Starting cluster, registry, Gafaelfawr, ingress and controller")
-        self.stack = Stack(self._config_file, *arguments, log=log)
-        starting.enter_context(self.stack)
+        self.stack.start()
+
+    def _start_hub(self) -> None:
         self._report("Starting JupyterHub and its proxy")
-        directory = tempfile.TemporaryDirectory(prefix="jupyterhub-")
-        starting.enter_context(directory)
-        log = starting.enter_context(self._open_log("proxy"))
-        self.proxy = ProxyProcess(self.stack.endpoints.control, log)
-        log = starting.enter_context(self._open_log("jupyterhub"))
-        self.hub = HubProcess(self.stack, self.proxy, Path(directory.name), log)
-        starting.callback(self.proxy.stop)
-        self.proxy.start(self.hub.url)
-        starting.callback(self.hub.stop)
-        self.hub.start()
-        self.hub.wait_ready()
+        url = f"http://127.0.0.1:{free_port()}"
+        control_url = self.stack.endpoints.control
+        self.proxy = ProxyProcess(url, control_url, self._open_log("proxy"))
+        log = self._open_log("jupyterhub")
+        self.hub = HubProcess(url, self.stack, self.proxy, self.directory, log)
+        for part in (self.proxy, self.hub):
+            self._parts.append(part)
+            part.launch()
+            part.wait_ready()
         self.stack.control("PUT", "/hub", {"url": self.proxy.url})
 
+    def _stop_parts(self) -> None:
+        for part in reversed(self._parts):
+            part.stop()
+
     def _open_log(self, name: str) -> IO[str]:
-        return (self.logs / f"{name}.log").open("w")
+        log = self._open_files.enter_context(LogFile(self.directory / f"{name}.log"))
+        self.logs[name] = log
+        return log.writer

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
-
-import requests
 
 from nublado.config import load
 from nublado.config.model import Config
@@ -21,15 +12,12 @@ from nublado.sandbox.known_images import registry_host
 from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxProcess
 from nublado.sandbox.ports import free_port
+from nublado.sandbox.server_process import ServerProcess, answers, on_leash
 
 __all__ = ["ServiceProcess", "Stack"]
 
-_READY_SECONDS = 120.0
-_STOP_SECONDS = 30.0
-_PROBE_SECONDS = 5.0
 
-
-class ServiceProcess:
+class ServiceProcess(ServerProcess):
     """The service, as gunicorn runs it.
 
     Parameters
@@ -52,117 +40,19 @@ class ServiceProcess:
         descriptors: int | None = None,
     ) -> None:
         self.port = port or free_port()
-        self._limits = (
+        self.url = f"http://127.0.0.1:{self.port}"
+        limits = (
             []
             if descriptors is None
             else ["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
         )
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._environ = {
-            **os.environ,
-            **environ,
-            "NUBLADO_BIND": f"127.0.0.1:{self.port}",
-        }
-        self._log = log
-        self._process: subprocess.Popen[str] | None = None
+        command = on_leash("gunicorn", "-c", "python:nublado.gunicorn_conf")
+        environ = {**environ, "NUBLADO_BIND": f"127.0.0.1:{self.port}"}
+        super().__init__("The service", [*limits, *command], environ, log)
 
-    @property
-    def pid(self) -> int:
-        """Process id of gunicorn's master."""
-        assert self._process is not None  # noqa: S101
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def has_processes(self) -> bool:
-        """Whether any of its processes lives, be it without gunicorn's master."""
-        if self.is_running:
-            return True
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-
-    @property
-    def exit_code(self) -> int | None:
-        """With what it has ended; None if it has not."""
-        return None if self._process is None else self._process.poll()
-
-    def start(self) -> None:
-        """Start it; `wait_ready` tells when it may be asked."""
-        self._process = subprocess.Popen(  # noqa: S603
-            [
-                *self._limits,
-                sys.executable,
-                "-m",
-                "nublado.sandbox.leash",
-                "gunicorn",
-                "-c",
-                "python:nublado.gunicorn_conf",
-            ],
-            env=self._environ,
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-            text=True,
-            # A group of its own, so that worker and master can be killed at once.
-            start_new_session=True,
-        )
-
-    def wait_ready(self, seconds: float = _READY_SECONDS) -> None:
-        """Wait until it is ready.
-
-        Raises
-        ------
-        RuntimeError
-            Raised if it ends, or takes too long.
-        """
-        deadline = time.monotonic() + seconds
-        while not self._is_ready():
-            assert self._process is not None  # noqa: S101
-            if self._process.poll() is not None:
-                code = self._process.returncode
-                raise RuntimeError(f"The service has ended with {code}")
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"The service is not ready after {seconds:g} s")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """Kill it and its worker, as a crash would."""
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._wait(_STOP_SECONDS)
-
-    def stop(self) -> None:
-        """Stop it as Kubernetes does; kill it if that takes too long."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def _wait(self, seconds: float) -> None:
-        assert self._process is not None  # noqa: S101
-        self._process.wait(seconds)
-        # Not earlier: it is killed when that closes.
-        assert self._process.stdin is not None  # noqa: S101
-        self._process.stdin.close()
-
-    def _is_ready(self) -> bool:
-        try:
-            probe = requests.get(f"{self.url}/readyz", timeout=_PROBE_SECONDS)
-        except requests.RequestException:
-            return False
-        return bool(probe.status_code == requests.codes.ok)
+    def is_ready(self) -> bool:
+        """Whether it may be asked."""
+        return answers(f"{self.url}/readyz")
 
 
 class Stack:
@@ -220,12 +110,7 @@ class Stack:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -266,7 +151,7 @@ class Stack:
             self._service_environ(), self._log, port, self._descriptors
         )
         self.control("PUT", "/service", {"url": self.service.url})
-        self.service.start()
+        self.service.launch()
 
     def stop(self) -> None:
         """Stop everything."""

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import SECONDS, User
+from tests.e2e.users import SECONDS, User, problems
 from tests.waiting import wait_for
 
 _PACE_SECONDS = 0.3
@@ -67,8 +67,8 @@ def test_server_that_is_restored_from_a_backup(own_stack: Stack) -> None:
 def test_watches_that_are_lost_for_a_minute_are_a_problem(own_stack: Stack) -> None:
     own_stack.control.faults({"path": "watch=true", "answer": "compacted"})
     own_stack.control("POST", "/watches/drop")
-    wait_for(lambda: len(_problems(own_stack)) == 2, 2 * SECONDS)
-    pods = next(p for p in _problems(own_stack) if p.startswith("pods "))
+    wait_for(lambda: len(problems(own_stack)) == 2, 2 * SECONDS)
+    pods = next(p for p in problems(own_stack) if p.startswith("pods "))
     assert "have not been followed since" in pods
     assert "Error watching objects (Pod, status 500)" in pods
     page = requests.get(f"{own_stack.api_url}/admin", timeout=SECONDS)
@@ -77,18 +77,11 @@ def test_watches_that_are_lost_for_a_minute_are_a_problem(own_stack: Stack) -> N
     (failure,) = _failures(own_stack)
     assert failure["event"] == "Cannot follow cluster"
     own_stack.control("DELETE", "/faults")
-    wait_for(lambda: not _problems(own_stack))
+    wait_for(lambda: not problems(own_stack))
 
 
 def _ended_well(events: Any) -> bool:
     return bool(events.kinds[-1] == "complete")
-
-
-def _problems(stack: Stack) -> list[str]:
-    probe = requests.get(f"{stack.service.url}/readyz", timeout=SECONDS)
-    assert probe.status_code == 200
-    problems: list[str] = probe.json()["problems"]
-    return problems
 
 
 def _failures(stack: Stack) -> list[dict[str, str]]:

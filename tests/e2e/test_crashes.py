@@ -15,7 +15,7 @@ import requests
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import ServiceProcess, Stack
 from tests.e2e.conftest import CONFIG
-from tests.e2e.users import SECONDS, User
+from tests.e2e.users import SECONDS, User, problems
 from tests.waiting import wait_for
 
 
@@ -199,9 +199,7 @@ def test_state_does_not_wait_for_the_registry(own_stack: Stack) -> None:
     refused = User(own_stack, "hasty").create()
     assert refused.status_code == 503
     assert "registry" in refused.json()["detail"][0]["msg"].lower()
-    probe = requests.get(f"{own_stack.service.url}/readyz", timeout=SECONDS).json()
-    assert probe["status"] == "ok"
-    assert probe["problems"]
+    assert problems(own_stack)
     assert user.delete().status_code == 204
     own_stack.control("DELETE", "/faults")
     wait_for(lambda: User(own_stack, "hasty").create().status_code == 201)
@@ -224,6 +222,7 @@ def test_watches_that_fall_silent(own_stack: Stack) -> None:
 
 def test_kubernetes_is_away_for_a_while(own_stack: Stack) -> None:
     user = User(own_stack, "unlucky")
+    wait_for(lambda: not problems(own_stack))
     own_stack.control.faults({"path": "/api", "status": 503, "retry_after": 1})
     own_stack.control("POST", "/watches/drop")
     assert user.create().status_code == 201
@@ -260,7 +259,7 @@ def test_what_cannot_work_is_refused_before_a_port_is_bound(
     config = {"NUBLADO_CONFIG": str(CONFIG), "GUNICORN_CMD_ARGS": ""}
     with (tmp_path / "log").open("w+") as log:
         service = ServiceProcess({**config, **environ}, log)
-        service.start()
+        service.launch()
         wait_for(lambda: not service.is_running)
         log.seek(0)
         written = log.read()

@@ -7,9 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ import requests
 
 from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.ports import free_port
+from tests.running import Running, needs_proc
 
 _ROOT = Path(__file__).parent.parent.parent
 _EXAMPLES = _ROOT.parent / "shared" / "examples"
@@ -33,73 +32,13 @@ _CONFIGS = [
 ]
 
 
-class Running:
-    """A demonstration in a process of its own, with its files in a directory."""
-
-    def __init__(self, directory: Path, *arguments: str) -> None:
-        self.directory = directory
-        self._output = directory.with_suffix(".out")
-        directory.mkdir()
-        with self._output.open("w") as output:
-            self.process = subprocess.Popen(
-                [*_DEMO, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                cwd=_ROOT,
-                env={**os.environ, "TMPDIR": str(directory)},
-            )
-
-    @property
-    def output(self) -> str:
-        return self._output.read_text()
-
-    def wait_for_output(self, text: str) -> None:
-        self._wait_for(lambda: text in self.output)
-
-    def wait_for_end(self) -> int:
-        """Wait until neither processes nor files are left."""
-        code = self.process.wait(_SECONDS)
-        self._wait_for(lambda: not self.processes() and not self.files())
-        return code
-
-    def files(self) -> list[Path]:
-        return list(self.directory.iterdir())
-
-    def processes(self) -> list[int]:
-        """Process ids of all that have inherited its directory."""
-        mark = f"TMPDIR={self.directory}\0".encode()
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/environ"):
-            with suppress(OSError):
-                if mark in entry.read_bytes():
-                    found.append(int(entry.parent.name))
-        return found
-
-    def clean_up(self) -> None:
-        for pid in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-    def _wait_for(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + _SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, (self.output, self.processes())
-            time.sleep(0.05)
-
-
 @pytest.fixture
 def demonstration(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path / "files")
+    running = Running(tmp_path / "files", "demo")
     yield running
     running.clean_up()
 
 
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="needs /proc"
-)
 slow = pytest.mark.timeout(300)
 
 
@@ -142,7 +81,7 @@ def test_nothing_is_left_of_a_killed_demonstration(
 @slow
 def test_summary_fits_on_a_screen_and_is_true(tmp_path: Path) -> None:
     port = free_port()
-    running = Running(tmp_path / "files", "--port", str(port), "--user", "mary")
+    running = Running(tmp_path / "files", "demo", "--port", str(port), "--user", "mary")
     try:
         running.wait_for_output("Ctrl-C ends the demonstration")
         summary = running.output.partition("Open ")[2].splitlines()
@@ -201,6 +140,21 @@ def test_failure_of_the_demonstration_shows_in_its_exit_code(tmp_path: Path) -> 
     )
     assert shown.returncode == 1
     assert "profile" in shown.stderr
+
+
+def test_demonstration_that_cannot_start_says_why() -> None:
+    shown = subprocess.run(
+        [*_DEMO, "--exit"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        cwd=_ROOT,
+        env={**os.environ, "NUBLADO_THREADS": "none"},
+    )
+    assert shown.returncode == 1
+    assert "NUBLADO_THREADS: must be a whole number" in shown.stderr
+    assert "The demonstration has failed: The service has ended with" in shown.stderr
 
 
 def test_sandbox_says_where_things_are(tmp_path: Path) -> None:

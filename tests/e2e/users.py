@@ -109,3 +109,11 @@ class User:
         events = self.follow()
         assert events.ended.wait(SECONDS), events.messages
         return events
+
+
+def problems(stack: Stack) -> list[str]:
+    """What the service says does not work as it should, while it is ready."""
+    probe = requests.get(f"{stack.service.url}/readyz", timeout=SECONDS)
+    assert probe.status_code == 200
+    found: list[str] = probe.json()["problems"]
+    return found

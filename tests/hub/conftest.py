@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shared_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One platform for all tests, each of which has users of its own."""
-    with Platform(CONFIG, logs=tmp_path_factory.mktemp("logs")) as platform:
+    with Platform(CONFIG, directory=tmp_path_factory.mktemp("platform")) as platform:
         yield platform
 
 

@@ -43,9 +43,9 @@ def test_running_lab_is_not_taken_for_dead_in_an_outage(
     user.wait_ready()
     pod = user.pod_uid()
     platform.stack.service.stop()
-    log = platform.logs / "jupyterhub.log"
+    log = platform.logs["jupyterhub"]
     polled = f"State of the lab of {user.name}"
-    wait_until(lambda: log.read_text().count(polled) >= 2, "JupyterHub polls")
+    wait_until(lambda: log.text().count(polled) >= 2, "JupyterHub polls")
     assert user.is_ready()
     platform.stack.start_service()
     platform.stack.service.wait_ready()
@@ -62,7 +62,7 @@ def test_jupyterhub_starts_in_an_outage_while_a_lab_runs(
     pod = user.pod_uid()
     platform.stack.service.kill()
     platform.hub.kill()
-    platform.hub.start()
+    platform.hub.launch()
     platform.hub.wait_ready()
     user.wait_ready()
     platform.stack.start_service()
@@ -83,7 +83,7 @@ def test_jupyterhub_ends_while_a_lab_runs(
 
     getattr(platform.hub, how)()
     assert pages.run("x + 1") == "42"
-    platform.hub.start()
+    platform.hub.launch()
     platform.hub.wait_ready()
 
     user.wait_ready()
@@ -99,7 +99,7 @@ def test_jupyterhub_ends_while_a_lab_starts(platform: Platform, user: HubUser) -
     user.start()
     wait_until(lambda: user.status() == "pending", "the lab starts")
     platform.hub.kill()
-    platform.hub.start()
+    platform.hub.launch()
     platform.hub.wait_ready()
     platform.stack.control.settings(init_seconds=0.05)
     user.wait_ready()

@@ -144,6 +144,8 @@ class LabService:
         ------
         ClientRequestError
             Raised if the request cannot be granted.
+        ServiceUnavailableError
+            Raised if the process stops; nothing is left of the request.
         """
         builder = self._labs.builder
         image = self._images.resolve(specification.image)
@@ -157,6 +159,7 @@ class LabService:
         spawn = Spawn.from_request(self._labs, record, request, state)
         spawn.begin()
         if not self.run(spawn):
+            spawn.withdraw()
             spawn.check_abandoned()
 
     def delete(self, username: str) -> None:

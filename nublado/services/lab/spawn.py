@@ -163,7 +163,7 @@ class Spawn(Operation[LabState]):
         self._record = record
         self._state = state
         self._url = url
-        self._has_remains = False
+        self._remains: LabState | None = None
         self._object: ObjectRef | None = None
         self._node: str | None = None
         self._reporter = PodReporter(self.events)
@@ -246,12 +246,16 @@ class Spawn(Operation[LabState]):
         OperationInProgressError, LabExistsError
             Raised if there cannot be another lab now.
         """
-        self._has_remains = self._record.begin_spawn(self, self._state) is not None
+        self._remains = self._record.begin_spawn(self, self._state)
         self.events.info(
             f"Starting lab creation for {self.username}", 1, step=Step.ACCEPTED
         )
         options = self._state.options
         self._log.info("Creating lab", image=options.image, size=options.size)
+
+    def withdraw(self) -> None:
+        """Leave the record as it was before it began."""
+        self._record.end(self, self._remains)
 
     def resume(self, seen: int) -> bool:
         """Go on on the record; False if that has changed since ``seen``."""
@@ -310,7 +314,7 @@ class Spawn(Operation[LabState]):
     # --- Steps -----------------------------------------------------------
 
     def _remove_remains(self) -> None:
-        if not self._has_remains:
+        if self._remains is None:
             return
         self._object = NAMESPACE.at(None, self._names.namespace)
         self.events.info(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -272,8 +273,11 @@ class Cluster:
             options["propagationPolicy"] = propagation
         with self._changes(ref, timeout) as mailbox:
             doomed = self._delete(ref, timeout, options)
-            if doomed is not None:
-                self._await_end(ref, doomed, timeout, mailbox)
+            if doomed is None:
+                return
+            again = {**options, "preconditions": {"uid": doomed}}
+            repeat = partial(self._delete, ref, timeout, again)
+            self._await_end(ref, doomed, timeout, mailbox, repeat)
 
     def wait_gone(self, ref: ObjectRef, timeout: Timeout) -> None:
         """Wait until an object, which somebody else deletes, is gone.
@@ -328,11 +332,18 @@ class Cluster:
                 return _deleted_uid(response)
 
     def _await_end(
-        self, ref: ObjectRef, uid: str, timeout: Timeout, mailbox: Mailbox[Change]
+        self,
+        ref: ObjectRef,
+        uid: str,
+        timeout: Timeout,
+        mailbox: Mailbox[Change],
+        repeat: Callable[[], object] = lambda: None,
     ) -> None:
         """Wait for the end of one object.
 
-        An object that a watch knows is waited for; any other is polled.
+        An object that a watch knows is waited for; any other is polled. A server
+        that was restored from a backup may have forgotten the deletion, which is
+        repeated then.
         """
         watcher = self._watchers.get(ref.resource)
         known = watcher.cache.get(ref.key) if watcher else None
@@ -341,7 +352,7 @@ class Cluster:
         while True:
             change = mailbox.receive(pause)
             if change is None:
-                if self._is_gone(ref, uid, timeout):
+                if self._is_gone(ref, uid, timeout, repeat):
                     if watcher is not None and is_watched:
                         watcher.reconnect()
                     return
@@ -350,13 +361,19 @@ class Cluster:
             elif change.type is ChangeType.DELETED and uid_of(change.object) == uid:
                 return
 
-    def _is_gone(self, ref: ObjectRef, uid: str, timeout: Timeout) -> bool:
+    def _is_gone(
+        self, ref: ObjectRef, uid: str, timeout: Timeout, repeat: Callable[[], object]
+    ) -> bool:
         try:
             found = self.read(ref, timeout.part(_READ_SECONDS))
         except (KubernetesError, OperationTimeoutError) as e:
             self._log.warning("Cannot tell whether object is gone", error=str(e))
             return False
-        return found is None or uid_of(found) != uid
+        if found is None or uid_of(found) != uid:
+            return True
+        if not is_terminating(found):
+            repeat()
+        return False
 
     # --- Follow ----------------------------------------------------------
 

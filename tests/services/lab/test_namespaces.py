@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -81,3 +82,26 @@ def test_a_deletion_that_times_out_names_what_holds_the_namespace(
     assert service.status("rachel") in ("failed", "terminating")
     wait_for(lambda: service.status("rachel") == "failed")
     assert cluster.namespaces() == {NAMESPACE}
+
+
+def test_a_deletion_that_a_restored_server_has_forgotten_is_requested_again(
+    cluster: Cluster,
+) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    cluster.control("POST", "/backup")
+    hold(cluster)
+    with ThreadPoolExecutor(1) as pool:
+        deletion = pool.submit(service.labs.delete, "rachel")
+        wait_for(lambda: _is_terminating(cluster))
+        cluster.control("POST", "/restore", {"away": 0.1})
+        deletion.result(60)
+    assert cluster.namespaces() == set()
+    assert service.status("rachel") is None
+
+
+def _is_terminating(cluster: Cluster) -> bool:
+    found: JSON | None = cluster.call(
+        lambda sandbox: sandbox.store.find("Namespace", None, NAMESPACE)
+    )
+    return found is not None and "deletionTimestamp" in found["metadata"]

@@ -8,7 +8,11 @@ from types import FunctionType, ModuleType
 import pytest
 
 from nublado.events import Step
-from nublado.exceptions import LabExistsError, OperationInProgressError
+from nublado.exceptions import (
+    LabExistsError,
+    OperationInProgressError,
+    ServiceUnavailableError,
+)
 from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes import resource
 from tests.cluster import SPECIFICATION, Cluster, user
@@ -209,3 +213,12 @@ def _deleted_namespaces(cluster: Cluster) -> int:
         if c["method"] == "DELETE" and c["route"].startswith("namespaces")
     ]
     return sum(found) - 1
+
+
+def test_a_spawn_that_is_refused_during_a_stop_leaves_nothing(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.labs.stop()
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailableError):
+            service.labs.create(user("rachel"), SPECIFICATION)
+        assert service.status("rachel") is None

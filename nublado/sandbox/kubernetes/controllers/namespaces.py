@@ -69,13 +69,13 @@ class NamespaceController(Controller):
 
     def _namespace_changed(self, type_: str, metadata: JSON) -> None:
         name = metadata["name"]
-        if type_ == "DELETED":
-            self._terminating.discard(name)
-        elif "deletionTimestamp" in metadata:
+        if type_ != "DELETED" and "deletionTimestamp" in metadata:
             if name not in self._terminating:
                 self._terminating.add(name)
                 self.look_at((None, name))
-        elif type_ == "ADDED":
+            return
+        self._terminating.discard(name)
+        if type_ == "ADDED":
             self.look_at((None, name), self._settings.service_account_delay)
 
     def _furnish(self, name: str) -> None:
