@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -287,3 +289,76 @@ def test_disabled_unless_it_is_configured(tmp_path: Path) -> None:
         page = requests.get(f"{stack.api_url}/admin", timeout=SECONDS).text
         assert "Disabled in the configuration" in page
         assert "fsadmin is in the configuration" not in Path(log.name).read_text()
+
+
+@pytest.fixture(scope="module")
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """``kubectl`` for a deployment whose labs run, and so can commands."""
+    directory = tmp_path_factory.mktemp("exec")
+    with (
+        (directory / "service.log").open("w+") as log,
+        Stack(
+            _CONFIG, "--settings", _SETTINGS, "--run-labs", sys.executable, log=log
+        ) as running,
+    ):
+        yield Kubectl(running, directory)
+
+
+class Kubectl:
+    """``kubectl exec`` into the pod."""
+
+    def __init__(self, stack: Stack, home: Path) -> None:
+        self.stack = stack
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "KUBECONFIG": str(stack.sandbox.kubeconfig),
+        }
+
+    def exec(
+        self, *command: str, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        options = ["-i"] if stdin is not None else []
+        return subprocess.run(
+            ["kubectl", "-n", NAMESPACE, "exec", *options, "fsadmin", "--", *command],
+            env=self._environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+
+_WITH_KUBECTL = pytest.mark.skipif(
+    shutil.which("kubectl") is None or sys.platform != "linux",
+    reason="needs kubectl, and Linux for labs that run",
+)
+
+
+@_WITH_KUBECTL
+def test_operators_see_and_change_files_of_users(kubectl: Kubectl) -> None:
+    start(kubectl.stack)
+    listed = kubectl.exec("ls", "users")
+    assert sorted(listed.stdout.split()) == ["archive", "home", "scratch"], listed
+    assert kubectl.exec("mkdir", "-p", "users/home/rachel").returncode == 0
+    written = kubectl.exec("tee", "users/home/rachel/note", stdin="from an operator\n")
+    assert (written.returncode, written.stdout) == (0, "from an operator\n"), written
+    assert call(kubectl.stack, "DELETE").status_code == 204
+    assert kubectl.exec("ls").returncode != 0
+    start(kubectl.stack)
+    # Files outlive the pod, since they are not its own.
+    assert kubectl.exec("cat", "users/home/rachel/note").stdout == "from an operator\n"
+    assert call(kubectl.stack, "DELETE").status_code == 204
+
+
+@_WITH_KUBECTL
+def test_commands_end_as_they_do(kubectl: Kubectl) -> None:
+    start(kubectl.stack)
+    failed = kubectl.exec("sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (failed.returncode, failed.stdout) == (7, "out\n")
+    assert failed.stderr.startswith("err\n")
+    assert kubectl.exec("no-such-program").returncode == 127
+    large = kubectl.exec("head", "-c", "3000000", "/dev/zero")
+    assert len(large.stdout) == 3_000_000
+    assert call(kubectl.stack, "DELETE").status_code == 204
