@@ -15,6 +15,7 @@ from nublado.models.domain.rsptag import RSPImageTag, RSPImageType
 from nublado.sandbox.stack import Stack
 from tests.e2e.conftest import CONFIG
 from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 _TAGS = 3000
 _SELECT = re.compile(r'<select name="image_dropdown".*?</select>', re.DOTALL)
@@ -27,6 +28,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     log = (tmp_path_factory.mktemp("dropdown") / "service.log").open("w+")
     config = CONFIG.parent / "operators.yaml"
     with Stack(config, "--tags", str(_TAGS), log=log) as running:
+        url = f"{running.api_url}/spawner/v1/images"
+        wait_for(lambda: requests.get(url, timeout=SECONDS).ok)
         yield running
 
 
