@@ -25,6 +25,7 @@ from nublado.services.nodes import NodeService
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
+from nublado.services.waiting import WaitingRoom
 from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
@@ -81,6 +82,7 @@ class ProcessContext:
             config.images,
             make_image_source(config.images, environment.registry_mirrors),
         )
+        waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.platform)
         self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
@@ -90,6 +92,7 @@ class ProcessContext:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            waiting=waiting,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
@@ -108,6 +111,7 @@ class ProcessContext:
                 platform=environment.platform,
                 cluster=self.cluster,
                 alerts=self.alerts,
+                waiting=waiting,
             )
         self.fsadmin: FsadminService | None = None
         if config.fsadmin is not None:
@@ -118,6 +122,7 @@ class ProcessContext:
                 namespace=self.metadata.namespace,
                 cluster=self.cluster,
                 alerts=self.alerts,
+                waiting=waiting,
             )
         self.background = Background(self.alerts)
         self.status = StatusService(

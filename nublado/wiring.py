@@ -28,6 +28,7 @@ from nublado.services.lab.labs import LabService
 from nublado.services.lab.reconcile import LabReconciler
 from nublado.services.nodes import NodeService
 from nublado.services.prepuller import Prepuller
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.cluster import Cluster
@@ -77,6 +78,7 @@ def make_labs(
     cluster: Cluster,
     images: ImageService,
     alerts: Alerts,
+    waiting: WaitingRoom,
 ) -> tuple[LabService, LabReconciler]:
     """Make the service of labs, and what reconciles it with the cluster."""
     labs = LabContext(
@@ -87,7 +89,7 @@ def make_labs(
         sources=SharedReads(cluster),
         alerts=alerts,
     )
-    service = LabService(labs=labs, images=images)
+    service = LabService(labs=labs, images=images, waiting=waiting)
     return service, LabReconciler(labs=labs, service=service)
 
 
@@ -98,13 +100,14 @@ def make_fileservers(
     platform: Platform,
     cluster: Cluster,
     alerts: Alerts,
+    waiting: WaitingRoom,
 ) -> FileserverService:
     """Make the service of file servers."""
     builder = FileserverBuilder(config, volumes, platform)
     files = FileserverContext(
         config=config, builder=builder, cluster=cluster, alerts=alerts
     )
-    return FileserverService(files=files)
+    return FileserverService(files=files, waiting=waiting)
 
 
 def make_fsadmin(
@@ -115,6 +118,7 @@ def make_fsadmin(
     namespace: str,
     cluster: Cluster,
     alerts: Alerts,
+    waiting: WaitingRoom,
 ) -> FsadminService:
     """Make the service of the pod in which operators have all file systems."""
     builder = FsadminBuilder(config, lab, image, namespace)
@@ -125,7 +129,7 @@ def make_fsadmin(
         namespace=namespace,
         alerts=alerts,
     )
-    return FsadminService(fsadmin=fsadmin)
+    return FsadminService(fsadmin=fsadmin, waiting=waiting)
 
 
 def make_prepuller(

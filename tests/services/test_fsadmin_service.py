@@ -21,6 +21,7 @@ from nublado.models.domain.kubernetes import JSON, uid_of
 from nublado.sandbox.deployment import NAMESPACE
 from nublado.services.alerts import Alerts
 from nublado.services.fsadmin.service import FsadminService
+from nublado.services.waiting import WaitingRoom
 from nublado.wiring import make_cluster, make_fsadmin
 from tests.cluster import Cluster
 from tests.waiting import wait_for
@@ -50,6 +51,7 @@ def make_service(cluster: Cluster) -> Iterator[MakeService]:
             namespace=NAMESPACE,
             cluster=connection,
             alerts=Alerts("test", None),
+            waiting=WaitingRoom(64),
         )
         connection.start()
         cleanup.append(connection.stop)
@@ -158,8 +160,8 @@ def test_pod_that_cannot_start_is_removed_and_says_why(
 def test_concurrent_requests_make_one_pod(
     cluster: Cluster, service: FsadminService
 ) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        started = set(pool.map(service.create, ["admin"] * 8))
+    with ThreadPoolExecutor(4) as pool:
+        started = set(pool.map(service.create, ["admin"] * 4))
     assert started == {service.started()}
 
 

@@ -21,6 +21,7 @@ from nublado.services.fsadmin.context import FsadminContext, phase_of, runs, sta
 from nublado.services.fsadmin.creation import Creation
 from nublado.services.fsadmin.removal import Removal
 from nublado.services.operation import AnyOperation, OperationPool
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.resource import POD
 from nublado.timeout import Cancellation, Timeout
 
@@ -39,10 +40,13 @@ class FsadminService:
     ----------
     fsadmin
         What it is made with.
+    waiting
+        Where requests wait for operations.
     """
 
-    def __init__(self, *, fsadmin: FsadminContext) -> None:
+    def __init__(self, *, fsadmin: FsadminContext, waiting: WaitingRoom) -> None:
         self._fsadmin = fsadmin
+        self._waiting = waiting
         # One thread: an operation waits for the end of those before it.
         self._operations = OperationPool("fsadmin", 1)
         self._cancellation = Cancellation()
@@ -78,7 +82,7 @@ class FsadminService:
         FsadminCreationError
             Raised if it cannot be created.
         ServiceUnavailableError
-            Raised if the process stops.
+            Raised if the process stops, or too many requests wait.
         """
         creation = Creation(self._fsadmin, username)
         with self._lock:
@@ -132,7 +136,7 @@ class FsadminService:
         FsadminDeletionError
             Raised if it cannot be deleted.
         ServiceUnavailableError
-            Raised if the process stops.
+            Raised if the process stops, or too many requests wait.
         """
         with self._lock:
             creations = list(self._creations)
@@ -158,6 +162,8 @@ class FsadminService:
         )
 
     def _run(self, operation: AnyOperation) -> None:
-        self._operations.submit(operation)
-        operation.wait(self._fsadmin.config.timeout + _SLACK_SECONDS)
+        fsadmin = self._fsadmin
+        with self._waiting.place(str(fsadmin.ref)):
+            self._operations.submit(operation)
+            operation.wait(fsadmin.config.timeout + _SLACK_SECONDS)
         operation.check_abandoned()
