@@ -66,10 +66,9 @@ def start_fsadmin() -> Response:
     it is logged and alerted.
     """
     refuse_foreign_forms()
-    service = _service()
     username = authenticated_username()
     check_fsadmin_request(json_body())
-    return jsonify(dump_fsadmin_state(service.create(username)))
+    return jsonify(dump_fsadmin_state(_service().create(username)))
 
 
 @fsadmin.get("/service")

@@ -284,6 +284,9 @@ def test_disabled_unless_it_is_configured(tmp_path: Path) -> None:
         for method in ("POST", "GET", "DELETE"):
             answer = call(stack, method, {"start": True})
             assert error(answer) == (404, "not_supported")
+        url = f"{stack.api_url}/fsadmin/v1/service"
+        answer = requests.post(url, json={"start": True}, timeout=SECONDS)
+        assert error(answer) == (422, "missing")
         assert status(stack) is None
         assert pods(stack) == []
         page = requests.get(f"{stack.api_url}/admin", timeout=SECONDS).text
