@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 __all__ = [
+    "ANNOTATION_REQUESTED_BY",
     "ANNOTATION_SPAWN",
     "ANNOTATION_USER_GROUPS",
     "ANNOTATION_USER_NAME",
     "ARGO_CD_ANNOTATIONS",
     "CATEGORY_FILESERVER",
+    "CATEGORY_FSADMIN",
     "CATEGORY_IMAGES",
     "CATEGORY_LAB",
     "CATEGORY_PREPULLER",
@@ -30,6 +32,7 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MEMORY_TO_TMP_RATIO",
     "PATH_PREFIX",
+    "POD_STOP_GRACE_SECONDS",
     "RESERVED_ENV",
     "RESERVED_ENV_PREFIX",
     "RESERVED_PATHS",
@@ -49,6 +52,7 @@ LABEL_ARGO_CD = "argocd.argoproj.io/instance"
 CATEGORY_LAB = "lab"
 CATEGORY_IMAGES = "images"
 CATEGORY_FILESERVER = "fileserver"
+CATEGORY_FSADMIN = "fsadmin"
 CATEGORY_PREPULLER = "prepuller"
 
 ARGO_CD_ANNOTATIONS = {
@@ -57,6 +61,7 @@ ARGO_CD_ANNOTATIONS = {
 }
 """Keep Argo CD from deleting what it did not make."""
 
+ANNOTATION_REQUESTED_BY = "nublado.lsst.io/requested-by"
 ANNOTATION_USER_GROUPS = "nublado.lsst.io/user-groups"
 ANNOTATION_USER_NAME = "nublado.lsst.io/user-name"
 ANNOTATION_SPAWN = "nublado.lsst.io/spawn"
@@ -79,6 +84,7 @@ KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""
 
 LAB_STOP_GRACE_SECONDS = 1
+POD_STOP_GRACE_SECONDS = 1
 
 LIMIT_TO_REQUEST_RATIO = 4
 """Resource requests are the limits divided by this."""

@@ -19,6 +19,7 @@ from nublado.services.discovery import DiscoveryService
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
@@ -35,6 +36,7 @@ from nublado.storage.slack import SlackWebhook
 from nublado.wiring import (
     make_cluster,
     make_fileservers,
+    make_fsadmin,
     make_image_memory,
     make_labs,
     make_prepuller,
@@ -92,7 +94,7 @@ class ProcessContext:
         )
         waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.platform)
-        self.forms = FormService(config.lab, builder, self.images)
+        self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
@@ -122,12 +124,24 @@ class ProcessContext:
                 alerts=self.alerts,
                 waiting=waiting,
             )
+        self.fsadmin: FsadminService | None = None
+        if config.fsadmin is not None:
+            self.fsadmin = make_fsadmin(
+                config=config.fsadmin,
+                lab=config.lab,
+                image=environment.controller_image,
+                namespace=self.metadata.namespace,
+                cluster=self.cluster,
+                alerts=self.alerts,
+                waiting=waiting,
+            )
         self.background = Background(self.alerts)
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
             images=self.images,
             fileservers=self.fileservers,
+            fsadmin=self.fsadmin,
             alerts=self.alerts,
             streams=self.streams,
             watchers=self.cluster.watchers,
@@ -163,6 +177,8 @@ class ProcessContext:
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
+        if self.fsadmin is not None:
+            self.fsadmin.stop()
         self.labs.stop()
         self.streams.stop()
         self.cluster.stop()

@@ -16,6 +16,7 @@ from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
 from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
+from nublado.handlers.fsadmin import fsadmin
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
@@ -76,7 +77,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     """
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, progress, images, form, fileservers, admin, docs):
+    for routes in (labs, progress, images, form, fileservers, fsadmin, admin, docs):
         below = routes.url_prefix or ""
         app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
     app.register_blueprint(files, url_prefix=files_prefix)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nublado.config.model import Config, FileserverConfig, LabConfig, Volume
+from nublado.config.model import (
+    Config,
+    ContainerImage,
+    FileserverConfig,
+    FsadminConfig,
+    LabConfig,
+    Volume,
+)
 from nublado.config.platform import Platform
 from nublado.constants import CATEGORY_FILESERVER, CATEGORY_LAB, LABEL_CATEGORY
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
 from nublado.services.builder.fileserver import FileserverBuilder
+from nublado.services.builder.fsadmin import FsadminBuilder
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.fileserver.context import FileserverContext
 from nublado.services.fileserver.service import FileserverService
+from nublado.services.fsadmin.context import FsadminContext
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
 from nublado.services.image_memory import ImageMemory
 from nublado.services.lab.context import LabContext
@@ -33,6 +43,7 @@ from nublado.storage.metadata import PodMetadata
 __all__ = [
     "make_cluster",
     "make_fileservers",
+    "make_fsadmin",
     "make_image_memory",
     "make_labs",
     "make_prepuller",
@@ -103,6 +114,28 @@ def make_fileservers(
         config=config, builder=builder, cluster=cluster, alerts=alerts
     )
     return FileserverService(files=files, waiting=waiting)
+
+
+def make_fsadmin(
+    *,
+    config: FsadminConfig,
+    lab: LabConfig,
+    image: ContainerImage,
+    namespace: str,
+    cluster: Cluster,
+    alerts: Alerts,
+    waiting: WaitingRoom,
+) -> FsadminService:
+    """Make the service of the pod in which operators have all file systems."""
+    builder = FsadminBuilder(config, lab, image, namespace)
+    fsadmin = FsadminContext(
+        config=config,
+        builder=builder,
+        cluster=cluster,
+        namespace=namespace,
+        alerts=alerts,
+    )
+    return FsadminService(fsadmin=fsadmin, waiting=waiting)
 
 
 def make_prepuller(

@@ -38,7 +38,7 @@ Inconsistency = tuple[YamlPath, str]
 Entry = tuple[YamlPath, str]
 """Path of a text in the file, and the text."""
 
-_ROUTES = ("docs", "fileserver", "openapi.json", "spawner")
+_ROUTES = ("admin", "docs", "fileserver", "fsadmin", "openapi.json", "spawner")
 """What the controller serves below its own prefix."""
 
 _RUNTIME_MOUNTS = ("secrets", "environment", "runtime")

@@ -23,7 +23,15 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.urls import origin_of
 
-__all__ = ["check", "check_fit", "examine", "load", "load_for"]
+__all__ = [
+    "check",
+    "check_fit",
+    "examine",
+    "flattened",
+    "load",
+    "load_for",
+    "located",
+]
 
 
 def load(path: Path) -> Config:
@@ -153,28 +161,29 @@ def examine(path: Path) -> Config | list[ConfigurationProblem]:
     try:
         config = RootSchema().read(document.data)
     except ValidationError as e:
-        problems += _located(document, _flattened(e.messages))
-    problems += _located(document, inconsistencies(document.data))
+        problems += located(document, flattened(e.messages))
+    problems += located(document, inconsistencies(document.data))
     if config and not problems:
         return with_defaults_of_style(config, document.data)
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 
-def _located(
+def located(
     document: Document, found: Iterator[tuple[YamlPath, str]]
 ) -> Iterator[ConfigurationProblem]:
+    """Say where in a file problems are."""
     for path, message in found:
         actual, line = document.locate(path)
         yield ConfigurationProblem(path_text(actual), line, message)
 
 
-def _flattened(messages: object, path: YamlPath = ()) -> Iterator[tuple[YamlPath, str]]:
+def flattened(messages: object, path: YamlPath = ()) -> Iterator[tuple[YamlPath, str]]:
     """Messages of marshmallow, which nest as the file does."""
     if isinstance(messages, dict):
         for key, inner in messages.items():
-            yield from _flattened(inner, path if key == SCHEMA else (*path, key))
+            yield from flattened(inner, path if key == SCHEMA else (*path, key))
     elif isinstance(messages, list):
         for message in messages:
-            yield from _flattened(message, path)
+            yield from flattened(message, path)
     else:
         yield path, str(messages)
