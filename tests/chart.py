@@ -45,11 +45,13 @@ def values_for(config_file: Path) -> dict[str, Any]:
     return {"baseUrl": "https://data.example.org", "config": config}
 
 
-def render(values: dict[str, Any], directory: Path, *arguments: str) -> str:
+def render(
+    values: dict[str, Any], directory: Path, *arguments: str, chart: Path = CHART
+) -> str:
     """Render the chart; a directory is for the values."""
     file = directory / "values.yaml"
     file.write_text(yaml.safe_dump(values))
-    release = ("template", "nublado", str(CHART), "--namespace", "nublado")
+    release = ("template", "nublado", str(chart), "--namespace", "nublado")
     made = helm(*release, "--values", str(file), *arguments)
     assert made.returncode == 0, made.stderr
     return made.stdout

@@ -11,6 +11,7 @@ from typing import Any, Self
 from kubernetes.client import Configuration
 
 from nublado.config import load
+from nublado.config.environment import Environment
 from nublado.config.model import DockerSourceConfig
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, parse_user_info
 from nublado.models.domain.image import ImageSelection
@@ -24,6 +25,7 @@ from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.image import ImageService
 from nublado.services.source.docker import DockerImageSource
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.timeout import Timeout
 from nublado.wiring import make_cluster, make_labs
@@ -135,7 +137,9 @@ class Service:
         self.cluster = make_cluster(cluster.client(connections), config)
         self.alerts = Alerts("test", None)
         self.images = cluster.images()
-        self.builder = LabBuilder(config.lab, "https://example.org")
+        self.builder = LabBuilder(
+            config.lab, Environment(external_url="https://example.org").platform
+        )
         self.labs, self.reconciler = make_labs(
             config=config.lab,
             namespace=CONTROLLER_NAMESPACE,
@@ -143,6 +147,7 @@ class Service:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            waiting=WaitingRoom(1000),
         )
         self.cluster.start()
         self.cluster.wait_synced(60)

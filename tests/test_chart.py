@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,15 @@ def test_what_is_on_is_made(tmp_path: Path) -> None:
     assert pod["spec"]["priorityClassName"] == "platform"
 
 
+def test_rights_of_fsadmin_are_granted_only_with_it(tmp_path: Path) -> None:
+    def roles(config: Path) -> set[str]:
+        found = objects(render(values_for(config), tmp_path))
+        return {o["metadata"]["name"] for o in found if o["kind"] == "Role"}
+
+    without = roles(_CONFIGS / "e2e.yaml")
+    assert roles(_CONFIGS / "operators.yaml") - without == {"nublado-fsadmin"}
+
+
 def test_every_object_has_labels_and_the_annotations_that_were_given(
     tmp_path: Path,
 ) -> None:
@@ -100,6 +110,34 @@ def test_examples_are_deployments(tmp_path: Path, example: Path) -> None:
 
 def test_there_is_an_example_for_each_kind_of_site() -> None:
     assert len(_EXAMPLES) == 3
+
+
+_NOTES = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: notes}
+data:
+  notes: |
+    {{- include "notes" . | nindent 4 }}
+"""
+
+
+def test_notes_say_where_it_is(tmp_path: Path) -> None:
+    # Helm shows notes only once it has installed, so they are made an object.
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    notes = chart / "templates" / "NOTES.txt"
+    text = f'{{{{- define "notes" }}}}{notes.read_text()}{{{{- end }}}}'
+    notes.with_name("_notes.tpl").write_text(text)
+    notes.with_name("notes.yaml").write_text(_NOTES)
+    values = values_for(_CONFIGS / "files.yaml")
+    values["networkPolicy"] = {"enabled": False}
+    show = ("--show-only", "templates/notes.yaml")
+    (shown,) = objects(render(values, tmp_path, *show, chart=chart))
+    told = shown["data"]["notes"]
+    assert "kubectl -n nublado rollout status deploy/nublado" in told
+    assert "https://data.example.org/nublado/admin" in told
+    assert "https://data.example.org/files" in told
+    assert "WARNING: networkPolicy.enabled is false" in told
 
 
 def _paths(values: Any, path: str = "") -> Iterator[str]:

@@ -15,7 +15,7 @@ from tests.chart import rights
 from tests.e2e.users import User
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
-_SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
+SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
 
 _numbers = itertools.count(1)
 
@@ -55,7 +55,7 @@ def make_stack(directory: Path, kubernetes: str = DEFAULT_RELEASE) -> Stack:
     """
     return Stack(
         CONFIG,
-        *("--settings", json.dumps(_SETTINGS)),
+        *("--settings", json.dumps(SETTINGS)),
         kubernetes=kubernetes,
         rbac=rights(CONFIG, directory),
         log=(directory / "service.log").open("w+"),

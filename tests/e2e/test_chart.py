@@ -1,4 +1,4 @@
-"""The chart in a cluster: what it says, and the rights that it gives."""
+"""The service in a cluster that grants it what the chart does."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import yaml
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.stack import Stack
-from tests.chart import CHART, helm, rights, values_for
+from tests.chart import rights
 from tests.e2e.users import SECONDS, User
 from tests.waiting import wait_for
 
@@ -41,7 +40,7 @@ def test_chart_grants_what_is_used_and_nothing_else(held: Stack) -> None:
     held.service.wait_ready()
     assert User(held, "rachel").delete().status_code == 204
     _have_all_images_prepulled(held)
-    report = held.control("GET", "/rbac").json()
+    report = held.control("GET", "/rbac")
     assert report["enforced"]
     assert report["missing"] == []
     assert report["unused"] == []
@@ -63,25 +62,3 @@ def _have_all_images_prepulled(stack: Stack) -> None:
         return found["images"]["pending"]
 
     wait_for(lambda: not pending())
-
-
-def test_notes_say_where_it_is(stack: Stack, tmp_path: Path) -> None:
-    values = values_for(_CONFIG)
-    values["networkPolicy"] = {"enabled": False}
-    file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
-    release = (
-        "install",
-        "nublado",
-        str(CHART),
-        "--dry-run=client",
-        "--disable-openapi-validation",
-    )
-    where = ("--namespace", "labs", "--kubeconfig", str(stack.sandbox.kubeconfig))
-    made = helm(*release, *where, "--values", str(file))
-    assert made.returncode == 0, made.stderr
-    notes = made.stdout.partition("NOTES:")[2]
-    assert "kubectl -n labs rollout status deploy/nublado" in notes
-    assert "https://data.example.org/nublado/admin" in notes
-    assert "https://data.example.org/files" in notes
-    assert "WARNING: networkPolicy.enabled is false" in notes
