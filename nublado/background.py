@@ -83,7 +83,7 @@ class Background:
         self._jobs[name] = JobState(datetime.now(UTC))
         self._scheduler.add_job(
             self._run,
-            IntervalTrigger(seconds=int(seconds), timezone=UTC),
+            IntervalTrigger(seconds=max(1, int(seconds)), timezone=UTC),
             args=(name, work, quiet),
             id=name,
         )
@@ -114,7 +114,7 @@ class Background:
         else:
             self._jobs[name] = JobState(datetime.now(UTC))
             if before.failures:
-                self._log.info("Background job recovered", job=name)
+                self._alerts.recovered("Background job recovered", job=name)
             if not quiet:
                 seconds = round(time.monotonic() - began, 3)
                 self._log.info("Background job finished", job=name, seconds=seconds)

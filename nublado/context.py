@@ -10,11 +10,7 @@ import structlog
 from nublado.background import Background
 from nublado.config.environment import Environment
 from nublado.config.model import Config
-from nublado.constants import (
-    FILESERVER_RECONCILE_INTERVAL,
-    LAB_FORGOTTEN_INTERVAL,
-    LAB_RECONCILE_INTERVAL,
-)
+from nublado.constants import DISCOVERY_REFRESH_INTERVAL, LAB_FORGOTTEN_INTERVAL
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
 from nublado.models.domain.problem import Finding, ProblemKind
@@ -35,8 +31,10 @@ from nublado.services.checks.work import (
     spawns_fail,
     spawns_wait,
 )
+from nublado.services.discovery import DiscoveryService
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.form import FormService
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.health import Check, Health
 from nublado.services.history import History
 from nublado.services.image import ImageService
@@ -47,12 +45,21 @@ from nublado.services.pulse import Pulse
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
+from nublado.services.waiting import WaitingRoom
 from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.metadata import PodMetadata
+from nublado.storage.repertoire import RepertoireClient
 from nublado.storage.slack import SlackWebhook
-from nublado.wiring import make_cluster, make_fileservers, make_labs, make_prepuller
+from nublado.wiring import (
+    make_cluster,
+    make_fileservers,
+    make_fsadmin,
+    make_image_memory,
+    make_labs,
+    make_prepuller,
+)
 
 __all__ = ["ProcessContext"]
 
@@ -88,7 +95,11 @@ class ProcessContext:
         self.metadata = PodMetadata.read(
             environment.metadata_path or config.metadata_path
         )
-        self.gafaelfawr = GafaelfawrClient(environment.external_url)
+        url = environment.repertoire_url
+        self._discovery = DiscoveryService(RepertoireClient(url) if url else None)
+        self.gafaelfawr = GafaelfawrClient(
+            environment.external_url, lambda: self._discovery.gafaelfawr_api
+        )
 
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
@@ -97,8 +108,12 @@ class ProcessContext:
             config.images,
             make_image_source(config.images, environment.registry_mirrors),
         )
-        builder = LabBuilder(config.lab, environment.external_url)
-        self.forms = FormService(config.lab, builder, self.images)
+        self._image_memory = make_image_memory(
+            metadata=self.metadata, cluster=self.cluster, alerts=self.alerts
+        )
+        waiting = WaitingRoom(environment.threads)
+        builder = LabBuilder(config.lab, environment.platform)
+        self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
@@ -107,9 +122,12 @@ class ProcessContext:
             images=self.images,
             alerts=self.alerts,
             history=self.history,
+            discovery=lambda: self._discovery.lab_document,
+            waiting=waiting,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
+            timeout=config.images.prepull_timeout,
             metadata=self.metadata,
             images=self.images,
             nodes=self._nodes,
@@ -121,10 +139,23 @@ class ProcessContext:
             self.fileservers = make_fileservers(
                 config=config.fileserver,
                 volumes=config.lab.volumes,
-                base_url=environment.external_url,
+                platform=environment.platform,
                 cluster=self.cluster,
                 alerts=self.alerts,
                 history=self.history,
+                waiting=waiting,
+            )
+        self.fsadmin: FsadminService | None = None
+        if config.fsadmin is not None:
+            self.fsadmin = make_fsadmin(
+                config=config.fsadmin,
+                lab=config.lab,
+                image=environment.controller_image,
+                namespace=self.metadata.namespace,
+                cluster=self.cluster,
+                alerts=self.alerts,
+                history=self.history,
+                waiting=waiting,
             )
         self.background = Background(self.alerts)
         self.load = RequestLoad(environment.threads)
@@ -140,6 +171,7 @@ class ProcessContext:
             labs=self.labs.table,
             images=self.images,
             fileservers=self.fileservers,
+            fsadmin=self.fsadmin,
             alerts=self.alerts,
             streams=self.streams,
             watchers=self.cluster.watchers,
@@ -147,7 +179,9 @@ class ProcessContext:
             problems=self.health.problems,
         )
         self.metrics = make_registry(self.status, self.load, self.queues)
-        self._startup = Startup(self.alerts, self._steps(), self._schedule)
+        self._startup = Startup(
+            self.alerts, self._steps(), self._schedule, self._is_usable
+        )
 
     # --- Start and stop --------------------------------------------------
 
@@ -155,6 +189,7 @@ class ProcessContext:
         """Begin to start; `wait_up` tells when a part of it is done."""
         self.alerts.start()
         self.streams.start()
+        self._discovery.begin()
         self.cluster.start()
         self.background.start()
         self._startup.start()
@@ -171,15 +206,19 @@ class ProcessContext:
         self.background.stop()
         self._pulse.stop()
         self.health.stop()
+        self._image_memory.close()
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
+        if self.fsadmin is not None:
+            self.fsadmin.stop()
         self.labs.stop()
         self.streams.stop()
         self.cluster.stop()
         self.alerts.stop()
         self.images.close()
         self.gafaelfawr.close()
+        self._discovery.close()
         self._log.info("Stopped")
 
     @property
@@ -268,32 +307,67 @@ class ProcessContext:
         steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
-        steps[Part.IMAGES] = [self.refresh_images]
+        steps[Part.IMAGES] = [self._recall_images, self.refresh_images]
         return steps
+
+    def _is_usable(self, part: Part) -> bool:
+        """Whether a part can be used before its first steps are all done."""
+        return part is Part.IMAGES and self.images.are_known
 
     def _schedule(self, part: Part) -> None:
         """Repeat what has succeeded once at intervals from now on."""
         match part:
             case Part.LABS:
+                if self._discovery.enabled:
+                    self.background.add(
+                        "refresh-discovery",
+                        self._discovery.refresh,
+                        DISCOVERY_REFRESH_INTERVAL,
+                        quiet=True,
+                    )
                 self.background.add(
                     "reconcile-forgotten-labs",
                     self._reconciler.reconcile_forgotten,
                     LAB_FORGOTTEN_INTERVAL,
                     quiet=True,
                 )
-                name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
+                name = "reconcile-labs"
             case Part.FILESERVERS:
-                name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL
+                name = "reconcile-fileservers"
             case Part.IMAGES:
-                name, seconds = "refresh-images", self.environment.refresh_interval
+                name = "refresh-images"
+        seconds = self._interval(part)
         self.background.add(name, self._steps()[part][-1], seconds)
+
+    def _interval(self, part: Part) -> float:
+        """Seconds after which what a part knows is compared with the cluster."""
+        match part:
+            case Part.LABS:
+                return self.config.lab.reconcile_interval
+            case Part.FILESERVERS if self.config.fileserver is not None:
+                return self.config.fileserver.reconcile_interval
+            case _:
+                configured = self.config.images.refresh_interval
+                return self.environment.refresh_interval or configured
 
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)
 
+    def _recall_images(self) -> None:
+        """Begin with what was known before, and with what nodes have."""
+        self.images.recall(self._image_memory.recall(), self._nodes.list())
+
     def refresh_images(self) -> None:
         """List images again, and which nodes have them."""
-        self.images.refresh(self._nodes.list())
+        nodes = self._nodes.list()
+        try:
+            self.images.refresh(nodes)
+        finally:
+            if not self.images.inventory.is_provisional:
+                self._image_memory.keep(self.images.remember())
+                self._start_prepulling()
+
+    def _start_prepulling(self) -> None:
         try:
             self.prepuller.start_missing()
         except NubladoError as e:

@@ -14,9 +14,15 @@ __all__ = [
     "ClientRequestError",
     "ConfigurationError",
     "ConfigurationProblem",
+    "DiscoveryError",
     "DockerRegistryError",
     "FileserverCreationError",
     "FileserverDeletionError",
+    "ForeignObjectError",
+    "FsadminCreationError",
+    "FsadminDeletionError",
+    "FsadminPhaseError",
+    "FsadminPodError",
     "GafaelfawrError",
     "GafaelfawrUnavailableError",
     "GoogleRegistryError",
@@ -34,6 +40,7 @@ __all__ = [
     "LabPodVanishedError",
     "MalformedLabError",
     "MissingSecretError",
+    "NoFsadminError",
     "NotSupportedError",
     "NubladoError",
     "OperationCancelledError",
@@ -145,8 +152,48 @@ class NotSupportedError(ClientRequestError):
     error = "not_supported"
     status = 404
 
+    def __init__(self, part: str = "Fileserver") -> None:
+        super().__init__(f"{part} is disabled in configuration")
+
+
+class NoFsadminError(ClientRequestError):
+    """There is no pod for the administration of file systems."""
+
+    error = "not_found"
+    status = 404
+
     def __init__(self) -> None:
-        super().__init__("Fileserver is disabled in configuration")
+        super().__init__("There is no fsadmin pod")
+
+
+class FsadminPhaseError(ClientRequestError):
+    """The pod for the administration of file systems does not run."""
+
+    error = "invalid_phase"
+    status = 404
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(f"fsadmin pod is not running but {phase}")
+
+
+class FsadminCreationError(ClientRequestError):
+    """The pod for the administration of file systems could not be created."""
+
+    error = "fsadmin_create_failed"
+    status = 500
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to create fsadmin pod: {reason}")
+
+
+class FsadminDeletionError(ClientRequestError):
+    """The pod for the administration of file systems could not be deleted."""
+
+    error = "fsadmin_delete_failed"
+    status = 500
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to delete fsadmin pod: {reason}")
 
 
 class CrossSiteError(ClientRequestError):
@@ -354,6 +401,20 @@ class SpawnInterruptedError(NubladoError):
         )
 
 
+class FsadminPodError(NubladoError):
+    """The pod for the administration of file systems ended instead of running."""
+
+
+class ForeignObjectError(NubladoError):
+    """An object has a name that is ours, but somebody else has made it."""
+
+    def __init__(self, object_name: str) -> None:
+        super().__init__(
+            f"{object_name} exists, but the controller has not made it; delete it, or"
+            " configure another name"
+        )
+
+
 class PrepullError(NubladoError):
     """A pod could not make its node pull an image."""
 
@@ -439,6 +500,10 @@ class KubernetesConflictError(KubernetesError):
     """
 
 
+class DiscoveryError(NubladoError):
+    """The service discovery failed, or its response cannot be used."""
+
+
 class GafaelfawrError(NubladoError):
     """Gafaelfawr failed, or its response cannot be understood."""
 
@@ -448,7 +513,18 @@ class GafaelfawrUnavailableError(GafaelfawrError):
 
 
 class DockerRegistryError(NubladoError):
-    """A Docker registry failed, or its response cannot be understood."""
+    """A Docker registry failed, or its response cannot be understood.
+
+    ``retry_after`` is how many seconds it wants to be left alone, if it says so.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RegistryEmptyError(NubladoError):
+    """A registry has none of the images that it had."""
 
 
 class GoogleRegistryError(NubladoError):

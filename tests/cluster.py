@@ -11,6 +11,7 @@ from typing import Any, Self
 from kubernetes.client import Configuration
 
 from nublado.config import load
+from nublado.config.environment import Environment
 from nublado.config.model import DockerSourceConfig
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, parse_user_info
 from nublado.models.domain.image import ImageSelection
@@ -25,6 +26,7 @@ from nublado.services.builder.lab import LabBuilder
 from nublado.services.history import History
 from nublado.services.image import ImageService
 from nublado.services.source.docker import DockerImageSource
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.timeout import Timeout
 from nublado.wiring import make_cluster, make_labs
@@ -137,7 +139,9 @@ class Service:
         self.alerts = Alerts("test", None)
         self.history = History()
         self.images = cluster.images()
-        self.builder = LabBuilder(config.lab, "https://example.org")
+        self.builder = LabBuilder(
+            config.lab, Environment(external_url="https://example.org").platform
+        )
         self.labs, self.reconciler = make_labs(
             config=config.lab,
             namespace=CONTROLLER_NAMESPACE,
@@ -146,6 +150,7 @@ class Service:
             images=self.images,
             alerts=self.alerts,
             history=self.history,
+            waiting=WaitingRoom(1000),
         )
         self.cluster.start()
         self.cluster.wait_synced(60)

@@ -15,7 +15,15 @@ from nublado.models.v1.status import dump_status
 
 __all__ = ["SECTIONS", "StatusFeed", "StatusSource", "shown_status"]
 
-SECTIONS = ("health", "labs", "operations", "prepulls", "fileservers", "failures")
+SECTIONS = (
+    "health",
+    "labs",
+    "operations",
+    "prepulls",
+    "fileservers",
+    "fsadmin",
+    "failures",
+)
 """Sections of the page; each has a template."""
 
 _REFRESH_SECONDS = 2.0

@@ -95,6 +95,6 @@ def _measure(entry: HistoryEntry) -> None:
             FILESERVER_SECONDS.labels("create", result).observe(seconds)
         case HistoryKind.FILESERVER_DELETION:
             FILESERVER_SECONDS.labels("delete", result).observe(seconds)
-        case HistoryKind.LAB_ENDED | HistoryKind.LAB_RESTARTED:
-            # Counted by reason where they are found.
+        case _:
+            # Ends of labs are counted by reason, where they are found.
             return

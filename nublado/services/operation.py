@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import structlog
 
+from nublado.confidential import Confidential, keeping
 from nublado.events import EventLog
 from nublado.exceptions import OperationCancelledError, ServiceUnavailableError
 from nublado.models.domain.failure import Failure
@@ -71,6 +72,8 @@ class Operation(ABC, Generic[T]):
         What happens in it.
     timeout
         Its deadline, and how it is cancelled.
+    confidential
+        Values that it sends and that nobody may see.
     started
         When it began (seconds since the epoch).
     began
@@ -98,6 +101,7 @@ class Operation(ABC, Generic[T]):
     ) -> None:
         self.username = username
         self.events = EventLog()
+        self.confidential = Confidential()
         self.started = time.time() - elapsed
         self.began: float | None = None
         self.request_id = _request_id()
@@ -149,7 +153,8 @@ class Operation(ABC, Generic[T]):
     def _run(self) -> None:
         self.began = time.time()
         try:
-            self.succeed(self.perform())
+            with keeping(self.confidential):
+                self.succeed(self.perform())
             self._succeeded = True
         except OperationCancelledError:
             if not self._abandoned:
@@ -215,6 +220,13 @@ class Operation(ABC, Generic[T]):
         """Why it has failed; None if it has not."""
         return self._failure
 
+    @property
+    def reason(self) -> str:
+        """Why it has come to no good end, or to none at all yet."""
+        if self._failure is not None:
+            return self._failure.text
+        return "Operation cancelled" if self._cancelled else "it takes too long"
+
     def wait(self, seconds: float) -> bool:
         """Wait for its end; False if it takes longer."""
         return self._ended.wait(seconds)
@@ -261,7 +273,8 @@ class Operation(ABC, Generic[T]):
             self.interrupt()
 
     def end(self) -> None:
-        """Mark it as over."""
+        """Mark it as over, and forget what is confidential."""
+        self.confidential = Confidential()
         self._ended.set()
 
 

@@ -42,6 +42,8 @@ _PARALLEL = 16
 _REQUEST_SECONDS = 20.0
 _LIST_SECONDS = 120.0
 _NO_HEAD = (404, 405, 501)
+_NO_DELETE = (405, 501)
+_DELETED = (200, 202, 204)
 _MAX_LIST_BYTES = 256 * 1024 * 1024
 _MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _ATTEMPTS = 5
@@ -208,6 +210,46 @@ class DockerRegistryClient:
             list(pool.map(look_up, tags))
         return found
 
+    def delete(self, digest: str, timeout: Timeout) -> bool:
+        """Delete an image, and with it all tags that it has.
+
+        Parameters
+        ----------
+        digest
+            Digest of the image.
+        timeout
+            How long it may take, with all attempts.
+
+        Returns
+        -------
+        bool
+            Whether there was such an image.
+
+        Raises
+        ------
+        DockerRegistryError
+            Raised if it cannot be deleted.
+
+        References
+        ----------
+        https://distribution.github.io/distribution/spec/api/#deleting-an-image
+        """
+        self._look_for_tls(timeout)
+        action = f"delete {digest}"
+        url = f"{self._base}/manifests/{quote(digest, safe=':')}"
+
+        def read(response: HTTPResponse) -> bool:
+            if response.status in _NO_DELETE:
+                raise self._error(
+                    action,
+                    f"the registry does not delete images (status {response.status})",
+                )
+            if response.status not in (*_DELETED, 404):
+                raise self._error(action, f"status {response.status}")
+            return response.status in _DELETED
+
+        return self._exchange(HTTPRequest("DELETE", url), timeout, read)
+
     # --- Endpoint --------------------------------------------------------
 
     def _use(self, endpoint: str) -> None:
@@ -299,7 +341,7 @@ class DockerRegistryClient:
             self._log.info("Retrying registry request", error=problem, seconds=delay)
             timeout.sleep(delay)
             pause = min(pause * 2, _LONGEST_PAUSE)
-        raise self._error(action, problem)
+        raise self._error(action, problem, minimum)
 
     def _converse(
         self, request: HTTPRequest, timeout: Timeout, seconds: float
@@ -321,8 +363,11 @@ class DockerRegistryClient:
             response.close()
             raise
 
-    def _error(self, action: str, problem: str) -> DockerRegistryError:
-        return DockerRegistryError(f"Cannot {action} in {self._place}: {problem}")
+    def _error(
+        self, action: str, problem: str, retry_after: float = 0.0
+    ) -> DockerRegistryError:
+        message = f"Cannot {action} in {self._place}: {problem}"
+        return DockerRegistryError(message, retry_after)
 
 
 def _is_overloaded(status: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nublado.config.environment import Environment
 from nublado.exceptions import (
     FileserverCreationError,
     FileserverDeletionError,
@@ -18,6 +19,7 @@ from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.history import History
+from nublado.services.waiting import WaitingRoom
 from nublado.wiring import make_cluster, make_fileservers
 from tests.cluster import Cluster, user
 from tests.waiting import wait_for
@@ -48,10 +50,11 @@ def make_service(cluster: Cluster) -> Iterator[MakeService]:
         service = make_fileservers(
             config=config,
             volumes=cluster.config.lab.volumes,
-            base_url="https://data.example.org",
+            platform=Environment(external_url="https://data.example.org").platform,
             cluster=connection,
             alerts=Alerts("test", None),
             history=History(),
+            waiting=WaitingRoom(1000),
         )
         connection.start()
         cleanup.append(connection.stop)

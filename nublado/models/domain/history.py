@@ -21,6 +21,8 @@ class HistoryKind(StrEnum):
     LAB_RESTARTED = "lab-restarted"
     FILESERVER_CREATION = "fileserver-creation"
     FILESERVER_DELETION = "fileserver-deletion"
+    FSADMIN_CREATION = "fsadmin-creation"
+    FSADMIN_DELETION = "fsadmin-deletion"
 
 
 class Result(StrEnum):

@@ -13,6 +13,7 @@ from nublado.models.domain.problem import Problem
 
 __all__ = [
     "FailureLine",
+    "FsadminLine",
     "LabLine",
     "LastEvent",
     "OperationLine",
@@ -112,6 +113,28 @@ class FailureLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FsadminLine:
+    """The pod in which operators have all file systems.
+
+    Parameters
+    ----------
+    pod
+        Its name.
+    phase
+        Its phase; None if there is no pod.
+    started
+        When it was started, where that is known.
+    username
+        Who has asked for it, where that is known.
+    """
+
+    pod: str
+    phase: str | None
+    started: datetime | None
+    username: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """All of it at one moment.
 
@@ -131,6 +154,8 @@ class ServiceStatus:
         Which images are where.
     fileservers
         Users with a file server that runs; None where they are disabled.
+    fsadmin
+        The pod for the administration of file systems; None where it is disabled.
     jobs
         Background jobs by name.
     watchers
@@ -149,6 +174,7 @@ class ServiceStatus:
     operations: tuple[OperationLine, ...]
     prepulls: PrepullStatus
     fileservers: tuple[str, ...] | None
+    fsadmin: FsadminLine | None
     jobs: Mapping[str, JobState]
     watchers: tuple[WatcherLine, ...]
     failures: tuple[FailureLine, ...]

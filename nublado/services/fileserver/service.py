@@ -19,7 +19,8 @@ from nublado.services.fileserver.creation import Creation
 from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.fileserver.removal import Removal
 from nublado.services.observed.fileserver import ObservedFileserver
-from nublado.services.operation import AnyOperation, OperationPool
+from nublado.services.operation import OperationPool
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import Change
 from nublado.timeout import Timeout
 
@@ -38,10 +39,13 @@ class FileserverService:
     ----------
     files
         What file servers are made with.
+    waiting
+        Where requests wait for creations and removals.
     """
 
-    def __init__(self, *, files: FileserverContext) -> None:
+    def __init__(self, *, files: FileserverContext, waiting: WaitingRoom) -> None:
         self._files = files
+        self._waiting = waiting
         self._creations = OperationPool("fileserver-creation", _THREADS)
         self._removals = OperationPool("fileserver-removal", _THREADS)
         self._records: dict[str, FileserverRecord] = {}
@@ -113,8 +117,15 @@ class FileserverService:
         FileserverCreationError
             Raised if it cannot be created; nothing is left of it.
         ServiceUnavailableError
-            Raised if the process stops.
+            Raised if the process stops; or if too many requests wait for
+            operations, and nothing has been begun.
         """
+        if self.is_running(user.username):
+            return
+        with self._waiting.place(user.username):
+            self._create(user)
+
+    def _create(self, user: UserInfo) -> None:
         record = self._record(user.username)
         limit = Timeout("File server creation", self._patience + _SLACK_SECONDS)
         while True:
@@ -133,7 +144,7 @@ class FileserverService:
             if isinstance(current, Creation):
                 break
         if not current.succeeded:
-            raise FileserverCreationError(_reason(current))
+            raise FileserverCreationError(current.reason)
         self._remove_if_ended(record)
 
     def delete(self, username: str) -> None:
@@ -148,11 +159,16 @@ class FileserverService:
         FileserverDeletionError
             Raised if it cannot be deleted.
         ServiceUnavailableError
-            Raised if the process stops.
+            Raised if the process stops; or if too many requests wait for
+            operations, and nothing has been begun.
         """
         record = self._records.get(username)
         if record is None:
             raise UnknownUserError(username)
+        with self._waiting.place(username):
+            self._delete(record)
+
+    def _delete(self, record: FileserverRecord) -> None:
         removal = Removal(self._files, record)
         current = removal.begin()
         if current is removal:
@@ -160,7 +176,7 @@ class FileserverService:
         ended = current.wait(self._files.config.delete_timeout + _SLACK_SECONDS)
         current.check_abandoned()
         if not (ended and current.succeeded):
-            raise FileserverDeletionError(_reason(current))
+            raise FileserverDeletionError(current.reason)
 
     # --- Following the cluster -------------------------------------------
 
@@ -219,10 +235,3 @@ class FileserverService:
         if record is None:
             record = self._records.setdefault(username, FileserverRecord(username))
         return record
-
-
-def _reason(operation: AnyOperation) -> str:
-    """Why an operation has come to no good end."""
-    if operation.failure is not None:
-        return operation.failure.text
-    return "Operation cancelled" if operation.cancelled else "it takes too long"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nublado.config.model import LabConfig
@@ -34,6 +35,9 @@ class LabContext:
         Receives failures.
     history
         Keeps what became of operations.
+    discovery
+        Gives what labs are told of the platform's services, as JSON; None if
+        that is not known.
     """
 
     config: LabConfig
@@ -43,3 +47,4 @@ class LabContext:
     sources: SharedReads
     alerts: Alerts
     history: History
+    discovery: Callable[[], str | None] = lambda: None

@@ -10,7 +10,7 @@ from nublado.events import Event, Step
 from nublado.models.domain.history import HistoryEntry, HistoryKind, Result, SpawnPhase
 from nublado.models.domain.kubernetes import JSON, created_at
 from nublado.models.domain.lab import LabState
-from nublado.services.builder.lab_pod import NOTEBOOK
+from nublado.services.builder.lab_containers import NOTEBOOK
 
 __all__ = ["bytes_pulled", "past_spawn", "phases"]
 

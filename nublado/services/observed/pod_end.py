@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nublado.models.domain.kubernetes import JSON, is_terminating
-from nublado.services.builder.lab_pod import NOTEBOOK
+from nublado.services.builder.lab_containers import NOTEBOOK
 from nublado.services.observed.pod_status import describe_pod_end
 
 __all__ = ["EndReason", "PodEnd", "last_restart", "why_pod_ends"]

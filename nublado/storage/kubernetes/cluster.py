@@ -39,7 +39,7 @@ from nublado.storage.kubernetes.resource import (
     Resource,
 )
 from nublado.storage.kubernetes.retry import Retry, backoff, wait_to_retry
-from nublado.storage.kubernetes.watcher import Watcher
+from nublado.storage.kubernetes.watcher import WATCH_SECONDS, Watcher
 from nublado.storage.traffic import Traffic
 from nublado.timeout import Timeout
 
@@ -61,13 +61,20 @@ class Cluster:
         Connection to the API server; closed by `stop`.
     watches
         What is watched; of each kind one watch at most.
+    watch_seconds
+        How long a connection that watches may live.
     """
 
     def __init__(
-        self, client: KubernetesClient, watches: Iterable[WatchSpec] = ()
+        self,
+        client: KubernetesClient,
+        watches: Iterable[WatchSpec] = (),
+        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
         self._client = client
-        self._watchers = {spec.resource: Watcher(client, spec) for spec in watches}
+        self._watchers = {
+            spec.resource: Watcher(client, spec, watch_seconds) for spec in watches
+        }
         self._log = structlog.get_logger(__name__)
 
     # --- Watches ---------------------------------------------------------
@@ -168,6 +175,21 @@ class Cluster:
             if existing is None:
                 raise
             return existing
+
+    def replace(self, obj: JSON, timeout: Timeout) -> JSON:
+        """Put an object in place of the one of its name, or create it.
+
+        Raises
+        ------
+        KubernetesError
+            Raised if that is not possible.
+        """
+        ref = ObjectRef.of(obj)
+        target = _target("replacing", ref)
+        try:
+            return self._client.request("PUT", ref.path, target, timeout, body=obj)
+        except KubernetesNotFoundError:
+            return self.create(obj, timeout)
 
     def _lost(self, obj: JSON, error: KubernetesError, timeout: Timeout) -> JSON | None:
         """Look up what an attempt has created, the response to which was lost.
