@@ -56,9 +56,9 @@ def _have_and_delete_files(stack: Stack, user: User) -> None:
 
 
 def _have_all_images_prepulled(stack: Stack) -> None:
-    def pending() -> JSON:
+    def pending() -> bool:
         url = f"{stack.api_url}/spawner/v1/prepulls"
         found: JSON = requests.get(url, timeout=SECONDS).json()
-        return found["images"]["pending"]
+        return bool(found["images"]["pending"])
 
     wait_for(lambda: not pending())
