@@ -29,7 +29,7 @@ def parse_tags(chunks: Iterable[bytes]) -> list[str]:
     events: list[tuple[str, object]] = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events)
     try:
-        for chunk in chunks:
+        for chunk in filter(None, chunks):
             parser.send(chunk)
             collected.take(events)
         parser.close()

@@ -17,6 +17,10 @@ _JSON = st.recursive(
 )
 
 
+def test_empty_pieces_of_a_body_are_nothing() -> None:
+    assert parse_tags([b"", b'{"tags": ["a"]}', b""]) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("text", "tags"),
     [
