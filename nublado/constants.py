@@ -29,6 +29,8 @@ __all__ = [
     "LIMIT_TO_REQUEST_RATIO",
     "MAX_BODY_BYTES",
     "MEMORY_TO_TMP_RATIO",
+    "NOTICES_INTERVAL",
+    "NOTICES_NAME",
     "PATH_PREFIX",
     "PREPULL_POD_TIMEOUT",
     "RESERVED_ENV",
@@ -78,6 +80,12 @@ FILESERVER_RECONCILE_INTERVAL = 60 * 60.0
 PREPULL_POD_TIMEOUT = 10 * 60.0
 KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""
+
+NOTICES_INTERVAL = 20.0
+"""How often what users are told is read again (seconds)."""
+
+NOTICES_NAME = "nublado-notices"
+"""Config map in the controller's namespace that keeps what users are told."""
 
 LAB_STOP_GRACE_SECONDS = 1
 

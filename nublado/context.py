@@ -14,6 +14,7 @@ from nublado.constants import (
     FILESERVER_RECONCILE_INTERVAL,
     LAB_FORGOTTEN_INTERVAL,
     LAB_RECONCILE_INTERVAL,
+    NOTICES_INTERVAL,
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
@@ -25,6 +26,7 @@ from nublado.services.form import FormService
 from nublado.services.image import ImageService
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
+from nublado.services.notices import NoticeService
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
@@ -73,6 +75,11 @@ class ProcessContext:
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
         self._monitor = WatchMonitor(self.cluster.watchers, self.alerts)
+        self.notices = NoticeService(
+            cluster=self.cluster,
+            namespace=self.metadata.namespace,
+            alerts=self.alerts,
+        )
         self._nodes = NodeService(config=config.lab, cluster=self.cluster)
         self.images = ImageService(
             config.images,
@@ -143,6 +150,7 @@ class ProcessContext:
         if self.fileservers is not None:
             self.fileservers.stop()
         self.labs.stop()
+        self.notices.stop()
         self.streams.stop()
         self.cluster.stop()
         self.alerts.stop()
@@ -190,7 +198,7 @@ class ProcessContext:
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
-        steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
+        steps = {Part.LABS: [self._sync, self.notices.load, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
         steps[Part.IMAGES] = [self.refresh_images]
@@ -201,6 +209,9 @@ class ProcessContext:
         match part:
             case Part.LABS:
                 self._monitor.start()
+                self.background.add(
+                    "read-notices", self.notices.load, NOTICES_INTERVAL, quiet=True
+                )
                 self.background.add(
                     "reconcile-forgotten-labs",
                     self._reconciler.reconcile_forgotten,

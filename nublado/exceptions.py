@@ -31,8 +31,10 @@ __all__ = [
     "LabExistsError",
     "LabPodEndedError",
     "LabPodVanishedError",
+    "MaintenanceError",
     "MalformedLabError",
     "MissingSecretError",
+    "NotKeptError",
     "NotSupportedError",
     "NubladoError",
     "OperationCancelledError",
@@ -234,6 +236,22 @@ class ServiceUnavailableError(ClientRequestError):
     def __init__(self, message: str, retry_after: int = 2) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class MaintenanceError(ServiceUnavailableError):
+    """Operators let no labs be started; the message is theirs."""
+
+    error = "maintenance"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, retry_after)
+
+
+class NotKeptError(ServiceUnavailableError):
+    """What users are to be told cannot be kept in the cluster."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Nothing has changed, it cannot be kept: {reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from nublado.handlers.form import form
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
+from nublado.handlers.operate import operate
+from nublado.handlers.page import moment
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.handlers.status_feed import StatusFeed
@@ -44,6 +46,7 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["nublado"] = context
     app.extensions["nublado.status-feed"] = StatusFeed(app, context)
+    app.jinja_env.filters["moment"] = moment
     register_request_hooks(app)
     register_error_handlers(app)
     fileserver = context.config.fileserver
@@ -73,7 +76,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     """
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, progress, images, form, fileservers, admin, docs):
+    for routes in (labs, progress, images, form, fileservers, admin, operate, docs):
         below = routes.url_prefix or ""
         app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
     app.register_blueprint(files, url_prefix=files_prefix)

@@ -51,6 +51,7 @@ _TAGS = {
     "fileservers": "File servers of users",
     "files": "Page of the file server",
     "admin": "For operators",
+    "operate": "What operators do",
     "index": "The service",
     "probes": "Probes and metrics",
     "docs": "This description",

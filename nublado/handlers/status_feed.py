@@ -15,7 +15,15 @@ from nublado.models.v1.status import dump_status
 
 __all__ = ["SECTIONS", "StatusFeed", "StatusSource", "shown_status"]
 
-SECTIONS = ("health", "labs", "operations", "prepulls", "fileservers", "failures")
+SECTIONS = (
+    "notices",
+    "health",
+    "labs",
+    "operations",
+    "prepulls",
+    "fileservers",
+    "failures",
+)
 """Sections of the page; each has a template."""
 
 _REFRESH_SECONDS = 2.0
@@ -107,9 +115,13 @@ class StatusFeed:
         """Render all sections; tell whether one has changed."""
         with self._app.app_context():
             shown = shown_status(self._context)
+            notices = self._context.notices.current
             frames = {
                 section: _frame(
-                    section, render_template(f"admin/{section}.html", status=shown)
+                    section,
+                    render_template(
+                        f"admin/{section}.html", status=shown, notices=notices
+                    ),
                 )
                 for section in SECTIONS
             }

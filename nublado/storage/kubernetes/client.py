@@ -48,7 +48,7 @@ _USER_AGENT = f"nublado/{__version__}"
 _TOKEN_KEYS = ("BearerToken", "authorization")
 """What releases of the client call the token, the newest first."""
 
-_VERBS = {"POST": "create", "DELETE": "delete"}
+_VERBS = {"POST": "create", "PUT": "update", "DELETE": "delete"}
 _ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
 
 

@@ -158,6 +158,20 @@ class Cluster:
                 raise
             return existing
 
+    def replace(self, obj: JSON, timeout: Timeout) -> JSON:
+        """Replace an object that was read by what has been made of it.
+
+        Raises
+        ------
+        KubernetesConflictError
+            Raised if somebody else has changed it since it was read.
+        KubernetesError
+            Raised if it cannot be replaced.
+        """
+        ref = ObjectRef.of(obj)
+        target = _target("updating", ref)
+        return self._client.request("PUT", ref.path, target, timeout, body=obj)
+
     def _lost(self, obj: JSON, error: KubernetesError, timeout: Timeout) -> JSON | None:
         """Look up what an attempt has created, the response to which was lost.
 

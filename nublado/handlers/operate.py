@@ -1,0 +1,120 @@
+"""What operators do to the service, for programs; pages have forms of their own."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, jsonify
+
+from nublado.exceptions import (
+    CrossSiteError,
+    NotKeptError,
+    UnsupportedMediaTypeError,
+)
+from nublado.handlers.body import json_body, refuse_cross_site, refuse_foreign_forms
+from nublado.handlers.context import authenticated_username, process
+from nublado.handlers.describe import (
+    MISSING_HEADER,
+    Caller,
+    Needs,
+    ResponseSpec,
+    describe,
+)
+from nublado.models.v1.notices import (
+    NoticeRequestSchema,
+    NoticeSchema,
+    NoticesSchema,
+    dump_notice,
+    dump_notices,
+    parse_notice,
+)
+
+__all__ = ["operate"]
+
+operate = Blueprint("operate", __name__, url_prefix="/admin/v1")
+
+_MESSAGE = {
+    "message": "The platform is being updated.",
+    "until": "2100-01-01T12:00:00+00:00",
+}
+_NOTICE = {**_MESSAGE, "by": "rachel", "since": "2026-11-25T21:00:00+00:00"}
+_ENDED = ResponseSpec("It has ended", HTTPStatus.NO_CONTENT, media_type=None)
+_NOT_KEPT = NotKeptError("Error updating object (ConfigMap nublado/nublado-notices)")
+_SET_ERRORS = [
+    CrossSiteError(),
+    UnsupportedMediaTypeError(),
+    MISSING_HEADER,
+    _NOT_KEPT,
+]
+_END_ERRORS = [CrossSiteError(), MISSING_HEADER, _NOT_KEPT]
+
+
+@operate.get("/notices")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec(
+        "What users are told",
+        schema=NoticesSchema,
+        example={"drain": None, "announcement": _NOTICE},
+    ),
+    needs=Needs.LABS,
+)
+def notices() -> Response:
+    """Whether labs can be started, and what users are told."""
+    return jsonify(dump_notices(process().notices.current))
+
+
+@operate.put("/drain")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("No labs can be started", schema=NoticeSchema, example=_NOTICE),
+    errors=_SET_ERRORS,
+    body=(NoticeRequestSchema, _MESSAGE),
+    needs_user=True,
+    needs=Needs.LABS,
+)
+def drain() -> Response:
+    """Let no labs be started.
+
+    Who tries is told the message. Labs that exist, and spawns in progress, are
+    left alone. This outlives restarts.
+    """
+    refuse_foreign_forms()
+    notice = parse_notice(json_body(), authenticated_username())
+    process().notices.drain(notice)
+    return jsonify(dump_notice(notice))
+
+
+@operate.delete("/drain")
+@describe(Caller.ADMIN, _ENDED, errors=_END_ERRORS, needs_user=True, needs=Needs.LABS)
+def undrain() -> Response:
+    """Let labs be started again."""
+    refuse_cross_site()
+    process().notices.undrain(authenticated_username())
+    return Response(status=204)
+
+
+@operate.put("/announcement")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("All pages show it", schema=NoticeSchema, example=_NOTICE),
+    errors=_SET_ERRORS,
+    body=(NoticeRequestSchema, _MESSAGE),
+    needs_user=True,
+    needs=Needs.LABS,
+)
+def announce() -> Response:
+    """Tell users something, on all pages and in the form."""
+    refuse_foreign_forms()
+    notice = parse_notice(json_body(), authenticated_username())
+    process().notices.announce(notice)
+    return jsonify(dump_notice(notice))
+
+
+@operate.delete("/announcement")
+@describe(Caller.ADMIN, _ENDED, errors=_END_ERRORS, needs_user=True, needs=Needs.LABS)
+def withdraw() -> Response:
+    """Tell users no longer."""
+    refuse_cross_site()
+    process().notices.withdraw(authenticated_username())
+    return Response(status=204)
