@@ -18,6 +18,7 @@ from nublado.constants import (
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError
+from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.fileserver.service import FileserverService
@@ -40,6 +41,7 @@ from nublado.wiring import make_cluster, make_fileservers, make_labs, make_prepu
 __all__ = ["ProcessContext"]
 
 _SYNC_SECONDS = 1.0
+_REFRESH = "refresh-images"
 
 
 class ProcessContext:
@@ -113,9 +115,17 @@ class ProcessContext:
                 alerts=self.alerts,
             )
         self.background = Background(self.alerts)
+        self.actions = OperatorActions(
+            labs=self.labs,
+            fileservers=self.fileservers,
+            refresh=lambda: self.background.run_now(_REFRESH),
+            prepull=self.prepuller.start_missing,
+            alerts=self.alerts,
+        )
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
+            inspector=self.labs.inspector,
             images=self.images,
             fileservers=self.fileservers,
             alerts=self.alerts,
@@ -222,7 +232,7 @@ class ProcessContext:
             case Part.FILESERVERS:
                 name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL
             case Part.IMAGES:
-                name, seconds = "refresh-images", self.environment.refresh_interval
+                name, seconds = _REFRESH, self.environment.refresh_interval
         self.background.add(name, self._steps()[part][-1], seconds)
 
     def _sync(self) -> None:

@@ -8,13 +8,17 @@ from flask import Blueprint, Response, jsonify
 
 from nublado.exceptions import (
     CrossSiteError,
+    FileserverDeletionError,
+    LabDeletionError,
     NotKeptError,
+    NotSupportedError,
     UnsupportedMediaTypeError,
 )
 from nublado.handlers.body import json_body, refuse_cross_site, refuse_foreign_forms
-from nublado.handlers.context import authenticated_username, process
+from nublado.handlers.context import authenticated_username, check_username, process
 from nublado.handlers.describe import (
     MISSING_HEADER,
+    UNKNOWN_USER,
     Caller,
     Needs,
     ResponseSpec,
@@ -46,6 +50,9 @@ _SET_ERRORS = [
     MISSING_HEADER,
     _NOT_KEPT,
 ]
+_GONE = ResponseSpec("It is gone", HTTPStatus.NO_CONTENT, media_type=None)
+_BEGUN = ResponseSpec("It has begun", HTTPStatus.ACCEPTED, media_type=None)
+_BEGIN_ERRORS = [CrossSiteError(), MISSING_HEADER]
 _END_ERRORS = [CrossSiteError(), MISSING_HEADER, _NOT_KEPT]
 
 
@@ -118,3 +125,63 @@ def withdraw() -> Response:
     refuse_cross_site()
     process().notices.withdraw(authenticated_username())
     return Response(status=204)
+
+
+@operate.delete("/labs/<username>")
+@describe(
+    Caller.ADMIN,
+    _GONE,
+    errors=[CrossSiteError(), UNKNOWN_USER, MISSING_HEADER, LabDeletionError()],
+    needs_user=True,
+    needs=Needs.LABS,
+)
+def remove_lab(username: str) -> Response:
+    """Delete a user's lab, and respond once it is gone."""
+    refuse_cross_site()
+    check_username(username)
+    process().actions.delete_lab(username, authenticated_username())
+    return Response(status=204)
+
+
+@operate.delete("/fileservers/<username>")
+@describe(
+    Caller.ADMIN,
+    _GONE,
+    errors=[
+        CrossSiteError(),
+        UNKNOWN_USER,
+        NotSupportedError(),
+        MISSING_HEADER,
+        FileserverDeletionError("Error deleting object"),
+    ],
+    needs_user=True,
+    needs=Needs.FILESERVERS,
+)
+def remove_fileserver(username: str) -> Response:
+    """Delete a user's file server, and respond once it is gone."""
+    refuse_cross_site()
+    check_username(username)
+    process().actions.delete_fileserver(username, authenticated_username())
+    return Response(status=204)
+
+
+@operate.post("/refresh")
+@describe(
+    Caller.ADMIN, _BEGUN, errors=_BEGIN_ERRORS, needs_user=True, needs=Needs.IMAGES
+)
+def refresh() -> Response:
+    """Begin to list images and nodes again, and to pull what is missing."""
+    refuse_foreign_forms()
+    process().actions.refresh(authenticated_username())
+    return Response(status=202)
+
+
+@operate.post("/prepull")
+@describe(
+    Caller.ADMIN, _BEGUN, errors=_BEGIN_ERRORS, needs_user=True, needs=Needs.IMAGES
+)
+def prepull() -> Response:
+    """Begin to pull what nodes lack, as far as is known."""
+    refuse_foreign_forms()
+    process().actions.prepull(authenticated_username())
+    return Response(status=202)

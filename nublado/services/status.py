@@ -20,6 +20,7 @@ from nublado.models.domain.status import (
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.image import ImageService
+from nublado.services.lab.inspect import LabInspector
 from nublado.services.lab.record import LabTable
 from nublado.services.operation import AnyOperation
 from nublado.services.streams import StreamWriter
@@ -50,6 +51,8 @@ class StatusService:
         Name of the application.
     labs
         Labs and the operations on them.
+    inspector
+        Knows where labs are, and why they ended.
     images
         Images and the nodes that have them.
     fileservers
@@ -71,6 +74,7 @@ class StatusService:
         name: str,
         *,
         labs: LabTable,
+        inspector: LabInspector,
         images: ImageService,
         fileservers: FileserverService | None,
         alerts: Alerts,
@@ -83,6 +87,7 @@ class StatusService:
         self._started = datetime.now(UTC)
         self._epoch = time.time() - time.monotonic()
         self._labs = labs
+        self._inspector = inspector
         self._images = images
         self._fileservers = fileservers
         self._alerts = alerts
@@ -128,6 +133,8 @@ class StatusService:
                 image=state.options.image,
                 size=state.options.size,
                 created=state.created,
+                node=self._inspector.node_of(record.username),
+                reason=self._inspector.reason_of(record),
             )
             for record in self._labs
             if (state := record.state) is not None

@@ -14,6 +14,7 @@ __all__ = [
     "FailureLine",
     "LabLine",
     "LastEvent",
+    "ObjectLine",
     "OperationLine",
     "ServiceStatus",
     "WatcherLine",
@@ -29,6 +30,28 @@ class LabLine:
     image: str
     size: str
     created: datetime | None
+    node: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLine:
+    """An object of a lab.
+
+    Parameters
+    ----------
+    kind, name
+        Which one.
+    created
+        When it was made.
+    state
+        How it is, in words.
+    """
+
+    kind: str
+    name: str
+    created: datetime | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,12 @@ class LabLineSchema(Schema):
     image = fields.String(required=True)
     size = fields.String(required=True, validate=validate.OneOf(SIZE_NAMES))
     created = fields.AwareDateTime(required=True, allow_none=True)
+    node = fields.String(required=True, allow_none=True)
+    reason = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it has ended, or cannot start"},
+    )
 
 
 class LastEventSchema(Schema):

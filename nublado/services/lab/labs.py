@@ -34,6 +34,7 @@ from nublado.models.domain.lab import LabSpecification, LabState, LabStatus
 from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import Deletion
+from nublado.services.lab.inspect import LabInspector
 from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord, LabTable, Observation
 from nublado.services.lab.spawn import Spawn, SpawnRequest
@@ -70,10 +71,13 @@ class LabService:
     ----------
     table
         Records of all users.
+    inspector
+        Looks at labs, for operators.
     """
 
     def __init__(self, *, labs: LabContext, images: ImageService) -> None:
         self._labs = labs
+        self.inspector = LabInspector(labs)
         self._images = images
         self._spawns = OperationPool("spawn", gate=Surge())
         self._deletions = OperationPool("delete")
