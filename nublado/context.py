@@ -17,7 +17,7 @@ from nublado.constants import (
     NOTICES_INTERVAL,
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
-from nublado.exceptions import NubladoError
+from nublado.exceptions import NubladoError, ServiceUnavailableError
 from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
@@ -118,7 +118,7 @@ class ProcessContext:
         self.actions = OperatorActions(
             labs=self.labs,
             fileservers=self.fileservers,
-            refresh=lambda: self.background.run_now(_REFRESH),
+            refresh=self._refresh_now,
             prepull=self.prepuller.start_missing,
             alerts=self.alerts,
         )
@@ -237,6 +237,18 @@ class ProcessContext:
 
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)
+
+    def _refresh_now(self) -> None:
+        """Begin to list images and nodes again.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if that has not succeeded once, and is being tried anyway.
+        """
+        if not self._startup.is_up(Part.IMAGES):
+            raise ServiceUnavailableError(self._startup.problem(Part.IMAGES))
+        self.background.run_now(_REFRESH)
 
     def refresh_images(self) -> None:
         """List images again, and which nodes have them."""

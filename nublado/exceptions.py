@@ -17,6 +17,7 @@ __all__ = [
     "DockerRegistryError",
     "FileserverCreationError",
     "FileserverDeletionError",
+    "ForeignFormError",
     "GafaelfawrError",
     "GoogleRegistryError",
     "InsufficientQuotaError",
@@ -158,6 +159,19 @@ class CrossSiteError(ClientRequestError):
 
     def __init__(self) -> None:
         super().__init__("Requests from other sites are not allowed")
+
+
+class ForeignFormError(ClientRequestError):
+    """A form has no token of ours, or an old one."""
+
+    error = "permission_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing was done: the form is too old, from before a restart of the"
+            " service, or not from this page. Open the page again."
+        )
 
 
 class PermissionDeniedError(ClientRequestError):

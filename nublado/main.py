@@ -9,10 +9,12 @@ from nublado.config.environment import Environment
 from nublado.constants import FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import ProcessContext
 from nublado.handlers.admin import admin
+from nublado.handlers.desk import desk
 from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
 from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
+from nublado.handlers.form_tokens import FormTokens
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
@@ -45,6 +47,7 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["nublado"] = context
+    app.extensions["nublado.form-tokens"] = FormTokens()
     app.extensions["nublado.status-feed"] = StatusFeed(app, context)
     app.jinja_env.filters["moment"] = moment
     register_request_hooks(app)
@@ -76,7 +79,17 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     """
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, progress, images, form, fileservers, admin, operate, docs):
+    for routes in (
+        labs,
+        progress,
+        images,
+        form,
+        fileservers,
+        admin,
+        desk,
+        operate,
+        docs,
+    ):
         below = routes.url_prefix or ""
         app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
     app.register_blueprint(files, url_prefix=files_prefix)

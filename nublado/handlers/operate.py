@@ -32,6 +32,7 @@ from nublado.models.v1.notices import (
     dump_notices,
     parse_notice,
 )
+from nublado.models.v1.status import UserStatusSchema, dump_user
 
 __all__ = ["operate"]
 
@@ -54,6 +55,19 @@ _GONE = ResponseSpec("It is gone", HTTPStatus.NO_CONTENT, media_type=None)
 _BEGUN = ResponseSpec("It has begun", HTTPStatus.ACCEPTED, media_type=None)
 _BEGIN_ERRORS = [CrossSiteError(), MISSING_HEADER]
 _END_ERRORS = [CrossSiteError(), MISSING_HEADER, _NOT_KEPT]
+
+
+@operate.get("/users/<username>")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("What is known", schema=UserStatusSchema),
+    errors=[UNKNOWN_USER],
+    needs=Needs.LABS,
+)
+def user_status_for_operators(username: str) -> Response:
+    """Lab and file server of a user, and the newest operation."""
+    check_username(username)
+    return jsonify(dump_user(process().status.user(username)))
 
 
 @operate.get("/notices")

@@ -26,7 +26,11 @@ def moment(time: datetime) -> str:
 
 
 def render_page(
-    template: str, *, code: HTTPStatus = HTTPStatus.OK, **values: Any
+    template: str,
+    *,
+    code: HTTPStatus = HTTPStatus.OK,
+    forms: bool = False,
+    **values: Any,
 ) -> Response:
     """Render a template as the response of a route.
 
@@ -37,6 +41,8 @@ def render_page(
         ``notices`` is what users are told.
     code
         Status of the response.
+    forms
+        Whether it may send forms, to this origin; no other page may show it then.
     values
         What else it shows.
 
@@ -48,11 +54,12 @@ def render_page(
     text = render_template(
         template, nonce=nonce, notices=process().notices.current, **values
     )
+    target, frames = ("'self'", "'none'") if forms else ("'none'", "'self'")
     response = Response(text, code, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
-        " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'self'"
+        " connect-src 'self'; img-src data:; base-uri 'none';"
+        f" form-action {target}; frame-ancestors {frames}"
     )
     response.headers["Cache-Control"] = "no-store"
     return response

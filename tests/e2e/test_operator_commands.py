@@ -113,7 +113,7 @@ def test_drain_and_announcement(nublado: Commands, user: User) -> None:
         (["status", "--url", "data.example.org"], "must begin with https://"),
         (["status", "--url", "http://127.0.0.1:1/n"], "Connection refused"),
         (["status", "--port-forward", "nublado"], "NAMESPACE/DEPLOYMENT"),
-        (["delete", "No/body", "--yes"], "Unknown user"),
+        (["delete", "NoBody", "--yes"], "Unknown user"),
     ],
 )
 def test_what_cannot_work_is_told_in_words(

@@ -17,6 +17,7 @@ __all__ = [
     "ObjectLine",
     "OperationLine",
     "ServiceStatus",
+    "UserStatus",
     "WatcherLine",
 ]
 
@@ -100,6 +101,34 @@ class WatcherLine:
     idle: float
     lost: float
     connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatus:
+    """What is known of one user's lab and file server.
+
+    Parameters
+    ----------
+    username
+        The user.
+    lab
+        Their lab; None if they have none.
+    operation
+        The newest operation on it, which may be over; None if there was none.
+    events
+        Events of that operation.
+    has_fileserver
+        Whether their file server runs; None where they are disabled.
+    failures
+        What went wrong for them lately, the newest first.
+    """
+
+    username: str
+    lab: LabLine | None
+    operation: OperationLine | None
+    events: tuple[LastEvent, ...]
+    has_fileserver: bool | None
+    failures: tuple[FailureLine, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, validate
 from nublado.constants import SIZE_NAMES
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabStatus
-from nublado.models.domain.status import ServiceStatus
+from nublado.models.domain.status import ServiceStatus, UserStatus
 from nublado.models.v1.images import (
     NodeSchema,
     PrepulledSchema,
@@ -17,7 +17,7 @@ from nublado.models.v1.images import (
     dump_prepull_images,
 )
 
-__all__ = ["ServiceStatusSchema", "dump_status"]
+__all__ = ["ServiceStatusSchema", "UserStatusSchema", "dump_status", "dump_user"]
 
 
 class ServiceSchema(Schema):
@@ -115,6 +115,26 @@ class FailureSchema(Schema):
     user = fields.String(required=True, allow_none=True)
 
 
+class UserStatusSchema(Schema):
+    """What is known of one user's lab and file server."""
+
+    username = fields.String(required=True)
+    lab = fields.Nested(LabLineSchema, required=True, allow_none=True)
+    operation = fields.Nested(
+        OperationLineSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The newest, which may be over"},
+    )
+    events = fields.List(fields.Nested(LastEventSchema), required=True)
+    has_fileserver = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where they are disabled"},
+    )
+    failures = fields.List(fields.Nested(FailureSchema), required=True)
+
+
 class ServiceStatusSchema(Schema):
     """State of the service."""
 
@@ -137,6 +157,12 @@ class ServiceStatusSchema(Schema):
     jobs = fields.List(fields.Nested(JobSchema), required=True)
     watchers = fields.List(fields.Nested(WatcherLineSchema), required=True)
     failures = fields.List(fields.Nested(FailureSchema), required=True)
+
+
+def dump_user(user: UserStatus) -> JSON:
+    """Show what is known of one user."""
+    shown: JSON = UserStatusSchema().dump(user)
+    return shown
 
 
 def dump_status(status: ServiceStatus) -> JSON:
