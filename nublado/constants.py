@@ -13,6 +13,7 @@ __all__ = [
     "CATEGORY_FILESERVER",
     "CATEGORY_LAB",
     "CATEGORY_PREPULLER",
+    "CONFIGURATION_INTERVAL",
     "CONFIG_PATH",
     "DROPDOWN_SENTINEL",
     "FILESERVER_RECONCILE_INTERVAL",
@@ -80,6 +81,9 @@ FILESERVER_RECONCILE_INTERVAL = 60 * 60.0
 PREPULL_POD_TIMEOUT = 10 * 60.0
 KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""
+
+CONFIGURATION_INTERVAL = 30.0
+"""How often the configuration file is looked at again (seconds)."""
 
 NOTICES_INTERVAL = 20.0
 """How often what users are told is read again (seconds)."""

@@ -11,6 +11,7 @@ from nublado.background import Background
 from nublado.config.environment import Environment
 from nublado.config.model import Config
 from nublado.constants import (
+    CONFIGURATION_INTERVAL,
     FILESERVER_RECONCILE_INTERVAL,
     LAB_FORGOTTEN_INTERVAL,
     LAB_RECONCILE_INTERVAL,
@@ -18,9 +19,11 @@ from nublado.constants import (
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError, ServiceUnavailableError
+from nublado.logging import LogLevel
 from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.configuration import ConfigurationWatch
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
@@ -77,6 +80,8 @@ class ProcessContext:
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
         self._monitor = WatchMonitor(self.cluster.watchers, self.alerts)
+        self.log_level = LogLevel(config.log_level)
+        self.configuration = ConfigurationWatch(environment.config_path, self.alerts)
         self.notices = NoticeService(
             cluster=self.cluster,
             namespace=self.metadata.namespace,
@@ -220,6 +225,12 @@ class ProcessContext:
             case Part.LABS:
                 self._monitor.start()
                 self.background.add(
+                    "check-configuration",
+                    self._look_at_configuration,
+                    CONFIGURATION_INTERVAL,
+                    quiet=True,
+                )
+                self.background.add(
                     "read-notices", self.notices.load, NOTICES_INTERVAL, quiet=True
                 )
                 self.background.add(
@@ -237,6 +248,9 @@ class ProcessContext:
 
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)
+
+    def _look_at_configuration(self) -> None:
+        self.configuration.look()
 
     def _refresh_now(self) -> None:
         """Begin to list images and nodes again.

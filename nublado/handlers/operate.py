@@ -32,6 +32,13 @@ from nublado.models.v1.notices import (
     dump_notices,
     parse_notice,
 )
+from nublado.models.v1.running import (
+    ConfigurationFileSchema,
+    LogLevelRequestSchema,
+    LogLevelSchema,
+    dump_log_level,
+    parse_log_level,
+)
 from nublado.models.v1.status import UserStatusSchema, dump_user
 
 __all__ = ["operate"]
@@ -199,3 +206,58 @@ def prepull() -> Response:
     refuse_foreign_forms()
     process().actions.prepull(authenticated_username())
     return Response(status=202)
+
+
+@operate.get("/log-level")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec(
+        "The level",
+        schema=LogLevelSchema,
+        example={"level": "INFO", "until": None},
+    ),
+)
+def log_level() -> Response:
+    """How much is logged."""
+    return jsonify(dump_log_level(*process().log_level.current))
+
+
+@operate.put("/log-level")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("The level", schema=LogLevelSchema),
+    errors=[CrossSiteError(), UnsupportedMediaTypeError(), MISSING_HEADER],
+    body=(LogLevelRequestSchema, {"level": "DEBUG", "seconds": 900}),
+    needs_user=True,
+)
+def set_log_level() -> Response:
+    """Log more or less for a time."""
+    refuse_foreign_forms()
+    level, seconds = parse_log_level(json_body())
+    process().log_level.set(level, seconds, authenticated_username())
+    return log_level()
+
+
+@operate.delete("/log-level")
+@describe(
+    Caller.ADMIN,
+    _ENDED,
+    errors=[CrossSiteError(), MISSING_HEADER],
+    needs_user=True,
+)
+def reset_log_level() -> Response:
+    """Log as usual again."""
+    refuse_cross_site()
+    process().log_level.reset(authenticated_username())
+    return Response(status=204)
+
+
+@operate.get("/configuration")
+@describe(
+    Caller.ADMIN,
+    ResponseSpec("The file", schema=ConfigurationFileSchema),
+)
+def configuration() -> Response:
+    """Whether the configuration file can be used, and differs from what runs."""
+    file = process().configuration.look()
+    return jsonify(ConfigurationFileSchema().dump(file))

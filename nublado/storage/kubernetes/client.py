@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 import urllib3
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject
@@ -118,6 +119,7 @@ class KubernetesClient:
         self._slots = Slots(pool_size)
         self._watches = _connections(configuration, 8, block=False)
         self._rights = Rights()
+        self._log = structlog.get_logger(__name__)
 
     @classmethod
     def connect(
@@ -303,6 +305,9 @@ class KubernetesClient:
             pool_timeout=timeout.left(),
             retries=False,
             redirect=False,
+        )
+        self._log.debug(
+            "Kubernetes request", method=method, path=path, status=response.status
         )
         return response.status, response.headers, response.data
 
