@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import structlog
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
@@ -12,12 +13,13 @@ from nublado.exceptions import (
     ServiceUnavailableError,
     ValidationProblemsError,
 )
-from nublado.handlers.context import alerts
+from nublado.handlers.context import alerts, process
 from nublado.handlers.problems import (
     RequestError,
     framework_problem,
     internal_problem,
     problems_of,
+    stopping,
 )
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.v1.common import dump_error
@@ -53,6 +55,11 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _internal_error(error: Exception) -> Response:
+    if process().stopping:
+        # Whatever it was talking to has been closed under it.
+        kind = type(error).__name__
+        structlog.get_logger(__name__).info("Stop cut off request", kind=kind)
+        return _request_error(stopping())
     alerts().report(error, event="Internal error")
     return _error_response(500, internal_problem(g.request_id))
 

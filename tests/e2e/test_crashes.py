@@ -149,6 +149,18 @@ def test_state_is_told_until_the_end_of_a_stop(own_stack: Stack) -> None:
     assert own_stack.service.exit_code == 0
 
 
+def test_request_that_a_stop_cuts_off_can_be_repeated(own_stack: Stack) -> None:
+    own_stack.control.faults({"target": "gafaelfawr", "delay": SECONDS})
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(User(own_stack, "rachel").create)
+        wait_for(lambda: own_stack.control("GET", "/faults")["rules"][0]["hits"])
+        own_stack.service.stop()
+        answer = request.result(SECONDS)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "stopping" in answer.json()["detail"][0]["msg"]
+
+
 def test_worker_without_master_stops_and_frees_the_port(own_stack: Stack) -> None:
     running, starting = crowd(own_stack, 2)
     running.spawn()
