@@ -34,6 +34,7 @@ from nublado.services.notices import NoticeService
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
 from nublado.services.streams import StreamWriter
+from nublado.services.waiting import WaitingRoom
 from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
@@ -92,6 +93,7 @@ class ProcessContext:
             config.images,
             make_image_source(config.images, environment.registry_mirrors),
         )
+        waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.external_url)
         self.forms = FormService(config.lab, builder, self.images)
         self.labs, self._reconciler = make_labs(
@@ -101,6 +103,7 @@ class ProcessContext:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            waiting=waiting,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
@@ -118,6 +121,7 @@ class ProcessContext:
                 base_url=environment.external_url,
                 cluster=self.cluster,
                 alerts=self.alerts,
+                waiting=waiting,
             )
         self.background = Background(self.alerts)
         self.actions = OperatorActions(

@@ -33,6 +33,8 @@ backlog = 2048
 keepalive = 75
 timeout = 60
 graceful_timeout = 20
+# A thread would wait for whoever does not read.
+sendfile = False
 control_socket_disable = True
 accesslog = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["REDACTED", "redact", "redact_text"]
+__all__ = ["REDACTED", "redact", "redact_text", "speaks_of_secret"]
 
 REDACTED = "<redacted>"
 
@@ -13,6 +13,13 @@ _SECRET_KEY = re.compile(
     r"(?:.*[_-])?(?:token|secret|password|passwd|authorization|cookie)", re.IGNORECASE
 )
 """Matches (with ``fullmatch``) the names of values that are never shown."""
+
+_SPEAKS_OF_SECRET = re.compile(
+    r"token|secret|passw|pwd|authori[sz]|cookie|credential"
+    r"|(?:api|access|private|signing)[_-]?key|(?:^|[_-])(?:key|auth|pass)$",
+    re.IGNORECASE,
+)
+"""Found in the names of values that may be secret, whatever they are."""
 
 _CREDENTIAL = r"[^\s\"',;&)}\]\\]+"
 
@@ -55,6 +62,11 @@ _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
 Most texts hold no such word, and looking for one costs far less than looking
 for the pattern.
 """
+
+
+def speaks_of_secret(name: str) -> bool:
+    """Whether the name of a variable says that its value may be secret."""
+    return _SPEAKS_OF_SECRET.search(name) is not None
 
 
 def redact_text(text: str) -> str:

@@ -17,6 +17,7 @@ from nublado.services.lab.labs import LabService
 from nublado.services.lab.reconcile import LabReconciler
 from nublado.services.nodes import NodeService
 from nublado.services.prepuller import Prepuller
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.kubernetes.cluster import Cluster
@@ -60,6 +61,7 @@ def make_labs(
     cluster: Cluster,
     images: ImageService,
     alerts: Alerts,
+    waiting: WaitingRoom,
 ) -> tuple[LabService, LabReconciler]:
     """Make the service of labs, and what reconciles it with the cluster."""
     labs = LabContext(
@@ -70,7 +72,7 @@ def make_labs(
         sources=SharedReads(cluster),
         alerts=alerts,
     )
-    service = LabService(labs=labs, images=images)
+    service = LabService(labs=labs, images=images, waiting=waiting)
     return service, LabReconciler(labs=labs, service=service)
 
 
@@ -81,13 +83,14 @@ def make_fileservers(
     base_url: str,
     cluster: Cluster,
     alerts: Alerts,
+    waiting: WaitingRoom,
 ) -> FileserverService:
     """Make the service of file servers."""
     builder = FileserverBuilder(config, volumes, base_url)
     files = FileserverContext(
         config=config, builder=builder, cluster=cluster, alerts=alerts
     )
-    return FileserverService(files=files)
+    return FileserverService(files=files, waiting=waiting)
 
 
 def make_prepuller(

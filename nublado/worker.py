@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -30,8 +31,8 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from nublado.constants import MAX_BODY_BYTES
 from nublado.context import ProcessContext
+from nublado.framing import Framing, Progress
 from nublado.handlers.stream import HANDED_OVER
 from nublado.services.streams import Stream
 
@@ -40,14 +41,14 @@ __all__ = ["Worker"]
 _START_SECONDS = 30.0
 _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 30.0
-_IO_SECONDS = 30.0
-_MAX_HEAD_BYTES = 128 * 1024
+_MOST_BUFFERED_BYTES = 64 * 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-_HEAD_END = b"\r\n\r\n"
-_LAST_CHUNK = b"\r\n0\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
+_READERS = 8
+_READ_OF_STATE = re.compile(
+    rb"(?:GET|HEAD) (?:/|/healthz|/readyz|/metrics"
+    rb"|/[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*)?|user-status))(?:\?\S*)? HTTP/"
+)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS = {
@@ -78,12 +79,16 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(self, worker: Worker, sock: Any, client: Any, server: Any) -> None:
         super().__init__(worker.cfg, sock, client, server)
         self.received = bytearray()
+        self.framing = Framing()
+        self.is_whole = False
+        self.reads_state = False
+        self.is_spared = False
         self.is_handed_over = False
         self._worker = worker
 
     def init(self) -> None:
-        """Prepare to be served by a thread, which must not wait for long."""
-        self.sock.settimeout(_IO_SECONDS)
+        """Prepare to be served by a thread, which must not wait for the client."""
+        self.sock.setblocking(False)
 
     def close(self, graceful: bool = False) -> None:
         """Close the socket, without waiting for the client."""
@@ -94,31 +99,47 @@ class Connection(TConn):  # type: ignore[misc]
         else:
             util.close(self.sock)
 
-    def is_whole(self) -> bool:
-        """Whether a thread can read the request without waiting for more.
-
-        Also true of what is too large or no request at all, which a thread
-        refuses.
-        """
-        end = self.received.find(_HEAD_END)
-        if end < 0:
-            return len(self.received) > _MAX_HEAD_BYTES
-        head, body = bytes(self.received[: end + 2]), len(self.received) - end - 4
-        if _CHUNKED.search(head):
-            return self.received.endswith(_LAST_CHUNK) or body > 2 * MAX_BODY_BYTES
-        length = _LENGTH.search(head)
-        return length is None or body >= min(int(length[1]), MAX_BODY_BYTES + 1)
-
-    def has_head(self) -> bool:
-        """Whether only the body is missing."""
-        return _HEAD_END in self.received
-
     def hand_to_parser(self) -> None:
-        """Let the parser read what has been received."""
+        """Let the parser read what has been received, and nothing else.
+
+        It must never wait for the client, whatever it makes of a request.
+        """
         if self.parser is None:
-            self.parser = http.get_parser(self.cfg, self.sock, self.client)
+            self.parser = http.get_parser(self.cfg, (), self.client)
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
+        self.framing = Framing()
+
+
+class _Outbox:
+    """A socket for a response, which sends what the client takes at once.
+
+    Attributes
+    ----------
+    rest
+        What is still to be sent.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.rest = bytearray()
+
+    def sendall(self, data: bytes) -> None:
+        """Send without waiting, and keep the rest."""
+        view = memoryview(data)
+        while view and not self.rest:
+            try:
+                view = view[self._sock.send(view) :]
+            except BlockingIOError:
+                break
+        self.rest += view
+
+    def send(self, data: bytes) -> int:
+        """Send no interim response: the whole request is there."""
+        return len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -134,6 +155,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Serve until the end; called in the process of the worker."""
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._reading: dict[Connection, float] = {}
+        self._buffered = 0
+        self._busy = 0
+        self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -235,8 +259,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if deadline <= now or not (self.alive or connection.received):
                 self._give_up(connection)
 
+    def enqueue_req(self, conn: Connection) -> None:
+        """Let a thread answer a request; reads of state find one at any time."""
+        spare = conn.reads_state and self._busy >= self.cfg.threads
+        conn.is_spared = spare
+        self._busy += not spare
+        pool = self._readers if spare else self.tpool
+        pool.submit(self.handle, conn).add_done_callback(
+            lambda future: self.method_queue.defer(self.finish_request, conn, future)
+        )
+
     def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
         """Keep or close a connection, or take its next request up at once."""
+        self._busy -= not conn.is_spared
         is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
         ahead = conn.parser.unreader.take_buffered() if is_kept else b""
         if ahead:
@@ -249,14 +284,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Wait for a request, and take what has come of it already."""
         connection.sock.setblocking(False)
         self._reading[connection] = time.monotonic() + _HEAD_SECONDS
+        self._buffered += len(connection.received)
         callback = partial(self._receive, connection)
         self.poller.register(connection.sock, selectors.EVENT_READ, callback)
-        if connection.is_whole():
-            self._dispatch(connection)
-        else:
+        if connection.received:
+            self._go_on(connection, Progress.HEAD)
+        if connection in self._reading:
             self._receive(connection, connection.sock)
 
     def _receive(self, connection: Connection, sock: socket.socket) -> None:
+        before = connection.framing.progress(connection.received)
         try:
             data = sock.recv(_RECEIVE_BYTES)
         except BlockingIOError:
@@ -265,39 +302,67 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._leave(connection)
             self._forget(connection)
             return
-        had_head = connection.has_head()
         connection.received += data
-        if not data and not connection.received:
+        self._buffered += len(data)
+        if data:
+            self._go_on(connection, before)
+            self._keep_buffers_small()
+        elif connection.received:
+            self._dispatch(connection)
+        else:
             self._leave(connection)
             self._forget(connection)
-        elif not data or connection.is_whole():
+
+    def _go_on(self, connection: Connection, before: Progress) -> None:
+        """Wait for the rest of a request, or have it answered."""
+        progress = connection.framing.progress(connection.received)
+        if progress is Progress.REFUSED and not connection.framing.has_head:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            self._give_up(connection, status, "bad_request")
+        elif progress in (Progress.WHOLE, Progress.REFUSED):
+            connection.is_whole = progress is Progress.WHOLE
             self._dispatch(connection)
-        elif connection.has_head() and not had_head:
+        elif progress is Progress.BODY and before is Progress.HEAD:
             self._reading[connection] = time.monotonic() + _BODY_SECONDS
             if _EXPECT.search(connection.received):
-                sock.send(_CONTINUE)
+                # A client that does not take that much takes no more.
+                with suppress(OSError):
+                    connection.sock.send(_CONTINUE)
+
+    def _keep_buffers_small(self) -> None:
+        """Give up the largest of the requests that are coming in, if it must be."""
+        if self._buffered > _MOST_BUFFERED_BYTES:
+            largest = max(self._reading, key=lambda reading: len(reading.received))
+            self._give_up(largest, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
 
     def _dispatch(self, connection: Connection) -> None:
         """Let a thread answer a request."""
         self._leave(connection)
+        connection.reads_state = _READ_OF_STATE.match(connection.received) is not None
         connection.hand_to_parser()
         connection.data_ready = connection.initialized = True
         self.enqueue_req(connection)
 
-    def _give_up(self, connection: Connection) -> None:
+    def _give_up(
+        self,
+        connection: Connection,
+        status: HTTPStatus = HTTPStatus.REQUEST_TIMEOUT,
+        type_: str = "request_timeout",
+    ) -> None:
         self._leave(connection)
         if connection.received:
-            self.log.info("Request from %s took too long", connection.client)
-            _send_error(connection.sock, HTTPStatus.REQUEST_TIMEOUT, "request_timeout")
-        self._forget(connection)
+            self.log.info("Request from %s: %s", connection.client, status.phrase)
+            _send_error(connection.sock, status, type_)
+        self._forget(connection, graceful=bool(connection.received))
 
     def _leave(self, connection: Connection) -> None:
         del self._reading[connection]
+        self._buffered -= len(connection.received)
         self.poller.unregister(connection.sock)
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: Connection, *, graceful: bool = False) -> None:
         self.nr_conns -= 1
-        connection.close()
+        connection.close(graceful)
 
     def _shed_one(self) -> None:
         """Close the connection that is missed least: an idle one, or a slow one."""
@@ -325,14 +390,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Answer a request; tell whether the connection can be kept."""
+        if not conn.is_whole:
+            # Where the next request would begin is not known.
+            req.force_close()
+        sock = conn.sock
+        conn.sock = outbox = _Outbox(sock)
         try:
-            return bool(super().handle_request(req, conn))
+            is_kept = bool(super().handle_request(req, conn))
         except _StreamBegins as begin:
             chunked = req.version >= (1, 1)
             head = _head_of_stream(begin.status, begin.headers, chunked=chunked)
             conn.is_handed_over = True
-            self.context.streams.write(conn.sock, head, begin.stream, chunked=chunked)
+            self.context.streams.write(sock, head, begin.stream, chunked=chunked)
             return False
+        finally:
+            conn.sock = sock
+        if outbox.rest:
+            conn.is_handed_over = True
+            self.context.streams.finish(sock, outbox.rest)
+            return False
+        return is_kept
 
     def _respond(
         self, environ: dict[str, Any], start_response: StartResponse

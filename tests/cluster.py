@@ -24,6 +24,7 @@ from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.image import ImageService
 from nublado.services.source.docker import DockerImageSource
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.timeout import Timeout
 from nublado.wiring import make_cluster, make_labs
@@ -143,6 +144,7 @@ class Service:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            waiting=WaitingRoom(1000),
         )
         self.cluster.start()
         self.cluster.wait_synced(60)

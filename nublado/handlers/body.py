@@ -51,7 +51,7 @@ def refuse_cross_site(*, unless_navigation: bool = False) -> None:
     CrossSiteError
         Raised if the browser says that the request comes from another site.
     """
-    if request.headers.get("Sec-Fetch-Site") != "cross-site":
+    if "cross-site" not in request.headers.get("Sec-Fetch-Site", "").lower():
         return
     if unless_navigation and request.headers.get("Sec-Fetch-Mode") == "navigate":
         return

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
+from nublado.sandbox.echoes import ECHOES
 from nublado.sandbox.kubernetes.attributes import Attributes, attributes_of, denied
 from nublado.sandbox.kubernetes.identity import CONTROLLER
 from nublado.sandbox.kubernetes.urls import locate
 
-__all__ = ["ANSWERS", "Answer", "answer_for", "json_answer", "status_body"]
+__all__ = ["ANSWER_NAMES", "Answer", "answer_for", "json_answer", "status_body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +81,35 @@ def json_answer(status: int, body: JSON, **headers: str) -> Answer:
     return Answer(status, json.dumps(body), "application/json", headers)
 
 
-def answer_for(name: str, request: web.Request, obj: JSON) -> Answer:
+async def answer_for(name: str, request: web.Request) -> Answer:
     """Make the answer of a name.
 
     Parameters
     ----------
     name
-        One of `ANSWERS`.
+        One of `ANSWER_NAMES`.
     request
         The request; it is named in some of the texts.
-    obj
-        The object that was sent, if any.
     """
+    text = (await request.read()).decode(errors="replace")
+    if name in ECHOES:
+        headers = "\n".join(f"{key}: {value}" for key, value in request.headers.items())
+        status, body, kind = ECHOES[name](f"{request.path_qs}\n{headers}\n\n{text}")
+        written = body if isinstance(body, str) else json.dumps(body)
+        return Answer(status, written, kind)
+    obj = _object_in(text)
     wanted = attributes_of(request, locate(request.path))
     sent = (obj.get("metadata") or {}).get("name", "")
-    return ANSWERS[name](_Asked(wanted, wanted.name or sent))
+    return _ANSWERS[name](_Asked(wanted, wanted.name or sent))
+
+
+def _object_in(text: str) -> JSON:
+    """Object that a request has sent; empty if it cannot be read."""
+    try:
+        sent = json.loads(text)
+    except ValueError:
+        return {}
+    return sent if isinstance(sent, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +192,7 @@ _HAPROXY_408 = (
     "Your browser didn't send a complete request in time.\n</body></html>\n"
 )
 
-ANSWERS: dict[str, Callable[[_Asked], Answer]] = {
+_ANSWERS: dict[str, Callable[[_Asked], Answer]] = {
     "leader-changed": _failure(500, "", "etcdserver: leader changed"),
     "etcd-timeout": _failure(500, "", "etcdserver: request timed out"),
     "compacted": _failure(
@@ -212,4 +227,6 @@ ANSWERS: dict[str, Callable[[_Asked], Answer]] = {
     "temporary-redirect": _redirect(307, "Temporary Redirect"),
     "permanent-redirect": _redirect(308, "Permanent Redirect"),
 }
-"""Answers by name."""
+
+ANSWER_NAMES = (*_ANSWERS, *ECHOES)
+"""Names of all answers."""

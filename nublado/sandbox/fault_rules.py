@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -11,7 +10,12 @@ from typing import Literal
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.answers import ANSWERS, answer_for, json_answer, status_body
+from nublado.sandbox.answers import (
+    ANSWER_NAMES,
+    answer_for,
+    json_answer,
+    status_body,
+)
 from nublado.sandbox.checks import check_patterns, check_range
 
 __all__ = ["TARGETS", "FaultRule"]
@@ -44,7 +48,8 @@ class FaultRule:
         Accept the request and never answer it.
     answer
         Name of what is answered instead of doing what is asked; see
-        `~nublado.sandbox.answers.ANSWERS`.
+        `~nublado.sandbox.answers.ANSWER_NAMES`. Those that begin with ``echo``
+        quote the request.
     status
         HTTP status to answer with instead of doing what is asked.
     body
@@ -81,8 +86,8 @@ class FaultRule:
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}")
-        if self.answer is not None and self.answer not in ANSWERS:
-            raise ValueError(f"answer must be one of {', '.join(ANSWERS)}")
+        if self.answer is not None and self.answer not in ANSWER_NAMES:
+            raise ValueError(f"answer must be one of {', '.join(ANSWER_NAMES)}")
         if self.answer is not None and self.status is not None:
             raise ValueError("answer has a status of its own; leave status out")
         if self.status is not None:
@@ -115,8 +120,7 @@ class FaultRule:
         if self.location is not None:
             headers["Location"] = self.location
         if self.answer is not None:
-            sent = await _object_of(request)
-            return answer_for(self.answer, request, sent).response(headers)
+            return (await answer_for(self.answer, request)).response(headers)
         status = self.status or 500
         if isinstance(self.body, str):
             return web.Response(status=status, text=self.body, headers=headers)
@@ -131,12 +135,3 @@ _REASONS = {status.value: status.phrase.replace(" ", "") for status in HTTPStatu
     500: "InternalError",
     504: "Timeout",
 }
-
-
-async def _object_of(request: web.Request) -> JSON:
-    """Object that a request has sent; empty if it cannot be read."""
-    try:
-        sent = json.loads(await request.read())
-    except ValueError:
-        return {}
-    return sent if isinstance(sent, dict) else {}

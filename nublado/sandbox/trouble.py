@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
-from nublado.sandbox.answers import ANSWERS
+from nublado.sandbox.answers import ANSWER_NAMES
 from nublado.sandbox.checks import check_keys, check_range
 from nublado.sandbox.kubernetes.controllers import Controllers
 from nublado.sandbox.kubernetes.errors import ApiError
@@ -121,7 +121,7 @@ class _Trouble:
         self._backup: Backup | None = None
 
     async def get_answers(self, _: web.Request) -> web.Response:
-        return web.json_response(sorted(ANSWERS))
+        return web.json_response(sorted(ANSWER_NAMES))
 
     # --- The API server --------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import structlog
 
+from nublado.confidential import Confidential, keeping
 from nublado.events import EventLog
 from nublado.exceptions import OperationCancelledError, ServiceUnavailableError
 from nublado.models.domain.failure import Failure
@@ -63,6 +64,8 @@ class Operation(ABC, Generic[T]):
         What happens in it.
     timeout
         Its deadline, and how it is cancelled.
+    confidential
+        Values that it sends and that nobody may see.
     started
         When it began (seconds since the epoch).
     """
@@ -83,6 +86,7 @@ class Operation(ABC, Generic[T]):
     ) -> None:
         self.username = username
         self.events = EventLog()
+        self.confidential = Confidential()
         self.started = time.time() - elapsed
         self._cancellation = Cancellation()
         self.timeout = Timeout(
@@ -122,7 +126,8 @@ class Operation(ABC, Generic[T]):
     def run(self) -> None:
         """Run it to its end in this thread; raises nothing."""
         try:
-            self.succeed(self.perform())
+            with keeping(self.confidential):
+                self.succeed(self.perform())
             self._succeeded = True
         except OperationCancelledError:
             self._log.info(f"{self.title} was cancelled", abandoned=self._abandoned)
@@ -207,7 +212,8 @@ class Operation(ABC, Generic[T]):
             self.interrupt()
 
     def end(self) -> None:
-        """Mark it as over."""
+        """Mark it as over, and forget what is confidential."""
+        self.confidential = Confidential()
         self._ended.set()
 
 

@@ -29,6 +29,7 @@ _SHORTEST_PAUSE = 0.05
 _PER_OWNER = 16
 _RESERVED_SHARE = 0.01
 _DISCARDED_BYTES = 4096
+_MOST_OWED_BYTES = 64 * 1024 * 1024
 
 HEARTBEAT = b": still here\n"
 """Keeps proxies from closing an idle stream.
@@ -72,7 +73,16 @@ class _Connection:
     ``touched`` is when it last got anything, or its present state.
     """
 
-    __slots__ = ("buffer", "chunked", "over", "sock", "stream", "touched", "woken")
+    __slots__ = (
+        "buffer",
+        "chunked",
+        "over",
+        "owed",
+        "sock",
+        "stream",
+        "touched",
+        "woken",
+    )
 
     def __init__(self, sock: socket.socket, stream: Stream | None) -> None:
         self.sock = sock
@@ -80,6 +90,7 @@ class _Connection:
         self.buffer = bytearray()
         self.chunked = False
         self.over = False
+        self.owed = 0
         self.woken = False
         self.touched = time.monotonic()
 
@@ -103,6 +114,7 @@ class StreamWriter:
         self._lock = threading.Lock()
         self._owners: Counter[str | None] = Counter()
         self._open = 0
+        self._owed = 0
         self._given: deque[tuple[_Connection, bytes]] = deque()
         self._woken: deque[_Connection] = deque()
         # By what they wait for, those that have waited longest first.
@@ -190,6 +202,28 @@ class StreamWriter:
         connection.chunked = chunked
         self._give(connection, head)
 
+    def finish(self, sock: socket.socket, rest: bytearray) -> None:
+        """Send the rest of a response to a client that takes it slowly, and close.
+
+        Parameters
+        ----------
+        sock
+            Connection to the client.
+        rest
+            What is to be sent within 30 s; where all rests together are too
+            large, the connection is closed at once.
+        """
+        with self._lock:
+            is_too_much = self._owed + len(rest) > _MOST_OWED_BYTES
+            self._owed += 0 if is_too_much else len(rest)
+        if is_too_much:
+            sock.close()
+            return
+        connection = _Connection(sock, None)
+        connection.over = True
+        connection.owed = len(rest)
+        self._give(connection, bytes(rest))
+
     def close(self, sock: socket.socket) -> None:
         """Close a connection so that its client gets all that was sent.
 
@@ -264,11 +298,12 @@ class StreamWriter:
     def _begin(self, connection: _Connection, head: bytes) -> None:
         connection.sock.setblocking(False)
         self._selector.register(connection.sock, selectors.EVENT_READ, connection)
-        if connection.stream is None:
-            self._linger(connection)
-            return
         self._idle[connection] = None
         connection.buffer += head
+        if connection.stream is None:
+            connection.over = True
+            self._flush(connection)
+            return
         connection.stream.source.attach(lambda: self._wake(connection))
         self._advance(connection)
 
@@ -298,7 +333,8 @@ class StreamWriter:
                 self._block(connection)
                 return
             del connection.buffer[:sent]
-            connection.touched = time.monotonic()
+            if connection.stream is not None:
+                connection.touched = time.monotonic()
             self._idle.move_to_end(connection)
         if connection.over:
             self._linger(connection)
@@ -319,7 +355,12 @@ class StreamWriter:
 
     def _ready(self, connection: _Connection, mask: int) -> None:
         if mask & selectors.EVENT_READ and not connection.sock.recv(_DISCARDED_BYTES):
-            self._drop(connection)
+            if connection.stream is None and connection.buffer:
+                # It has no more to ask for, but still reads.
+                mask = selectors.EVENT_WRITE
+                self._selector.modify(connection.sock, mask, connection)
+            else:
+                self._drop(connection)
         elif mask & selectors.EVENT_WRITE:
             self._unblock(connection)
 
@@ -361,6 +402,9 @@ class StreamWriter:
         opened = [s for s in (self._idle, self._blocked) if connection in s]
         for state in opened:
             del state[connection]
+        with self._lock:
+            self._owed -= connection.owed
+            connection.owed = 0
         if opened and connection.stream is not None:
             connection.stream.source.detach()
             self.release(connection.stream.owner)

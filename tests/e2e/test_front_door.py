@@ -22,6 +22,7 @@ from tests.waiting import wait_for
 THREADS = 16
 PARTIAL_HEAD = b"GET /healthz HTTP/1.1\r\nHost: example.org\r\nX-Slow"
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: example.org\r\n"
+CHUNKED = WHOLE + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +64,24 @@ def healthy(stack: Stack) -> bool:
         (4 * THREADS, PARTIAL_HEAD),
         (4 * THREADS, WHOLE + b"Content-Length: 1000\r\n\r\nabc"),
         (4 * THREADS, WHOLE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        (4 * THREADS, WHOLE + b"Content-Length: 0000000001000\r\n\r\nabc"),
+        (4 * THREADS, WHOLE + b"Content-Length: 99999999999\r\n\r\nabc"),
+        (4 * THREADS, CHUNKED + b"3e8\r\nab\r\n0\r\n\r\n"),
+        (4 * THREADS, CHUNKED + b"0\r\nX-Trailer: half"),
         (4 * THREADS, WHOLE + b"\r\n" + PARTIAL_HEAD),
         (600, b""),
     ],
-    ids=["partial head", "slow body", "slow chunks", "pipelined", "silent"],
+    ids=[
+        "partial head",
+        "slow body",
+        "slow chunks",
+        "length with zeros",
+        "absurd length",
+        "chunk that looks like an end",
+        "slow trailer",
+        "pipelined",
+        "silent",
+    ],
 )
 def test_slow_clients_take_no_threads(narrow: Stack, count: int, data: bytes) -> None:
     with ExitStack() as clients:

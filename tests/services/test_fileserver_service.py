@@ -17,6 +17,7 @@ from nublado.exceptions import (
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
+from nublado.services.waiting import WaitingRoom
 from nublado.wiring import make_cluster, make_fileservers
 from tests.cluster import Cluster, user
 from tests.waiting import wait_for
@@ -50,6 +51,7 @@ def make_service(cluster: Cluster) -> Iterator[MakeService]:
             base_url="https://data.example.org",
             cluster=connection,
             alerts=Alerts("test", None),
+            waiting=WaitingRoom(1000),
         )
         connection.start()
         cleanup.append(connection.stop)

@@ -19,6 +19,7 @@ from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.fileserver.removal import Removal
 from nublado.services.observed.fileserver import ObservedFileserver
 from nublado.services.operation import AnyOperation, OperationPool
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import Change
 from nublado.timeout import Timeout
 
@@ -37,10 +38,13 @@ class FileserverService:
     ----------
     files
         What file servers are made with.
+    waiting
+        Where requests wait for creations and removals.
     """
 
-    def __init__(self, *, files: FileserverContext) -> None:
+    def __init__(self, *, files: FileserverContext, waiting: WaitingRoom) -> None:
         self._files = files
+        self._waiting = waiting
         self._creations = OperationPool("fileserver-creation", _THREADS)
         self._removals = OperationPool("fileserver-removal", _THREADS)
         self._records: dict[str, FileserverRecord] = {}
@@ -85,8 +89,15 @@ class FileserverService:
         FileserverCreationError
             Raised if it cannot be created; nothing is left of it.
         ServiceUnavailableError
-            Raised if the process stops.
+            Raised if the process stops; or if too many requests wait for
+            operations, and nothing has been begun.
         """
+        if self.is_running(user.username):
+            return
+        with self._waiting.place(user.username):
+            self._create(user)
+
+    def _create(self, user: UserInfo) -> None:
         record = self._record(user.username)
         limit = Timeout("File server creation", self._patience + _SLACK_SECONDS)
         while True:
@@ -120,11 +131,16 @@ class FileserverService:
         FileserverDeletionError
             Raised if it cannot be deleted.
         ServiceUnavailableError
-            Raised if the process stops.
+            Raised if the process stops; or if too many requests wait for
+            operations, and nothing has been begun.
         """
         record = self._records.get(username)
         if record is None:
             raise UnknownUserError(username)
+        with self._waiting.place(username):
+            self._delete(record)
+
+    def _delete(self, record: FileserverRecord) -> None:
         removal = Removal(self._files, record)
         current = removal.begin()
         if current is removal:

@@ -42,6 +42,7 @@ from nublado.services.lab.surge import Surge
 from nublado.services.observed.namespaces import goes_with
 from nublado.services.observed.pod_status import status_of_pod
 from nublado.services.operation import AnyOperation, OperationPool
+from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import Change, ChangeType
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from nublado.timeout import Cancellation, Timeout
@@ -66,6 +67,8 @@ class LabService:
         What labs are made with.
     images
         Knows the images that labs may run.
+    waiting
+        Where requests wait for deletions.
 
     Attributes
     ----------
@@ -75,10 +78,13 @@ class LabService:
         Looks at labs, for operators.
     """
 
-    def __init__(self, *, labs: LabContext, images: ImageService) -> None:
+    def __init__(
+        self, *, labs: LabContext, images: ImageService, waiting: WaitingRoom
+    ) -> None:
         self._labs = labs
         self.inspector = LabInspector(labs)
         self._images = images
+        self._waiting = waiting
         self._spawns = OperationPool("spawn", gate=Surge())
         self._deletions = OperationPool("delete")
         self._readers = ThreadPoolExecutor(_READERS, "read-pods")
@@ -178,11 +184,16 @@ class LabService:
         LabDeletionError
             Raised if it cannot be deleted.
         ServiceUnavailableError
-            Raised if the process stops; the next one goes on with it.
+            Raised if the process stops, and the next one goes on with it; or if
+            too many requests wait for operations, and nothing has been begun.
         """
         record = self.table.get(username)
         if record is None:
             raise UnknownUserError(username)
+        with self._waiting.place(username):
+            self._delete(record)
+
+    def _delete(self, record: LabRecord) -> None:
         deletion = Deletion(self._labs, record)
         current = deletion.begin()
         if current is deletion:

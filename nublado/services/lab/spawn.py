@@ -36,7 +36,10 @@ from nublado.models.domain.lab import (
 from nublado.models.domain.pod import PodNotice
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.builder.lab import quota_of
-from nublado.services.builder.lab_environment import resources_of_environment
+from nublado.services.builder.lab_environment import (
+    SET_BY_CONTROLLER,
+    resources_of_environment,
+)
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import remove_lab
 from nublado.services.lab.find import is_lab
@@ -59,6 +62,7 @@ from nublado.storage.kubernetes.resource import (
     SERVICE_ACCOUNT,
     ObjectRef,
 )
+from nublado.storage.kubernetes.target import add_data_of
 from nublado.timeout import LAST_RANK, Timeout
 
 __all__ = ["Spawn", "SpawnRequest"]
@@ -177,6 +181,8 @@ class Spawn(Operation[LabState]):
         url = internal_url(names, request.specification.env)
         spawn = cls(labs, record, state, url=url, resumable=False)
         spawn._request = request
+        spawn.confidential.add_secrets([request.user.token])
+        spawn._keep_settings(request.specification.env)
         spawn._steps = (
             spawn._remove_remains,
             spawn._build,
@@ -218,6 +224,7 @@ class Spawn(Operation[LabState]):
         elapsed = seconds_since(namespace["metadata"]["creationTimestamp"])
         spawn = cls(labs, record, state, url=url, elapsed=elapsed)
         spawn._recorded, spawn._env = request, env
+        spawn._keep_settings(env)
         spawn._steps = (
             spawn._build_remaining,
             spawn._ensure_others,
@@ -462,7 +469,14 @@ class Spawn(Operation[LabState]):
         secret = self._labs.sources.read(self._object, timeout)
         if secret is None:
             raise MissingSecretError(f"Secret {namespace}/{name} does not exist")
+        add_data_of(secret, self.confidential)
         return secret
+
+    def _keep_settings(self, env: Mapping[str, str]) -> None:
+        """Keep the environment from being shown, but for what the service sets."""
+        known = {*SET_BY_CONTROLLER, *self._labs.config.env}
+        settings = {name: env[name] for name in env if name not in known}
+        self.confidential.add_settings(settings)
 
     def _wait_for_account(self) -> None:
         """Wait for the service account without which pods are refused.

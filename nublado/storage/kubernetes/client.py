@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,12 +20,9 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config.config_exception import ConfigException
 
 from nublado import __version__
+from nublado.confidential import Confidential
 from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
-from nublado.exceptions import (
-    KubernetesConflictError,
-    KubernetesError,
-    KubernetesNotFoundError,
-)
+from nublado.exceptions import KubernetesError
 from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes.retry import (
     Attempt,
@@ -35,6 +32,7 @@ from nublado.storage.kubernetes.retry import (
 )
 from nublado.storage.kubernetes.rights import Right, Rights
 from nublado.storage.kubernetes.slots import Slots
+from nublado.storage.kubernetes.target import Target, confidential_of
 from nublado.timeout import Timeout
 
 __all__ = ["KubernetesClient", "Query", "Target"]
@@ -48,54 +46,6 @@ _PAGE = 500
 _USER_AGENT = f"nublado/{__version__}"
 _TOKEN_KEYS = ("BearerToken", "authorization")
 """What releases of the client call the token, the newest first."""
-
-_VERBS = {"POST": "create", "PUT": "update", "DELETE": "delete"}
-_ERRORS = {404: KubernetesNotFoundError, 409: KubernetesConflictError}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a request is about, for the error that it may end in."""
-
-    message: str
-    kind: str
-    namespace: str | None = None
-    name: str | None = None
-
-    def right(self, method: str) -> Right:
-        """What has to be permitted for a request of a method."""
-        verb = _VERBS.get(method, "list" if self.name is None else "get")
-        return Right(verb, self.kind, self.namespace is None)
-
-    def failed(self, status: int | None, body: str | None) -> KubernetesError:
-        """Make the error of this request."""
-        return _ERRORS.get(status or 0, KubernetesError)(
-            self.message,
-            kind=self.kind,
-            namespace=self.namespace,
-            name=self.name,
-            status=status,
-            body=body or None,
-        )
-
-    def failed_after(self, attempt: Attempt) -> KubernetesError:
-        """Make the error of this request from its last attempt.
-
-        What Kubernetes says of a secret may quote it, so that is left out.
-        """
-        failure = self.failed(attempt.status, self._reason_for(attempt))
-        failure.is_outage = attempt.is_unreachable or attempt.in_grace
-        return failure
-
-    def _reason_for(self, attempt: Attempt) -> str | None:
-        if attempt.error is not None:
-            return _describe(attempt.error)
-        if self.kind == "Secret" and not attempt.is_refusal:
-            return None
-        parts = [attempt.said.message]
-        if attempt.is_refusal and not attempt.in_grace:
-            parts.append(attempt.said.remedy or "")
-        return "; ".join(filter(None, parts))
 
 
 class KubernetesClient:
@@ -206,11 +156,11 @@ class KubernetesClient:
                 attempt = Attempt.of_response(method, number, status, headers, data)
             attempt = self._judge(attempt, right)
             fate_unknown = fate_unknown or is_fate_unknown(attempt)
-            failure = target.failed_after(attempt)
+            failure = target.failed(attempt, self._sent(body))
             failure.fate_unknown = fate_unknown
             retry = decide(attempt)
             if retry is None:
-                raise failure from attempt.error
+                raise failure
             wait_to_retry(retry, number, failure, timeout)
 
     def pages(
@@ -270,7 +220,11 @@ class KubernetesClient:
             attempt = Attempt.of_response(
                 "GET", 1, response.status, response.headers, data
             )
-        raise target.failed_after(self._judge(attempt, right)) from attempt.error
+        raise target.failed(self._judge(attempt, right), self._sent())
+
+    def failure_of_event(self, target: Target, status: JSON) -> KubernetesError:
+        """Make the error of a ``Status`` that a watch has sent as an event."""
+        return target.failed(Attempt.of_event(status), self._sent())
 
     def _judge(self, attempt: Attempt, right: Right) -> Attempt:
         """Find out whether a refusal may pass."""
@@ -279,6 +233,13 @@ class KubernetesClient:
         if not attempt.is_refusal:
             return attempt
         return replace(attempt, in_grace=self._rights.note_refused(right))
+
+    def _sent(self, body: JSON | None = None) -> list[Confidential]:
+        """What a request tells the server that must not come back in an error."""
+        credentials = Confidential()
+        token = self._headers().get("Authorization", "").rpartition(" ")[2]
+        credentials.add_secrets([token])
+        return [credentials] if body is None else [credentials, confidential_of(body)]
 
     def _send(
         self,
@@ -346,7 +307,3 @@ def _parse(data: bytes) -> JSON:
 
 def _is_success(status: int) -> bool:
     return 200 <= status < 300
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -21,6 +21,7 @@ from email.utils import parsedate_to_datetime
 import structlog
 import urllib3
 
+from nublado.models.domain.kubernetes import JSON
 from nublado.storage.kubernetes.said import Said
 from nublado.timeout import Timeout
 
@@ -89,6 +90,17 @@ class Attempt:
             status,
             said=Said.read(data),
             retry_after=_retry_after(headers.get("Retry-After", "")),
+        )
+
+    @classmethod
+    def of_event(cls, status: JSON) -> Attempt:
+        """Read a ``Status`` that a watch has sent as an event."""
+        code = status.get("code")
+        return cls(
+            "GET",
+            1,
+            status=code if isinstance(code, int) else None,
+            said=Said.of(status),
         )
 
     @property

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 __all__ = ["Said"]
 
 _MOST_CHARACTERS = 4096
+_REASON = re.compile(r"[A-Za-z]{1,64}", re.ASCII)
+_JSON = re.compile(r"[\[{]\s*[\[{\"]")
 _HTML = re.compile(r"\s*<(!doctype|html|head|body)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<(title|h1)\b[^>]*>\s*(.*?)\s*</\1>", re.IGNORECASE | re.DOTALL)
 _REFUSAL = re.compile(
@@ -39,14 +41,26 @@ class Said:
         try:
             body = json.loads(data)
         except (ValueError, RecursionError):
-            text = data.decode(errors="replace").strip()
-            if _HTML.match(text):
-                title = _TITLE.search(text)
-                text = " ".join(title[2].split()) if title else ""
-            return cls(text[:_MOST_CHARACTERS])
+            return cls(_read_text(data.decode(errors="replace").strip()))
+        return cls.of(body)
+
+    @classmethod
+    def of(cls, body: object) -> Said:
+        """Read JSON: of a ``Status`` message and reason, of anything else nothing.
+
+        Its details and causes quote what was sent.
+        """
         said = body if isinstance(body, dict) else {}
-        message = str(said.get("message") or "")
-        return cls(message[:_MOST_CHARACTERS], str(said.get("reason") or ""))
+        message, reason = said.get("message"), said.get("reason")
+        return cls(
+            message[:_MOST_CHARACTERS] if isinstance(message, str) else "",
+            reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "",
+        )
+
+    @property
+    def text(self) -> str:
+        """What people are told."""
+        return self.message or self.reason
 
     @property
     def remedy(self) -> str | None:
@@ -59,3 +73,13 @@ class Said:
             f"grant the controller the verb {refusal['verb']} on"
             f" {refusal['resource']}{group}, as the chart's RBAC does"
         )
+
+
+def _read_text(text: str) -> str:
+    """Read what is no JSON, at least not as far as it has come."""
+    if _JSON.match(text):
+        return ""
+    if _HTML.match(text):
+        title = _TITLE.search(text)
+        text = " ".join(title[2].split()) if title else ""
+    return text[:_MOST_CHARACTERS]

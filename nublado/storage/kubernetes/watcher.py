@@ -281,7 +281,7 @@ class Watcher:
         match event["type"]:
             case "ERROR":
                 target = Target("Error watching objects", self.spec.resource.kind)
-                raise target.failed(obj.get("code"), obj.get("message"))
+                raise self._client.failure_of_event(target, obj)
             case "BOOKMARK":
                 self._advance(version_of(obj))
             case type_:

@@ -196,7 +196,9 @@ def test_pauses_grow_to_ten_seconds() -> None:
         ("<html><head><title>502 Bad\nGateway</title></head>", "502 Bad Gateway", ""),
         ("<!DOCTYPE html><h1 class=x> Gone </h1>", "Gone", ""),
         ("<html><body>?</body></html>", "", ""),
-        ("[" * 100_000, "[" * 4096, ""),
+        ("[" * 100_000, "", ""),
+        ('{"message": {"a": 1}, "reason": "no word"}', "", ""),
+        ('{"kind": "Status", "message": "cut o', "", ""),
         ("", "", ""),
     ],
 )
