@@ -1,6 +1,7 @@
 """What a refresh of images costs: time, requests, memory.
 
-Run as ``python bench/refresh.py --tags 3000 --refreshes 50``.
+Run as ``python bench/refresh.py --tags 3000 --refreshes 50``; ``--mode gcr`` has
+the registry describe all manifests in its list.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 from nublado.sandbox import DEMO_CONFIG
+from nublado.sandbox.registry_modes import MODES
 from nublado.sandbox.stack import Stack
 
 _LINE = re.compile(r"Refreshed images.*images=(\d+).*seconds=([0-9.]+)")
@@ -24,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tags", type=int, default=3000)
     parser.add_argument("--refreshes", type=int, default=50)
+    parser.add_argument("--mode", choices=sorted(MODES), default="plain")
     options = parser.parse_args()
     environ = {"NUBLADO_REFRESH_INTERVAL": "1"}
     with (
@@ -33,10 +36,12 @@ def main() -> None:
         ) as stack,
     ):
         path = Path(log.name)
+        _wait_for(path, 1)
         _report("first", stack, path, 1)
         # What is prepulled at first is no part of the comparison.
         _wait_for(path, 10)
         before = _memory(stack)
+        stack.control("PATCH", "/registry", {"mode": options.mode, "public": True})
         stack.control("POST", "/stats/reset")
         done = len(_refreshes(path))
         _wait_for(path, done + options.refreshes)
@@ -44,7 +49,8 @@ def main() -> None:
         after = _memory(stack)
         print(
             f"memory: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after"
-            f" {options.refreshes} refreshes ({after / before:.2f} times)"
+            f" {options.refreshes} refreshes ({after / before:.2f} times),"
+            f" {_peak_memory(stack) / 1e6:.1f} MB at most"
         )
 
 
@@ -84,10 +90,19 @@ def _wait_for(log: Path, number: int) -> None:
 
 def _memory(stack: Stack) -> int:
     """Resident memory of gunicorn's worker (bytes)."""
+    return int((_worker(stack) / "statm").read_text().split()[1]) * 4096
+
+
+def _peak_memory(stack: Stack) -> int:
+    """The most memory that gunicorn's worker ever had (bytes)."""
+    status = (_worker(stack) / "status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def _worker(stack: Stack) -> Path:
     master = stack.service.pid
     children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    pages = int(Path(f"/proc/{children[0]}/statm").read_text().split()[1])
-    return pages * 4096
+    return Path(f"/proc/{children[0]}")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Background:
         else:
             self._jobs[name] = JobState(datetime.now(UTC))
             if before.failures:
-                self._log.info("Background job recovered", job=name)
+                self._alerts.recovered("Background job recovered", job=name)
             if not quiet:
                 seconds = round(time.monotonic() - began, 3)
                 self._log.info("Background job finished", job=name, seconds=seconds)

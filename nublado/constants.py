@@ -11,6 +11,7 @@ __all__ = [
     "ANNOTATION_USER_NAME",
     "ARGO_CD_ANNOTATIONS",
     "CATEGORY_FILESERVER",
+    "CATEGORY_IMAGES",
     "CATEGORY_LAB",
     "CATEGORY_PREPULLER",
     "CONFIGURATION_INTERVAL",
@@ -49,6 +50,7 @@ LABEL_CATEGORY = "nublado.lsst.io/category"
 LABEL_USER = "nublado.lsst.io/user"
 LABEL_ARGO_CD = "argocd.argoproj.io/instance"
 CATEGORY_LAB = "lab"
+CATEGORY_IMAGES = "images"
 CATEGORY_FILESERVER = "fileserver"
 CATEGORY_PREPULLER = "prepuller"
 

@@ -40,7 +40,13 @@ from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.slack import SlackWebhook
-from nublado.wiring import make_cluster, make_fileservers, make_labs, make_prepuller
+from nublado.wiring import (
+    make_cluster,
+    make_fileservers,
+    make_image_memory,
+    make_labs,
+    make_prepuller,
+)
 
 __all__ = ["ProcessContext"]
 
@@ -93,6 +99,9 @@ class ProcessContext:
             config.images,
             make_image_source(config.images, environment.registry_mirrors),
         )
+        self._image_memory = make_image_memory(
+            metadata=self.metadata, cluster=self.cluster, alerts=self.alerts
+        )
         waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.external_url)
         self.forms = FormService(config.lab, builder, self.images)
@@ -144,7 +153,9 @@ class ProcessContext:
             problems=lambda: self.unhealthy() + self.problems(),
         )
         self.metrics = make_registry(self.status)
-        self._startup = Startup(self.alerts, self._steps(), self._schedule)
+        self._startup = Startup(
+            self.alerts, self._steps(), self._schedule, self._is_usable
+        )
 
     # --- Start and stop --------------------------------------------------
 
@@ -165,6 +176,7 @@ class ProcessContext:
         self._startup.stop()
         self.background.stop()
         self._monitor.stop()
+        self._image_memory.close()
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
@@ -220,8 +232,12 @@ class ProcessContext:
         steps = {Part.LABS: [self._sync, self.notices.load, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
-        steps[Part.IMAGES] = [self.refresh_images]
+        steps[Part.IMAGES] = [self._recall_images, self.refresh_images]
         return steps
+
+    def _is_usable(self, part: Part) -> bool:
+        """Whether a part can be used before its first steps are all done."""
+        return part is Part.IMAGES and self.images.are_known
 
     def _schedule(self, part: Part) -> None:
         """Repeat what has succeeded once at intervals from now on."""
@@ -264,13 +280,27 @@ class ProcessContext:
         ServiceUnavailableError
             Raised if that has not succeeded once, and is being tried anyway.
         """
-        if not self._startup.is_up(Part.IMAGES):
-            raise ServiceUnavailableError(self._startup.problem(Part.IMAGES))
-        self.background.run_now(_REFRESH)
+        try:
+            self.background.run_now(_REFRESH)
+        except KeyError as e:
+            problem = self._startup.problem(Part.IMAGES)
+            raise ServiceUnavailableError(problem) from e
+
+    def _recall_images(self) -> None:
+        """Begin with what was known before, and with what nodes have."""
+        self.images.recall(self._image_memory.recall(), self._nodes.list())
 
     def refresh_images(self) -> None:
         """List images again, and which nodes have them."""
-        self.images.refresh(self._nodes.list())
+        nodes = self._nodes.list()
+        try:
+            self.images.refresh(nodes)
+        finally:
+            if not self.images.inventory.is_provisional:
+                self._image_memory.keep(self.images.remember())
+                self._start_prepulling()
+
+    def _start_prepulling(self) -> None:
         try:
             self.prepuller.start_missing()
         except NubladoError as e:

@@ -475,7 +475,18 @@ class GafaelfawrError(NubladoError):
 
 
 class DockerRegistryError(NubladoError):
-    """A Docker registry failed, or its response cannot be understood."""
+    """A Docker registry failed, or its response cannot be understood.
+
+    ``retry_after`` is how many seconds it wants to be left alone, if it says so.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RegistryEmptyError(NubladoError):
+    """A registry has none of the images that it had."""
 
 
 class GoogleRegistryError(NubladoError):

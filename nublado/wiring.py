@@ -12,6 +12,7 @@ from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.fileserver.context import FileserverContext
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.image import ImageService
+from nublado.services.image_memory import ImageMemory
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.labs import LabService
 from nublado.services.lab.reconcile import LabReconciler
@@ -26,7 +27,13 @@ from nublado.storage.kubernetes.resource import INGRESS, JOB, NAMESPACE, POD
 from nublado.storage.kubernetes.shared import SharedReads
 from nublado.storage.metadata import PodMetadata
 
-__all__ = ["make_cluster", "make_fileservers", "make_labs", "make_prepuller"]
+__all__ = [
+    "make_cluster",
+    "make_fileservers",
+    "make_image_memory",
+    "make_labs",
+    "make_prepuller",
+]
 
 
 def make_cluster(client: KubernetesClient, config: Config) -> Cluster:
@@ -112,6 +119,13 @@ def make_prepuller(
         namespace=namespace,
         alerts=alerts,
     )
+
+
+def make_image_memory(
+    *, metadata: PodMetadata, cluster: Cluster, alerts: Alerts
+) -> ImageMemory:
+    """Make what keeps images over a restart."""
+    return ImageMemory(cluster=cluster, namespace=metadata.namespace, alerts=alerts)
 
 
 def _metadata_only(obj: JSON) -> JSON:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 
@@ -9,12 +10,17 @@ import pytest
 
 from nublado.background import Background
 from nublado.services.alerts import Alerts
+from nublado.storage.slack import SlackWebhook
+from tests.scripted_server import ScriptedServer
 from tests.waiting import wait_for
 
 
 @pytest.fixture
-def alerts() -> Alerts:
-    return Alerts("nublado", None)
+def alerts(outside: ScriptedServer) -> Iterator[Alerts]:
+    alerts = Alerts("test", SlackWebhook(f"{outside.url}/services/T0/B0/xyz"))
+    alerts.start()
+    yield alerts
+    alerts.stop()
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def _start(background: Background, refresh: Callable[[], None]) -> None:
 
 
 def test_a_failing_job_runs_again_and_is_told_of(
-    background: Background, alerts: Alerts
+    background: Background, alerts: Alerts, outside: ScriptedServer
 ) -> None:
     turns = iter([OSError("registry is away"), OSError("still away"), None])
     over = threading.Event()
@@ -53,6 +59,9 @@ def test_a_failing_job_runs_again_and_is_told_of(
     # The second failure in a row is only logged.
     (told,) = alerts.recent()
     assert told.event == "Background job failed"
+    outside.wait_received(2)
+    posted = [json.loads(request.body)["text"] for request in outside.received]
+    assert posted == ["test: Background job failed", "test: Background job recovered"]
 
 
 def test_an_overrun_skips_turns_but_loses_none(background: Background) -> None:

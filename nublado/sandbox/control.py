@@ -51,6 +51,7 @@ _HELP = {
     "DELETE /nodes/{name}": "lose a node with its pods",
     "PATCH /nodes/{name}": 'change a node: {"unschedulable": true, "taints": []}',
     "PUT /nodes/{name}/images": 'give a node an image: {"image": "…"} or {"names": []}',
+    "DELETE /nodes/{name}/images": 'take an image from a node: {"image": "…"}',
     "PUT /tags/{repository}/{tag}": 'set a tag: {"digest": "sha256:…"}',
     "DELETE /tags/{repository}/{tag}": "remove a tag",
     "PATCH /registry": 'change the registry: {"mode": "ecr", "password": "new"}',
@@ -114,6 +115,7 @@ def make_control_app(sandbox: Controlled) -> web.Application:
     router.add_delete("/nodes/{name}", control.lose_node)
     router.add_patch("/nodes/{name}", control.patch_node)
     router.add_put("/nodes/{name}/images", control.put_image)
+    router.add_delete("/nodes/{name}/images", control.delete_image)
     router.add_put("/tags/{repository:.+}/{tag}", control.put_tag)
     router.add_delete("/tags/{repository:.+}/{tag}", control.delete_tag)
     router.add_patch("/registry", control.patch_registry)
@@ -257,6 +259,11 @@ class _Control:
             nodes.list_image(node, listed.names, size)
         else:
             nodes.add_image(node, _field(options, "image", str))
+        return _done()
+
+    async def delete_image(self, request: web.Request) -> web.Response:
+        image = _field(await _object(request), "image", str)
+        self._sandbox.controllers.nodes.remove_image(request.match_info["name"], image)
         return _done()
 
     # --- Registry and users ----------------------------------------------

@@ -1,26 +1,32 @@
 """Keep track of which images there are, and on which nodes.
 
-A refresh replaces the inventory as a whole, so readers never wait, and a
-refresh that fails changes nothing.
+A refresh replaces the inventory as a whole, so readers never wait. One that
+fails keeps the images that were known. Until the first one has succeeded, the
+images are those that an earlier process knew, or that nodes have.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
 
 from nublado.config.model import ImagesConfig
 from nublado.constants import IMAGE_REFRESH_INTERVAL
+from nublado.exceptions import NubladoError
+from nublado.models.domain.docker import TAG_PATTERN, split_reference
 from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.node import Node
+from nublado.models.domain.remembered import Manifest, RememberedImages
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.source_report import SourceReport
 from nublado.services.image_inventory import ImageInventory
 from nublado.services.image_resolution import ImageResolver
+from nublado.services.presence import Presence
 from nublado.services.source.base import ImageSource
 from nublado.timeout import Cancellation, Timeout
 
@@ -44,8 +50,7 @@ class ImageService:
         self._cancellation = Cancellation()
         self._resolver = ImageResolver(source, self._cancellation)
         self._lock = threading.Lock()
-        self._refreshes = 0
-        self._prepulled: dict[tuple[str, str], tuple[RSPImage, int]] = {}
+        self._presence = Presence()
         nothing = RSPImageCollection(())
         self._inventory = ImageInventory(config, nothing, nothing)
         self._log = structlog.get_logger(__name__)
@@ -69,6 +74,13 @@ class ImageService:
         """
         return self._inventory
 
+    @property
+    def are_known(self) -> bool:
+        """Whether there are images to offer, be they those last known."""
+        return len(self._inventory.images) > 0 or not self._inventory.is_provisional
+
+    # --- Refresh ---------------------------------------------------------
+
     def refresh(self, nodes: Iterable[Node]) -> None:
         """Read images from the source again, and combine them with the nodes.
 
@@ -82,23 +94,39 @@ class ImageService:
         Raises
         ------
         NubladoError
-            Raised if the source fails; what was known before stays.
+            Raised if the source fails; the images that were known stay, and
+            are combined with the nodes.
         """
         began = time.monotonic()
         nodes = list(nodes)
         timeout = Timeout("Image refresh", IMAGE_REFRESH_INTERVAL, self._cancellation)
-        images = self._source.images(self._inventory.images, timeout)
-        inventory = ImageInventory.build(self._config, images, nodes, datetime.now(UTC))
-        with self._lock:
-            for image, node in self._recently_prepulled():
-                inventory = inventory.with_prepulled(image, node)
-            self._inventory = inventory
+        before = self._inventory
+        try:
+            images = self._source.images(before.images, timeout)
+        except NubladoError:
+            self._take(before.images, nodes, before.refreshed)
+            raise
+        self._take(images, nodes, datetime.now(UTC))
         self._log.info(
             "Refreshed images",
             images=len(images),
             nodes=len(nodes),
             seconds=round(time.monotonic() - began, 3),
         )
+
+    def _take(
+        self,
+        images: RSPImageCollection,
+        nodes: Iterable[Node],
+        refreshed: datetime | None,
+    ) -> None:
+        with self._lock:
+            self._inventory = ImageInventory.build(
+                self._config,
+                images,
+                self._presence.observe(nodes, images.digests),
+                refreshed,
+            )
 
     def mark_prepulled(self, image: RSPImage, node: str) -> None:
         """Count an image as present on a node before the node reports it.
@@ -108,32 +136,84 @@ class ImageService:
         image
             The image, with digest.
         node
-            Name of the node.
+            Name of the node. One that is not there any more is ignored.
         """
-        if image.digest is None:
-            return
         with self._lock:
-            self._prepulled[node, image.digest] = (image, self._refreshes)
+            known = self._inventory.nodes.get(node)
+            if image.digest is None or known is None:
+                return
+            self._presence.show(known, image.digest)
             self._inventory = self._inventory.with_prepulled(image, node)
 
-    def _recently_prepulled(self) -> list[tuple[RSPImage, str]]:
-        """List what was prepulled recently; forget the rest.
+    # --- Over a restart --------------------------------------------------
 
-        Nodes may take a while to report an image, so a prepulled one counts
-        through two refreshes. What a node does not report by then is missing.
+    def remember(self) -> RememberedImages:
+        """Collect what the next process is to begin with."""
+        with self._lock:
+            inventory = self._inventory
+            unlisted = self._presence.remember(inventory.nodes.values())
+        return RememberedImages(
+            registry=self._source.registry,
+            repository=self._source.repository,
+            tags=self._source.remembered(inventory.images),
+            nodes=unlisted,
+        )
+
+    def recall(
+        self, remembered: RememberedImages | None, nodes: Iterable[Node]
+    ) -> None:
+        """Begin with what an earlier process knew, and with what nodes have.
+
+        Parameters
+        ----------
+        remembered
+            What that process knew, if anything; images of another repository
+            are ignored.
+        nodes
+            All nodes that count.
         """
-        self._prepulled = {
-            key: (image, refresh)
-            for key, (image, refresh) in self._prepulled.items()
-            if refresh >= self._refreshes - 1
+        nodes = list(nodes)
+        place = (self._source.registry, self._source.repository)
+        if remembered and (remembered.registry, remembered.repository) != place:
+            remembered = None
+        on_nodes = self._listed_by(nodes)
+        tags: Mapping[str, Manifest | None] = on_nodes
+        if remembered is not None:
+            self._presence.recall(remembered.nodes)
+            tags = {t: m or on_nodes.get(t) for t, m in remembered.tags.items()}
+        images = self._source.recalled(tags)
+        self._take(images, nodes, None)
+        if images:
+            self._log.info(
+                "Beginning with the images known last",
+                images=len(images),
+                remembered=remembered is not None,
+            )
+
+    def _listed_by(self, nodes: Iterable[Node]) -> dict[str, Manifest]:
+        """Find tags of the repository, with digests, among the names on nodes.
+
+        Where nodes differ, because a tag has moved, the digest counts that most
+        of them have.
+        """
+        places = self._source.places
+        found: dict[str, Counter[str]] = {}
+        for node in nodes:
+            for digest, names in node.names.items():
+                for place, tag, _ in map(split_reference, names):
+                    if tag and TAG_PATTERN.fullmatch(tag) and place in places:
+                        found.setdefault(tag, Counter())[digest] += 1
+        return {
+            tag: Manifest(max(counts, key=lambda d: (counts[d], d)))
+            for tag, counts in found.items()
         }
-        self._refreshes += 1
-        return [(image, node) for (node, _), (image, _) in self._prepulled.items()]
+
+    # --- Use -------------------------------------------------------------
 
     def resolve(self, selection: ImageSelection) -> ResolvedImage:
         """Resolve a selection to an image.
 
-        The source is only queried for a digest that is not known.
+        The source is only queried for what is not known.
 
         Raises
         ------
@@ -141,7 +221,7 @@ class ImageService:
             Raised if a reference cannot be parsed, or lacks a tag.
         UnknownImageError
             Raised if there is no such image.
-        NubladoError
+        ServiceUnavailableError
             Raised if the source has to be queried and fails.
         """
         return self._resolver.resolve(selection, self._inventory)

@@ -46,7 +46,8 @@ class ImageInventory:
     eligible
         Names of the nodes that may run labs.
     refreshed
-        When it was taken; None before the first refresh.
+        When it was taken; None before the source has been read. Until then
+        the images are those last known, and others may exist.
     """
 
     config: ImagesConfig
@@ -95,6 +96,20 @@ class ImageInventory:
             images=images,
             to_prepull=choose_prepulled(images, self.config),
             nodes={**self.nodes, node: seen},
+        )
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the source may have images that are not known yet."""
+        return self.refreshed is None
+
+    def lists(self, names: Iterable[str]) -> bool:
+        """Whether a node lists an image by one of these names."""
+        wanted = set(names)
+        return any(
+            not wanted.isdisjoint(own)
+            for node in self.nodes.values()
+            for own in node.names.values()
         )
 
     # --- For users -------------------------------------------------------

@@ -293,7 +293,7 @@ class DockerRegistryClient:
             self._log.info("Retrying registry request", error=problem, seconds=delay)
             timeout.sleep(delay)
             pause = min(pause * 2, _LONGEST_PAUSE)
-        raise self._error(action, problem)
+        raise self._error(action, problem, minimum)
 
     def _converse(
         self, request: HTTPRequest, timeout: Timeout, seconds: float
@@ -315,8 +315,11 @@ class DockerRegistryClient:
             response.close()
             raise
 
-    def _error(self, action: str, problem: str) -> DockerRegistryError:
-        return DockerRegistryError(f"Cannot {action} in {self._place}: {problem}")
+    def _error(
+        self, action: str, problem: str, retry_after: float = 0.0
+    ) -> DockerRegistryError:
+        message = f"Cannot {action} in {self._place}: {problem}"
+        return DockerRegistryError(message, retry_after)
 
 
 def _is_overloaded(status: int) -> bool:

@@ -100,7 +100,9 @@ class GoogleRegistryClient:
         request = ListDockerImagesRequest(parent=self._parent, page_size=_PAGE)
         with _Attempt("listing images") as attempt:
             pages = self._client().list_docker_images(
-                request, retry=attempt.retry(timeout), timeout=_REQUEST_SECONDS
+                request,
+                retry=attempt.retry(timeout),
+                timeout=timeout.at_most(_REQUEST_SECONDS),
             )
             for page in pages.pages:
                 report.pages += 1
@@ -150,14 +152,18 @@ class GoogleRegistryClient:
     def _find_image(self, digest: str, attempt: _Attempt, timeout: Timeout) -> str:
         name = f"{self._parent}/dockerImages/{self._image}@{digest}"
         image = self._client().get_docker_image(
-            name=name, retry=attempt.retry(timeout), timeout=_REQUEST_SECONDS
+            name=name,
+            retry=attempt.retry(timeout),
+            timeout=timeout.at_most(_REQUEST_SECONDS),
         )
         return str(image.name)
 
     def _find_tag(self, tag: str, attempt: _Attempt, timeout: Timeout) -> str:
         name = f"{self._parent}/packages/{self._image}/tags/{tag}"
         found = self._client().get_tag(
-            {"name": name}, retry=attempt.retry(timeout), timeout=_REQUEST_SECONDS
+            {"name": name},
+            retry=attempt.retry(timeout),
+            timeout=timeout.at_most(_REQUEST_SECONDS),
         )
         return str(found.version)
 

@@ -54,6 +54,7 @@ def ask(control: str, request: str, body: Any = None) -> requests.Response:
         ("PATCH /nodes/node-1", {"taints": 5}, "taints must be a list"),
         ("PUT /nodes/node-1/images", {}, "The body lacks image"),
         ("PUT /nodes/node-1/images", {"image": 5}, "image must be a string"),
+        ("DELETE /nodes/node-1/images", {}, "The body lacks image"),
         ("PUT /nodes/node-1/images", {"names": 5}, "a list of strings or null, not 5"),
         (
             "PUT /nodes/node-1/images",

@@ -197,6 +197,40 @@ def test_node_names_only_its_largest_images(start: Callable[..., Cluster]) -> No
     assert [image["sizeBytes"] for image in images] == [104, 103, 102]
 
 
+def test_image_is_there_though_its_node_does_not_list_it(
+    start: Callable[..., Cluster],
+) -> None:
+    cluster = start(settings={"node_images": 1, "image_bytes": 5, "nodes": 1})
+    lab = "registry.example/lab:w_1"
+    cluster.control("PUT", "/nodes/node-1/images", {"image": lab})
+    larger = "registry.example/lab:w_2"
+    listed = {"names": [larger], "size": 6}
+    cluster.control("PUT", "/nodes/node-1/images", listed)
+    assert [image["names"] for image in images_of(cluster)] == [[larger]]
+    cluster.lab_namespace()
+    container = {"name": "nb", "image": lab}
+    cluster.running_pod(containers=[container])
+    pulled = cluster.event("Pulled")["message"]
+    assert pulled == f'Container image "{lab}" already present on machine'
+
+    cluster.control("DELETE", "/nodes/node-1/images", {"image": larger})
+    assert [image["names"] for image in images_of(cluster)] == [[lab]]
+    cluster.control("DELETE", "/nodes/node-1/images", {"image": lab})
+    assert images_of(cluster) == []
+    cluster.lab_pod("other", containers=[container])
+    assert "Pulling image" in cluster.event("Pulling")["message"]
+
+
+def test_node_that_is_replaced_has_nothing(cluster: Cluster) -> None:
+    image = {"image": "registry.example/lab:w_1"}
+    cluster.control("PUT", "/nodes/node-1/images", image)
+    cluster.control("DELETE", "/nodes/node-1")
+    cluster.control("POST", "/nodes", {"name": "node-1"})
+    assert images_of(cluster) == []
+    cluster.control("PUT", "/nodes/node-1/images", image)
+    assert len(images_of(cluster)) == 1
+
+
 def test_images_without_names(cluster: Cluster) -> None:
     nameless = {"names": None, "size": 3}
     untagged = {"names": ["<none>@<none>", "<none>:<none>"], "size": 2}

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nublado.config.model import DockerSourceConfig
-from nublado.exceptions import DockerRegistryError, OperationCancelledError
+from nublado.exceptions import (
+    DockerRegistryError,
+    OperationCancelledError,
+    RegistryEmptyError,
+)
 from nublado.models.domain.image import ImageClass, ImageSelection
 from nublado.models.domain.node import Node
+from nublado.models.domain.remembered import RememberedImages
 from nublado.models.domain.rspimage import RSPImage
 from nublado.sandbox.faults import FaultRule
 from nublado.services.image import ImageService
@@ -120,21 +126,41 @@ def test_images_stand_out(make_service: MakeService) -> None:
     assert known.prepulled == {"w_2077_43"}
 
 
-def test_failed_refresh_changes_nothing(
+def test_failed_refresh_keeps_the_images_and_follows_the_nodes(
     running_registry: Any, make_service: MakeService
 ) -> None:
     service = make_service()
     service.refresh([_node("a", "sha256:1")])
-    inventory = service.inventory
+    before = service.inventory
     running_registry.fail(FaultRule("registry", status=403))
     for _ in range(3):
         with pytest.raises(DockerRegistryError):
-            service.refresh([_node("b")])
-        assert service.inventory is inventory
+            service.refresh([_node("b", "sha256:2")])
+        inventory = service.inventory
+        assert _tags(inventory.dropdown()) == _tags(before.dropdown())
+        assert inventory.refreshed == before.refreshed
+        assert set(inventory.nodes) == {"b"}
+        assert _tags(inventory.menu()) == ["recommended", "w_2077_43"]
     running_registry.fail()
     service.refresh([_node("b")])
-    assert set(service.inventory.nodes) == {"b"}
-    assert service.inventory.refreshed is not None
+    assert service.inventory.refreshed != before.refreshed
+
+
+def test_images_are_kept_if_the_source_suddenly_has_none(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    service = make_service()
+    service.refresh([])
+    tags = _tags(service.inventory.dropdown())
+    for tag in tags:
+        running_registry.remove(tag)
+    with pytest.raises(RegistryEmptyError, match="has no tags any more"):
+        service.refresh([])
+    assert _tags(service.inventory.dropdown()) == tags
+    empty = make_service()
+    empty.refresh([])
+    assert empty.are_known
+    assert empty.inventory.dropdown() == []
 
 
 def test_nodes_join_and_vanish(make_service: MakeService) -> None:
@@ -283,3 +309,103 @@ def test_service_resolves_what_it_knows(make_service: MakeService) -> None:
     service.refresh([])
     selection = ImageSelection(image_class=ImageClass.RECOMMENDED)
     assert service.resolve(selection).digest == "sha256:3"
+
+
+def _listing(name: str, *images: list[str]) -> Node:
+    """A node as Kubernetes describes it, with names of its images."""
+    listed = [{"names": names, "sizeBytes": 1000} for names in images]
+    metadata = {"name": name, "uid": name}
+    node = {"metadata": metadata, "status": {"images": listed}}
+    return Node.from_kubernetes(node, [])
+
+
+def test_images_known_last_are_used_until_the_source_is_read(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    earlier = make_service()
+    earlier.refresh([_node("a", "sha256:1")])
+    remembered = RememberedImages.decode(earlier.remember().encode(100_000))
+    running_registry.fail(FaultRule("registry", status=503))
+    service = make_service()
+    assert not service.are_known
+    service.recall(remembered, [_node("a", "sha256:1", "sha256:2")])
+    assert service.are_known
+    assert service.inventory.is_provisional
+    assert _tags(service.inventory.dropdown()) == _tags(earlier.inventory.dropdown())
+    assert _tags(service.inventory.menu()) == ["recommended", "r22_0_1", "w_2077_43"]
+    running_registry.requests()
+    selection = ImageSelection(image_class="recommended")
+    assert service.resolve(selection).digest == "sha256:3"
+    assert service.resolve(selection).display_name == "Recommended (Weekly 2077_42)"
+    assert running_registry.requests() == {}
+
+
+def test_images_are_remembered_whatever_the_cycle(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    """The next process may be configured for another one."""
+    running_registry.push(**{"w_2077_44_c0030.001": "sha256:30"})
+    earlier = make_service(cycle=30)
+    earlier.refresh([])
+    assert _tags(earlier.inventory.dropdown()) == [
+        "recommended",
+        "w_2077_44_c0030.001",
+    ]
+    service = make_service()
+    service.recall(earlier.remember(), [])
+    assert len(service.inventory.dropdown()) == 8
+
+
+def test_images_of_another_repository_are_not_recalled(
+    make_service: MakeService,
+) -> None:
+    earlier = make_service()
+    earlier.refresh([])
+    service = make_service()
+    service.recall(replace(earlier.remember(), repository="other"), [])
+    assert not service.are_known
+
+
+def test_images_begin_from_what_nodes_have(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    lab = running_registry.reference
+    service = make_service()
+    service.recall(
+        None,
+        [
+            _listing("a", [f"{lab}@sha256:3", f"{lab}:w_2077_42"]),
+            _listing("b", [f"{lab}@sha256:3", f"{lab}:w_2077_42"], ["<none>@<none>"]),
+            _listing("c", [f"{lab}@sha256:4", f"{lab}:w_2077_42", f"{lab}:<none>"]),
+            _listing("d", ["other/lab@sha256:5", "other/lab:w_1"], [f"{lab}:w_2"]),
+        ],
+    )
+    assert _tags(service.inventory.dropdown()) == ["w_2077_42"]
+    assert service.inventory.dropdown()[0].digest == "sha256:3"
+    assert service.inventory.dropdown()[0].nodes == {"a", "b"}
+    assert service.resolve(ImageSelection(image_tag="w_2077_42")).digest == "sha256:3"
+
+
+def test_digest_that_was_never_looked_up_may_be_on_a_node(
+    running_registry: Any, make_service: MakeService
+) -> None:
+    earlier = make_service()
+    earlier.refresh([])
+    running_registry.fail(FaultRule("registry", status=503))
+    lab = running_registry.reference
+    service = make_service()
+    service.recall(
+        earlier.remember(), [_listing("a", [f"{lab}@sha256:4", f"{lab}:w_2077_41"])]
+    )
+    assert service.resolve(ImageSelection(image_tag="w_2077_41")).digest == "sha256:4"
+
+
+@pytest.mark.parametrize(
+    "name", [None, "", "<none>", "<none>@<none>", "<none>:<none>", "lab@<none>"]
+)
+def test_dangling_names_are_nothing(name: str | None) -> None:
+    for names in ([name], None):
+        image = {"names": names, "sizeBytes": 1}
+        node = {"metadata": {"name": "a"}, "status": {"images": [image, None]}}
+        read = Node.from_kubernetes(node, [])
+        assert (read.sizes, read.names, read.listed) == ({}, {}, 1)

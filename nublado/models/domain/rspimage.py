@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Self
@@ -169,6 +169,11 @@ class RSPImageCollection(TagCollection[RSPImage]):
         return min(
             same, key=lambda i: (i.name != main, not i.name.image_type.versioned)
         )
+
+    @property
+    def digests(self) -> Collection[str]:
+        """All digests that are known."""
+        return self._by_digest.keys()
 
     def one_per_digest(self) -> list[RSPImage]:
         """List the images by digest, without names for the same one."""

@@ -164,7 +164,12 @@ class RSPImageTag:
             display_name="Experimental " * prefixes + inner.display_name,
             cycle=inner.cycle,
             architecture=inner.architecture,
-            order=((), "", inner.architecture is None, tag),
+            order=(
+                (),
+                tag.removesuffix(f"-{inner.architecture}"),
+                inner.architecture is None,
+                tag,
+            ),
         )
 
     @classmethod

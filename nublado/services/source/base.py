@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from nublado.config.model import ImagesConfig
+from nublado.exceptions import RegistryEmptyError
+from nublado.models.domain.remembered import Manifest
 from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
 from nublado.models.domain.source_report import SourceReport
@@ -15,6 +16,8 @@ from nublado.models.domain.tag_collection import RSPImageTagCollection
 from nublado.timeout import Timeout
 
 __all__ = ["ImageSource", "Manifest", "choose_prepulled"]
+
+_DOCKER_HUB = "docker.io"
 
 _C = TypeVar("_C", RSPImageCollection, RSPImageTagCollection)
 
@@ -27,14 +30,6 @@ def choose_prepulled(tags: _C, config: ImagesConfig) -> _C:
         dailies=config.num_dailies,
         include={config.recommended_tag, *config.pin},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """The manifest of a tag; ``size`` in bytes, None if unknown."""
-
-    digest: str
-    size: int | None = None
 
 
 class ImageSource(ABC):
@@ -56,6 +51,7 @@ class ImageSource(ABC):
         self.repository = repository
         self._config = config
         self._tags = RSPImageTagCollection(())
+        self._listed: Mapping[str, Manifest | None] = {}
         self._skipped: dict[str, str] = {}
 
     @property
@@ -84,9 +80,13 @@ class ImageSource(ABC):
         Raises
         ------
         NubladoError
-            Raised if the source fails.
+            Raised if the source fails, or suddenly has no tags.
         """
         listed = self._list(timeout)
+        if not listed and before:
+            # Registries that are being cleaned up or restored tell so.
+            raise RegistryEmptyError(f"{self.places[0]} has no tags any more")
+        self._listed = listed
         tags = self._of_cycle(listed)
         self._skipped = {
             tag: _reason_to_skip(self._tags.get(tag))
@@ -105,6 +105,48 @@ class ImageSource(ABC):
             for tag in tags
             if tag.tag not in gone
         )
+
+    def recalled(self, tags: Mapping[str, Manifest | None]) -> RSPImageCollection:
+        """Make the images of tags that were listed before, without the source."""
+        self._listed = tags
+        return RSPImageCollection(
+            self._image(tag, tags[tag.tag], None) for tag in self._of_cycle(tags)
+        )
+
+    def remembered(self, images: RSPImageCollection) -> dict[str, Manifest | None]:
+        """Collect what to remember for `recalled`.
+
+        Parameters
+        ----------
+        images
+            The images that `images` has made of what was listed last.
+
+        Returns
+        -------
+        dict
+            All tags that were listed, with what is known of them; those to
+            prepull come first, then the others in the order of the menu.
+        """
+        ordered = [*choose_prepulled(images, self._config), *images]
+        known = {
+            image.tag: self._listed.get(image.tag)
+            or (Manifest(image.digest) if image.digest else None)
+            for image in ordered
+        }
+        return known | {t: m for t, m in self._listed.items() if t not in known}
+
+    def names_of(self, reference: str) -> tuple[str, ...]:
+        """Names that nodes may have for a tag or digest of the repository."""
+        separator = "@" if ":" in reference else ":"
+        return tuple(f"{place}{separator}{reference}" for place in self.places)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The repository as nodes name it; the first is that of references."""
+        place = f"{self.registry}/{self.repository}"
+        if self.registry == _DOCKER_HUB and "/" not in self.repository:
+            return place, f"{self.registry}/library/{self.repository}"
+        return (place,)
 
     def _of_cycle(self, names: Collection[str]) -> RSPImageTagCollection:
         """Parse tags, and choose those of the cycle if there is one.

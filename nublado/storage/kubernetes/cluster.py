@@ -159,18 +159,21 @@ class Cluster:
             return existing
 
     def replace(self, obj: JSON, timeout: Timeout) -> JSON:
-        """Replace an object that was read by what has been made of it.
+        """Put an object in place of the one of its name, or create it.
 
         Raises
         ------
         KubernetesConflictError
-            Raised if somebody else has changed it since it was read.
+            Raised if it was read, and somebody else has changed it since.
         KubernetesError
-            Raised if it cannot be replaced.
+            Raised if that is not possible.
         """
         ref = ObjectRef.of(obj)
-        target = _target("updating", ref)
-        return self._client.request("PUT", ref.path, target, timeout, body=obj)
+        target = _target("replacing", ref)
+        try:
+            return self._client.request("PUT", ref.path, target, timeout, body=obj)
+        except KubernetesNotFoundError:
+            return self.create(obj, timeout)
 
     def _lost(self, obj: JSON, error: KubernetesError, timeout: Timeout) -> JSON | None:
         """Look up what an attempt has created, the response to which was lost.

@@ -149,6 +149,7 @@ def test_alias_is_displayed_in_title_case(
         ["w_2021_13_rsp9", "w_2021_13_rsp19", "w_2021_13_rsp19_a"],
         ["w_2021_13_z", "w_2021_13_rsp1", "w_2021_13_c0001.001"],
         ["w_2021_13-arm64", "w_2021_13"],
+        ["exp_a", "exp_b-arm64", "exp_b", "exp_c-amd64"],
         ["exp_a", "exp_b"],
         ["a", "b"],
         ["a_c0030", "b_c0029"],

@@ -6,7 +6,7 @@ from nublado.models.domain.docker import split_reference
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.controllers.settings import ClusterSettings
 from nublado.sandbox.kubernetes.releases import Release
-from nublado.sandbox.kubernetes.store import Store, now
+from nublado.sandbox.kubernetes.store import ApiError, Store, now
 
 __all__ = ["Nodes"]
 
@@ -30,6 +30,7 @@ class Nodes:
         self._settings = settings
         self._release = release
         self._next = 1
+        self._held: dict[str, list[JSON]] = {}
 
     def create(self) -> None:
         """Make the nodes that the settings ask for."""
@@ -75,7 +76,9 @@ class Nodes:
                 "images": [],
             },
         }
-        return self._store.create("Node", node)
+        created = self._store.create("Node", node)
+        self._held[name] = []
+        return created
 
     def label(self, node: str, labels: dict[str, str]) -> None:
         """Add labels to a node."""
@@ -90,19 +93,35 @@ class Nodes:
         self._store.mutate("Node", None, node, lambda obj: obj["spec"].update(spec))
 
     def has_image(self, node: str, image: str) -> bool:
-        """Whether a node names an image in its status."""
-        found = self._store.find("Node", None, node)
-        images = (found or {}).get("status", {}).get("images") or ()
+        """Whether a node has an image, listed in its status or not."""
         wanted = set(_names(image))
-        return any(wanted & set(entry.get("names") or ()) for entry in images)
+        return any(wanted & set(e.get("names") or ()) for e in self._held_by(node))
 
     def add_image(self, node: str, image: str) -> None:
         """Note that a node has pulled an image."""
         if self._store.find("Node", None, node) and not self.has_image(node, image):
             self.list_image(node, _names(image), self._settings.image_bytes)
 
+    def remove_image(self, node: str, image: str) -> None:
+        """Let a node lose an image, as when its disk is full.
+
+        Raises
+        ------
+        ApiError
+            Raised if there is no such node, or it has no such image.
+        """
+        if not self.has_image(node, image):
+            raise ApiError(404, "NotFound", f"{node} has no image {image}")
+        lost = set(_names(image))
+        self._held[node] = [
+            entry
+            for entry in self._held_by(node)
+            if not lost & set(entry.get("names") or ())
+        ]
+        self._report(node)
+
     def list_image(self, node: str, names: list[str] | None, size: int) -> None:
-        """Let a node list an image, the largest first, as kubelets do.
+        """Let a node have an image, which it may list.
 
         Parameters
         ----------
@@ -121,16 +140,29 @@ class Nodes:
         """
         entry: JSON = {"sizeBytes": size}
         if names is not None:
-            entry["names"] = names[:_MOST_NAMES]
+            entry["names"] = names
+        self._held[node] = [entry, *self._held_by(node)]
+        self._report(node)
+
+    def _held_by(self, node: str) -> list[JSON]:
+        """All images of a node, the newest first."""
+        return self._held.get(node, [])
+
+    def _report(self, node: str) -> None:
+        """Let a node list its images, the largest first, as kubelets do."""
+        images = sorted(self._held_by(node), key=lambda image: -image["sizeBytes"])
+        most = self._settings.node_images
+        listed = [_listed(image) for image in (images if most < 0 else images[:most])]
 
         def note(obj: JSON) -> None:
-            # The newest first among equals, so that it is the last to be cut.
-            images = [entry, *(obj["status"].get("images") or ())]
-            images.sort(key=lambda image: -image["sizeBytes"])
-            most = self._settings.node_images
-            obj["status"]["images"] = images if most < 0 else images[:most]
+            obj["status"]["images"] = listed
 
         self._store.mutate("Node", None, node, note)
+
+
+def _listed(image: JSON) -> JSON:
+    names = image.get("names")
+    return image if names is None else {**image, "names": names[:_MOST_NAMES]}
 
 
 def _names(image: str) -> list[str]:
