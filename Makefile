@@ -14,7 +14,7 @@ ALL_EXTRAS := --extra google --extra sandbox --extra docs --extra dev
 UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak docs format lock clean
+.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak bench docs format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ $(LOWEST)/.installed: requirements/lowest.txt setup.cfg pyproject.toml | python
 
 soak: $(STAMP) ## Users against faults for SECONDS (1800), drawn by SEED (random); UNKIND=0 for fewer
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED)) $(if $(filter 0,$(UNKIND)),--no-unkind)
+
+bench: $(STAMP) ## What the service can bear with USERS="100 300 1000 2000" at once and STREAMS (5000)
+	$(BIN)/python bench/capacity.py --users $(or $(USERS),100 300 1000 2000) --streams $(or $(STREAMS),5000)
 
 docs: $(STAMP) ## The documentation as a site, in build/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs

@@ -82,7 +82,7 @@ class Background:
         self._jobs[name] = JobState(datetime.now(UTC))
         self._scheduler.add_job(
             self._run,
-            IntervalTrigger(seconds=int(seconds), timezone=UTC),
+            IntervalTrigger(seconds=max(1, int(seconds)), timezone=UTC),
             args=(name, work, quiet),
             id=name,
         )

@@ -6,27 +6,28 @@ import re
 from pathlib import Path
 
 __all__ = [
+    "ANNOTATION_REQUESTED_BY",
     "ANNOTATION_SPAWN",
     "ANNOTATION_USER_GROUPS",
     "ANNOTATION_USER_NAME",
     "ARGO_CD_ANNOTATIONS",
     "CATEGORY_FILESERVER",
+    "CATEGORY_FSADMIN",
     "CATEGORY_IMAGES",
     "CATEGORY_LAB",
     "CATEGORY_PREPULLER",
     "CONFIGURATION_INTERVAL",
     "CONFIG_PATH",
+    "DISCOVERY_PATH",
+    "DISCOVERY_REFRESH_INTERVAL",
     "DROPDOWN_SENTINEL",
-    "FILESERVER_RECONCILE_INTERVAL",
     "FILES_PREFIX",
-    "IMAGE_REFRESH_INTERVAL",
     "KUBERNETES_NAME_PATTERN",
     "KUBERNETES_REQUEST_TIMEOUT",
     "LABEL_ARGO_CD",
     "LABEL_CATEGORY",
     "LABEL_USER",
     "LAB_FORGOTTEN_INTERVAL",
-    "LAB_RECONCILE_INTERVAL",
     "LAB_STOP_GRACE_SECONDS",
     "LIMIT_TO_REQUEST_RATIO",
     "MAX_BODY_BYTES",
@@ -34,12 +35,14 @@ __all__ = [
     "NOTICES_INTERVAL",
     "NOTICES_NAME",
     "PATH_PREFIX",
-    "PREPULL_POD_TIMEOUT",
+    "POD_STOP_GRACE_SECONDS",
     "RESERVED_ENV",
     "RESERVED_ENV_PREFIX",
     "RESERVED_PATHS",
     "SERVICE_PREFIX",
     "SIZE_NAMES",
+    "STANDARD_CONTAINER_PREFIX",
+    "STARTUP_DIRECTORY",
     "USERNAME_PATTERN",
 ]
 
@@ -52,6 +55,7 @@ LABEL_ARGO_CD = "argocd.argoproj.io/instance"
 CATEGORY_LAB = "lab"
 CATEGORY_IMAGES = "images"
 CATEGORY_FILESERVER = "fileserver"
+CATEGORY_FSADMIN = "fsadmin"
 CATEGORY_PREPULLER = "prepuller"
 
 ARGO_CD_ANNOTATIONS = {
@@ -60,6 +64,7 @@ ARGO_CD_ANNOTATIONS = {
 }
 """Keep Argo CD from deleting what it did not make."""
 
+ANNOTATION_REQUESTED_BY = "nublado.lsst.io/requested-by"
 ANNOTATION_USER_GROUPS = "nublado.lsst.io/user-groups"
 ANNOTATION_USER_NAME = "nublado.lsst.io/user-name"
 ANNOTATION_SPAWN = "nublado.lsst.io/spawn"
@@ -76,11 +81,8 @@ FILES_PREFIX = "/files"
 DROPDOWN_SENTINEL = "use_image_from_dropdown"
 """Value of ``image_list`` that defers to ``image_dropdown``."""
 
-IMAGE_REFRESH_INTERVAL = 5 * 60.0
-LAB_RECONCILE_INTERVAL = 60 * 60.0
+DISCOVERY_REFRESH_INTERVAL = 60.0
 LAB_FORGOTTEN_INTERVAL = 20.0
-FILESERVER_RECONCILE_INTERVAL = 60 * 60.0
-PREPULL_POD_TIMEOUT = 10 * 60.0
 KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""
 
@@ -94,6 +96,7 @@ NOTICES_NAME = "nublado-notices"
 """Config map in the controller's namespace that keeps what users are told."""
 
 LAB_STOP_GRACE_SECONDS = 1
+POD_STOP_GRACE_SECONDS = 1
 
 LIMIT_TO_REQUEST_RATIO = 4
 """Resource requests are the limits divided by this."""
@@ -102,6 +105,15 @@ MEMORY_TO_TMP_RATIO = 4
 """``/tmp`` may hold the memory limit divided by this."""
 
 MAX_BODY_BYTES = 1024 * 1024
+
+STANDARD_CONTAINER_PREFIX = "nublado-std-"
+"""How the names of the init containers begin that are not configured."""
+
+STARTUP_DIRECTORY = "/etc/nublado/startup"
+"""Where the last init container leaves how the lab is to start."""
+
+DISCOVERY_PATH = "/etc/nublado/discovery/v1.json"
+"""Where labs find the answer of the service discovery."""
 
 KUBERNETES_NAME_PATTERN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 """Matches (with ``fullmatch``) a DNS label, which most object names are."""
@@ -143,6 +155,7 @@ RESERVED_ENV = frozenset(
         "KUBERNETES_NODE_NAME",
         "MEM_GUARANTEE",
         "MEM_LIMIT",
+        "NUBLADO_TOKEN",
         "RESET_USER_ENV",
     }
 )

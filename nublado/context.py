@@ -12,9 +12,8 @@ from nublado.config.environment import Environment
 from nublado.config.model import Config
 from nublado.constants import (
     CONFIGURATION_INTERVAL,
-    FILESERVER_RECONCILE_INTERVAL,
+    DISCOVERY_REFRESH_INTERVAL,
     LAB_FORGOTTEN_INTERVAL,
-    LAB_RECONCILE_INTERVAL,
     NOTICES_INTERVAL,
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
@@ -24,9 +23,11 @@ from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.configuration import ConfigurationWatch
+from nublado.services.discovery import DiscoveryService
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.following import WatchMonitor
 from nublado.services.form import FormService
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
@@ -39,10 +40,12 @@ from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
 from nublado.storage.metadata import PodMetadata
+from nublado.storage.repertoire import RepertoireClient
 from nublado.storage.slack import SlackWebhook
 from nublado.wiring import (
     make_cluster,
     make_fileservers,
+    make_fsadmin,
     make_image_memory,
     make_labs,
     make_prepuller,
@@ -82,7 +85,11 @@ class ProcessContext:
         self.metadata = PodMetadata.read(
             environment.metadata_path or config.metadata_path
         )
-        self.gafaelfawr = GafaelfawrClient(environment.external_url)
+        url = environment.repertoire_url
+        self._discovery = DiscoveryService(RepertoireClient(url) if url else None)
+        self.gafaelfawr = GafaelfawrClient(
+            environment.external_url, lambda: self._discovery.gafaelfawr_api
+        )
 
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
@@ -103,8 +110,8 @@ class ProcessContext:
             metadata=self.metadata, cluster=self.cluster, alerts=self.alerts
         )
         waiting = WaitingRoom(environment.threads)
-        builder = LabBuilder(config.lab, environment.external_url)
-        self.forms = FormService(config.lab, builder, self.images)
+        builder = LabBuilder(config.lab, environment.platform)
+        self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
@@ -112,10 +119,12 @@ class ProcessContext:
             cluster=self.cluster,
             images=self.images,
             alerts=self.alerts,
+            discovery=lambda: self._discovery.lab_document,
             waiting=waiting,
         )
         self.prepuller = make_prepuller(
             config=config.lab,
+            timeout=config.images.prepull_timeout,
             metadata=self.metadata,
             images=self.images,
             nodes=self._nodes,
@@ -127,7 +136,18 @@ class ProcessContext:
             self.fileservers = make_fileservers(
                 config=config.fileserver,
                 volumes=config.lab.volumes,
-                base_url=environment.external_url,
+                platform=environment.platform,
+                cluster=self.cluster,
+                alerts=self.alerts,
+                waiting=waiting,
+            )
+        self.fsadmin: FsadminService | None = None
+        if config.fsadmin is not None:
+            self.fsadmin = make_fsadmin(
+                config=config.fsadmin,
+                lab=config.lab,
+                image=environment.controller_image,
+                namespace=self.metadata.namespace,
                 cluster=self.cluster,
                 alerts=self.alerts,
                 waiting=waiting,
@@ -146,6 +166,7 @@ class ProcessContext:
             inspector=self.labs.inspector,
             images=self.images,
             fileservers=self.fileservers,
+            fsadmin=self.fsadmin,
             alerts=self.alerts,
             streams=self.streams,
             watchers=self.cluster.watchers,
@@ -163,6 +184,7 @@ class ProcessContext:
         """Begin to start; `wait_up` tells when a part of it is done."""
         self.alerts.start()
         self.streams.start()
+        self._discovery.begin()
         self.cluster.start()
         self.background.start()
         self._startup.start()
@@ -180,6 +202,8 @@ class ProcessContext:
         self.prepuller.stop()
         if self.fileservers is not None:
             self.fileservers.stop()
+        if self.fsadmin is not None:
+            self.fsadmin.stop()
         self.labs.stop()
         self.notices.stop()
         self.streams.stop()
@@ -187,6 +211,7 @@ class ProcessContext:
         self.alerts.stop()
         self.images.close()
         self.gafaelfawr.close()
+        self._discovery.close()
         self._log.info("Stopped")
 
     @property
@@ -244,6 +269,13 @@ class ProcessContext:
         match part:
             case Part.LABS:
                 self._monitor.start()
+                if self._discovery.enabled:
+                    self.background.add(
+                        "refresh-discovery",
+                        self._discovery.refresh,
+                        DISCOVERY_REFRESH_INTERVAL,
+                        quiet=True,
+                    )
                 self.background.add(
                     "check-configuration",
                     self._look_at_configuration,
@@ -259,12 +291,24 @@ class ProcessContext:
                     LAB_FORGOTTEN_INTERVAL,
                     quiet=True,
                 )
-                name, seconds = "reconcile-labs", LAB_RECONCILE_INTERVAL
+                name = "reconcile-labs"
             case Part.FILESERVERS:
-                name, seconds = "reconcile-fileservers", FILESERVER_RECONCILE_INTERVAL
+                name = "reconcile-fileservers"
             case Part.IMAGES:
-                name, seconds = _REFRESH, self.environment.refresh_interval
+                name = _REFRESH
+        seconds = self._interval(part)
         self.background.add(name, self._steps()[part][-1], seconds)
+
+    def _interval(self, part: Part) -> float:
+        """Seconds after which what a part knows is compared with the cluster."""
+        match part:
+            case Part.LABS:
+                return self.config.lab.reconcile_interval
+            case Part.FILESERVERS if self.config.fileserver is not None:
+                return self.config.fileserver.reconcile_interval
+            case _:
+                configured = self.config.images.refresh_interval
+                return self.environment.refresh_interval or configured
 
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)

@@ -14,10 +14,16 @@ __all__ = [
     "ClientRequestError",
     "ConfigurationError",
     "ConfigurationProblem",
+    "DiscoveryError",
     "DockerRegistryError",
     "FileserverCreationError",
     "FileserverDeletionError",
     "ForeignFormError",
+    "ForeignObjectError",
+    "FsadminCreationError",
+    "FsadminDeletionError",
+    "FsadminPhaseError",
+    "FsadminPodError",
     "GafaelfawrError",
     "GoogleRegistryError",
     "InsufficientQuotaError",
@@ -35,6 +41,7 @@ __all__ = [
     "MaintenanceError",
     "MalformedLabError",
     "MissingSecretError",
+    "NoFsadminError",
     "NotKeptError",
     "NotSupportedError",
     "NubladoError",
@@ -147,8 +154,48 @@ class NotSupportedError(ClientRequestError):
     error = "not_supported"
     status = 404
 
+    def __init__(self, part: str = "Fileserver") -> None:
+        super().__init__(f"{part} is disabled in configuration")
+
+
+class NoFsadminError(ClientRequestError):
+    """There is no pod for the administration of file systems."""
+
+    error = "not_found"
+    status = 404
+
     def __init__(self) -> None:
-        super().__init__("Fileserver is disabled in configuration")
+        super().__init__("There is no fsadmin pod")
+
+
+class FsadminPhaseError(ClientRequestError):
+    """The pod for the administration of file systems does not run."""
+
+    error = "invalid_phase"
+    status = 404
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(f"fsadmin pod is not running but {phase}")
+
+
+class FsadminCreationError(ClientRequestError):
+    """The pod for the administration of file systems could not be created."""
+
+    error = "fsadmin_create_failed"
+    status = 500
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to create fsadmin pod: {reason}")
+
+
+class FsadminDeletionError(ClientRequestError):
+    """The pod for the administration of file systems could not be deleted."""
+
+    error = "fsadmin_delete_failed"
+    status = 500
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to delete fsadmin pod: {reason}")
 
 
 class CrossSiteError(ClientRequestError):
@@ -385,6 +432,20 @@ class SpawnInterruptedError(NubladoError):
         )
 
 
+class FsadminPodError(NubladoError):
+    """The pod for the administration of file systems ended instead of running."""
+
+
+class ForeignObjectError(NubladoError):
+    """An object has a name that is ours, but somebody else has made it."""
+
+    def __init__(self, object_name: str) -> None:
+        super().__init__(
+            f"{object_name} exists, but the controller has not made it; delete it, or"
+            " configure another name"
+        )
+
+
 class PrepullError(NubladoError):
     """A pod could not make its node pull an image."""
 
@@ -468,6 +529,10 @@ class KubernetesConflictError(KubernetesError):
 
     If the fate of an earlier attempt is unknown, it may conflict with that.
     """
+
+
+class DiscoveryError(NubladoError):
+    """The service discovery failed, or its response cannot be used."""
 
 
 class GafaelfawrError(NubladoError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Flask
 
 from nublado.config import load_for
 from nublado.config.environment import Environment
+from nublado.config.model import Config
+from nublado.config.notes import notes, notes_on_environment
 from nublado.constants import FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import ProcessContext
 from nublado.handlers.admin import admin
@@ -15,6 +18,7 @@ from nublado.handlers.errors import register_error_handlers
 from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
 from nublado.handlers.form_tokens import FormTokens
+from nublado.handlers.fsadmin import fsadmin
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
@@ -86,6 +90,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
         form,
         fileservers,
         admin,
+        fsadmin,
         desk,
         operate,
         docs,
@@ -100,4 +105,17 @@ def _create_context() -> ProcessContext:
     config = load_for(environment)
     configure_logging(config.profile, config.log_level, background=True)
     log_uncaught_exceptions()
+    _log_reading(config, environment)
     return ProcessContext(config, environment)
+
+
+def _log_reading(config: Config, environment: Environment) -> None:
+    """Log how the configuration is read, and what of it is not done."""
+    log = structlog.get_logger(__name__)
+    log.info(
+        "Read configuration",
+        style=config.style.value,
+        standard_containers=config.lab.standard_containers,
+    )
+    for note in [*notes(config), *notes_on_environment(config, environment)]:
+        log.warning("Configured without effect or by default", note=note)

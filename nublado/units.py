@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 __all__ = [
     "MAX_DURATION",
     "MAX_QUANTITY",
+    "bytes_to_rounded_text",
     "bytes_to_text",
     "duration_to_seconds",
     "memory_to_bytes",
@@ -135,6 +136,34 @@ def bytes_to_text(amount: int) -> str:
     for suffix, unit in reversed(_BINARY.items()):
         if amount >= unit and amount * 100 % unit == 0:
             number = Decimal(amount) / unit
+            return f"{number.normalize():f}{suffix}"
+    return str(amount)
+
+
+def bytes_to_rounded_text(amount: int) -> str:
+    """Write an amount of memory for people, with two decimals at most.
+
+    Parameters
+    ----------
+    amount
+        Bytes.
+
+    Returns
+    -------
+    str
+        With the largest binary suffix that is not more than the amount, such as
+        ``3Gi`` or ``14.9Gi``.
+
+    Raises
+    ------
+    ValueError
+        Raised if the amount is negative.
+    """
+    if amount < 0:
+        raise ValueError(f"must not be negative, not {amount}")
+    for suffix, unit in reversed(_BINARY.items()):
+        if amount >= unit:
+            number = round(Decimal(amount) / unit, 2)
             return f"{number.normalize():f}{suffix}"
     return str(amount)
 

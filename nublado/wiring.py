@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from nublado.config.model import Config, FileserverConfig, LabConfig, Volume
+from collections.abc import Callable
+
+from nublado.config.model import (
+    Config,
+    ContainerImage,
+    FileserverConfig,
+    FsadminConfig,
+    LabConfig,
+    Volume,
+)
+from nublado.config.platform import Platform
 from nublado.constants import CATEGORY_FILESERVER, CATEGORY_LAB, LABEL_CATEGORY
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
 from nublado.services.builder.fileserver import FileserverBuilder
+from nublado.services.builder.fsadmin import FsadminBuilder
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.builder.prepull import PrepullPodBuilder
 from nublado.services.fileserver.context import FileserverContext
 from nublado.services.fileserver.service import FileserverService
+from nublado.services.fsadmin.context import FsadminContext
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
 from nublado.services.image_memory import ImageMemory
 from nublado.services.lab.context import LabContext
@@ -30,6 +43,7 @@ from nublado.storage.metadata import PodMetadata
 __all__ = [
     "make_cluster",
     "make_fileservers",
+    "make_fsadmin",
     "make_image_memory",
     "make_labs",
     "make_prepuller",
@@ -57,7 +71,7 @@ def make_cluster(client: KubernetesClient, config: Config) -> Cluster:
             )
             for resource, reduce in ((JOB, _metadata_only), (INGRESS, _with_status))
         ]
-    return Cluster(client, watches)
+    return Cluster(client, watches, config.watch_reconnect_timeout)
 
 
 def make_labs(
@@ -69,6 +83,7 @@ def make_labs(
     images: ImageService,
     alerts: Alerts,
     waiting: WaitingRoom,
+    discovery: Callable[[], str | None] = lambda: None,
 ) -> tuple[LabService, LabReconciler]:
     """Make the service of labs, and what reconciles it with the cluster."""
     labs = LabContext(
@@ -78,6 +93,7 @@ def make_labs(
         cluster=cluster,
         sources=SharedReads(cluster),
         alerts=alerts,
+        discovery=discovery,
     )
     service = LabService(labs=labs, images=images, waiting=waiting)
     return service, LabReconciler(labs=labs, service=service)
@@ -87,22 +103,45 @@ def make_fileservers(
     *,
     config: FileserverConfig,
     volumes: tuple[Volume, ...],
-    base_url: str,
+    platform: Platform,
     cluster: Cluster,
     alerts: Alerts,
     waiting: WaitingRoom,
 ) -> FileserverService:
     """Make the service of file servers."""
-    builder = FileserverBuilder(config, volumes, base_url)
+    builder = FileserverBuilder(config, volumes, platform)
     files = FileserverContext(
         config=config, builder=builder, cluster=cluster, alerts=alerts
     )
     return FileserverService(files=files, waiting=waiting)
 
 
+def make_fsadmin(
+    *,
+    config: FsadminConfig,
+    lab: LabConfig,
+    image: ContainerImage,
+    namespace: str,
+    cluster: Cluster,
+    alerts: Alerts,
+    waiting: WaitingRoom,
+) -> FsadminService:
+    """Make the service of the pod in which operators have all file systems."""
+    builder = FsadminBuilder(config, lab, image, namespace)
+    fsadmin = FsadminContext(
+        config=config,
+        builder=builder,
+        cluster=cluster,
+        namespace=namespace,
+        alerts=alerts,
+    )
+    return FsadminService(fsadmin=fsadmin, waiting=waiting)
+
+
 def make_prepuller(
     *,
     config: LabConfig,
+    timeout: float,
     metadata: PodMetadata,
     images: ImageService,
     nodes: NodeService,
@@ -117,6 +156,7 @@ def make_prepuller(
         builder=PrepullPodBuilder(config, namespace, metadata.owner_reference()),
         cluster=cluster,
         namespace=namespace,
+        timeout=timeout,
         alerts=alerts,
     )
 

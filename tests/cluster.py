@@ -11,6 +11,7 @@ from typing import Any, Self
 from kubernetes.client import Configuration
 
 from nublado.config import load
+from nublado.config.environment import Environment
 from nublado.config.model import DockerSourceConfig
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, parse_user_info
 from nublado.models.domain.image import ImageSelection
@@ -136,7 +137,9 @@ class Service:
         self.cluster = make_cluster(cluster.client(connections), config)
         self.alerts = Alerts("test", None)
         self.images = cluster.images()
-        self.builder = LabBuilder(config.lab, "https://example.org")
+        self.builder = LabBuilder(
+            config.lab, Environment(external_url="https://example.org").platform
+        )
         self.labs, self.reconciler = make_labs(
             config=config.lab,
             namespace=CONTROLLER_NAMESPACE,

@@ -27,6 +27,7 @@ COMMANDS = {
     "hub": "Run the whole platform: a real JupyterHub, real JupyterLabs.",
     "images": "Show what the source of images has, and what comes of it.",
     "labs": "List the labs of a running service.",
+    "migrate-config": "Print a configuration for 8.2 as one for 15.1.",
     "openapi": "Print the description of the API.",
     "render": "Print the objects that a spawn would create.",
     "sandbox": "Run an embedded cluster and what else surrounds labs.",

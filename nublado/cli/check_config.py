@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
-from nublado.config import check
+from nublado.config import examine
+from nublado.config.model import Config
+from nublado.config.notes import notes
 from nublado.exceptions import ConfigurationProblem
 
 __all__ = ["check_config"]
@@ -35,20 +37,32 @@ def check_config(ctx: click.Context, files: Sequence[Path], *, as_json: bool) ->
     Exits with 0 if every file can be used, 1 if one has a problem, and 2 if the
     command itself is wrong.
     """
-    results = [check(file) for file in files]
+    results = [examine(file) for file in files]
+    found = [[] if isinstance(result, Config) else result for result in results]
     if as_json:
-        click.echo(json.dumps([[asdict(p) for p in found] for found in results]))
+        click.echo(json.dumps([[asdict(p) for p in problems] for problems in found]))
     else:
-        for file, problems in zip(files, results, strict=True):
-            _print_report(file, problems)
-    if any(results):
+        for file, result in zip(files, results, strict=True):
+            _print_report(click.format_filename(file), result)
+    if any(found):
         ctx.exit(1)
 
 
-def _print_report(file: Path, problems: Sequence[ConfigurationProblem]) -> None:
-    name = click.format_filename(file)
-    for problem in problems:
+def _print_report(name: str, result: Config | list[ConfigurationProblem]) -> None:
+    if isinstance(result, Config):
+        click.echo(f"{name}: OK, {_reading(result)}")
+        for note in notes(result):
+            click.echo(f"{name}: note: {note}")
+        return
+    for problem in result:
         where = f"{problem.path}: " if problem.path else ""
         click.echo(f"{name}:{problem.line or 1}: {where}{problem.message}")
-    if not problems:
-        click.echo(f"{name}: OK")
+
+
+def _reading(config: Config) -> str:
+    """Say how a file was read."""
+    containers = "on" if config.lab.standard_containers else "off"
+    return (
+        f"read as a configuration for {config.style}:"
+        f" standard init containers {containers}"
+    )

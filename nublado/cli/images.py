@@ -19,6 +19,7 @@ from nublado.cli.output import (
     read_environment,
     reporting,
 )
+from nublado.cli.repository import delete_images, list_images, prune_images
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.rspimage import RSPImage
 from nublado.models.domain.source_report import SourceReport
@@ -31,27 +32,37 @@ __all__ = ["images", "read_images"]
 _MOST_SKIPPED = 5
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog="""\b
     Examples:
       nublado images --config /etc/nublado/config.yaml
       nublado images --config config.yaml --json | jq -r '.prepull[].tag'
-    """
+      nublado images prune -c registry.yaml --kubeconfig ~/.kube/config
+    """,
 )
 @click.option(
     "--config",
     "config_file",
     type=EXISTING_FILE,
-    required=True,
     help="Configuration of a deployment.",
 )
 @JSON_FLAG
-def images(config_file: Path, *, as_json: bool) -> None:
+@click.pass_context
+def images(ctx: click.Context, config_file: Path | None, *, as_json: bool) -> None:
     """Read the source of images, and show what it has and how it was read.
 
     The credentials are those of the configuration. No cluster is needed: the
     menu is what it will be once every node has the images to prepull.
+
+    The commands are about a repository as a whole, and have a file of their own.
     """
+    if ctx.invoked_subcommand is not None:
+        if config_file is not None or as_json:
+            ctx.fail(f"Options go after {ctx.invoked_subcommand}.")
+        return
+    if config_file is None:
+        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
     service = read_images(config_file)
     inventory = service.inventory
     # Without nodes, none lacks an image.
@@ -70,6 +81,10 @@ def images(config_file: Path, *, as_json: bool) -> None:
         _print_list("Would be prepulled", prepull)
         _print_list("The menu would show", menu)
         _print_list("All images, as in the dropdown", inventory.dropdown())
+
+
+for _command in (list_images, prune_images, delete_images):
+    images.add_command(_command)
 
 
 def read_images(config_file: Path) -> ImageService:

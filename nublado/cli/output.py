@@ -12,16 +12,18 @@ from typing import Any, NoReturn
 
 import click
 import structlog
+from structlog.typing import EventDict, Processor
 
 from nublado.config import load
 from nublado.config.environment import Environment
-from nublado.config.model import Config
+from nublado.config.model import Config, Profile
 from nublado.exceptions import (
     ConfigurationError,
     InvalidEnvironmentError,
     NubladoError,
     ValidationProblemsError,
 )
+from nublado.redaction import redact
 
 __all__ = [
     "EXISTING_FILE",
@@ -30,6 +32,7 @@ __all__ = [
     "TAG_COUNT",
     "fail",
     "load_config",
+    "log_to_standard_error",
     "quiet_logs",
     "read_environment",
     "read_json",
@@ -89,6 +92,27 @@ def quiet_logs() -> None:
     """Log only warnings, and not among the output."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _redact_event(_: object, __: str, event: EventDict) -> EventDict:
+    return {key: redact(value, key) for key, value in event.items()}
+
+
+def log_to_standard_error(profile: Profile, level: str) -> None:
+    """Log from a level on, and not among the output."""
+    renderer: Processor = structlog.processors.JSONRenderer()
+    if profile is Profile.DEVELOPMENT:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            _redact_event,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 

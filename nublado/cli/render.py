@@ -21,7 +21,9 @@ from nublado.cli.output import (
     read_json,
     reporting,
 )
+from nublado.config.environment import Environment
 from nublado.config.model import Config, LabConfig
+from nublado.config.notes import notes_on_environment
 from nublado.exceptions import InvalidDockerReferenceError
 from nublado.models.domain.docker import DockerReference
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo, parse_user_info
@@ -116,14 +118,16 @@ def render(
     with reporting(str(user_file)):
         user = parse_user_info(read_json(user_file))
     environment = read_environment()
+    for note in notes_on_environment(config, environment):
+        click.secho(f"Note: {note}", fg="yellow", err=True)
     if kind == "fileserver":
-        objects = _fileserver(config, environment.external_url, user)
+        objects = _fileserver(config, environment, user)
     elif spec_file is None:
         raise click.UsageError("A lab needs --spec.")
     else:
         with reporting(str(spec_file)):
             spec = parse_lab_specification(read_json(spec_file))
-        builder = LabBuilder(config.lab, environment.external_url)
+        builder = LabBuilder(config.lab, environment.platform)
         with reporting(f"{user_file}, {spec_file}"):
             builder.check_quota(user, spec.size)
         resolved = _resolve(image, spec.image, config_file)
@@ -143,10 +147,12 @@ def render(
         click.echo(yaml.safe_dump_all(objects, sort_keys=False), nl=False)
 
 
-def _fileserver(config: Config, base_url: str, user: UserInfo) -> list[JSON]:
+def _fileserver(config: Config, environment: Environment, user: UserInfo) -> list[JSON]:
     if config.fileserver is None:
         fail("the configuration has no fileserver, so that there are none")
-    builder = FileserverBuilder(config.fileserver, config.lab.volumes, base_url)
+    builder = FileserverBuilder(
+        config.fileserver, config.lab.volumes, environment.platform
+    )
     return list(builder.build(user))
 
 

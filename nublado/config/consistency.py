@@ -14,7 +14,20 @@ from dataclasses import fields
 from nublado.config.fileserver import fileserver_enabled
 from nublado.config.model import Config, FileserverConfig, LabConfig
 from nublado.config.paths import file_path, mount_path, normalised
-from nublado.config.values import Value, YamlPath, path_text, quoted, spelling, text_of
+from nublado.config.style import (
+    has_standard_containers,
+    runtime_mounts_dir_by_default,
+)
+from nublado.config.values import (
+    Value,
+    YamlPath,
+    given,
+    path_text,
+    quoted,
+    spelling,
+    text_of,
+)
+from nublado.constants import DISCOVERY_PATH, SIZE_NAMES, STARTUP_DIRECTORY
 from nublado.models.domain.volumes import file_volume_name
 
 __all__ = ["Inconsistency", "inconsistencies"]
@@ -25,7 +38,7 @@ Inconsistency = tuple[YamlPath, str]
 Entry = tuple[YamlPath, str]
 """Path of a text in the file, and the text."""
 
-_ROUTES = ("docs", "fileserver", "openapi.json", "spawner")
+_ROUTES = ("admin", "docs", "fileserver", "fsadmin", "openapi.json", "spawner")
 """What the controller serves below its own prefix."""
 
 _RUNTIME_MOUNTS = ("secrets", "environment", "runtime")
@@ -48,19 +61,22 @@ def inconsistencies(data: Mapping[str, Value]) -> Iterator[Inconsistency]:
     lab = data.get("lab")
     sizes = _texts(lab, "sizes", "*", "size", at=("lab",))
     yield from _duplicates(((p, size.lower()) for p, size in sizes), "size")
+    yield from _default_size(lab)
     names = _texts(lab, "initContainers", "*", "name", at=("lab",))
     yield from _duplicates(names, "init container name")
     keys = _texts(lab, "secrets", "*", "secretKey", at=("lab",))
     yield from _duplicates(keys, "secret key")
     yield from _volume_names(lab)
     yield from _environment(lab)
-    yield from _lab_paths(lab)
+    yield from _lab_paths(data)
+    yield from _home_volume(data)
     fileserver = data.get("fileserver")
     if fileserver_enabled(fileserver):
         yield from _routes(data)
     else:
         fileserver = None
     yield from _mounts(lab, fileserver)
+    yield from _fsadmin(lab, data.get("fsadmin"))
 
 
 def _volume_names(lab: object) -> Iterator[Inconsistency]:
@@ -78,15 +94,57 @@ def _environment(lab: object) -> Iterator[Inconsistency]:
     yield from _duplicates([*variables, *secrets], "environment variable")
 
 
-def _lab_paths(lab: object) -> Iterator[Inconsistency]:
+def _default_size(lab: object) -> Iterator[Inconsistency]:
+    """The size that is chosen by default can be chosen."""
+    sizes = [size.lower() for _, size in _texts(lab, "sizes", "*", "size")]
+    for path, size in _texts(lab, "defaultSize", at=("lab",)):
+        if size.lower() in SIZE_NAMES and size.lower() not in sizes:
+            known = ", ".join(sizes) or "none"
+            yield path, f"{quoted(size)} is not in lab.sizes, which has: {known}"
+
+
+def _home_volume(data: Mapping[str, Value]) -> Iterator[Inconsistency]:
+    """The volume of home directories is there where it is needed."""
+    lab = data.get("lab")
+    is_named = given(lab, "homeVolumeName")
+    makes_homes = has_standard_containers(data) and _is_true(lab, "standardInithome")
+    if not is_named and not makes_homes:
+        return
+    at = ("lab", "homeVolumeName" if is_named else "standardInithome")
+    home = _text(lab, _default(LabConfig, "home_volume_name"), "homeVolumeName")
+    volumes = {name for _, name in _texts(lab, "volumes", "*", "name")}
+    mounted = {name for _, name in _texts(lab, "volumeMounts", "*", "volumeName")}
+    if home not in volumes:
+        known = ", ".join(sorted(volumes)) or "none"
+        yield (
+            at,
+            f"the volume of home directories, {quoted(home)}, is not in lab.volumes,"
+            f" which has: {known}; lab.homeVolumeName names it",
+        )
+    elif makes_homes and home not in mounted:
+        yield (
+            at,
+            f"the volume of home directories, {quoted(home)}, is not in"
+            " lab.volumeMounts, so that no home could be made",
+        )
+
+
+def _is_true(section: object, key: str) -> bool:
+    """Whether a boolean setting is given, and true."""
+    return any(str(value).lower() == "true" for _, value in _select(section, (key,)))
+
+
+def _lab_paths(data: Mapping[str, Value]) -> Iterator[Inconsistency]:
     """Nothing else is mounted where a lab has something already."""
-    directory = _text(
-        lab, _default(LabConfig, "runtime_mounts_dir"), "runtimeMountsDir"
-    )
+    lab = data.get("lab")
+    directory = _text(lab, runtime_mounts_dir_by_default(data), "runtimeMountsDir")
     taken = {
         normalised(f"{directory}/{name}"): f"the lab's own {name}"
         for name in _RUNTIME_MOUNTS
     }
+    taken[DISCOVERY_PATH] = "the lab's own discovery file"
+    if has_standard_containers(data):
+        taken[STARTUP_DIRECTORY] = "the lab's own startup"
     files = _keys(lab, "files", at=("lab",))
     mounts = _texts(lab, "volumeMounts", "*", "containerPath", at=("lab",))
     secrets = _texts(lab, "secrets", "*", "path", at=("lab",))
@@ -113,6 +171,35 @@ def _mounts(lab: object, fileserver: object) -> Iterator[Inconsistency]:
     for path, mounts in of_others:
         paths = _texts(mounts, "*", "containerPath", at=path)
         yield from _duplicates(_accepted(paths, mount_path), "path")
+
+
+def _fsadmin(lab: object, section: object) -> Iterator[Inconsistency]:
+    """What fsadmin has besides the volumes and mounts of labs is all its own."""
+    at = ("fsadmin",)
+    volumes = _texts(lab, "volumes", "*", "name", at=("lab",))
+    extra = _texts(section, "extraVolumes", "*", "name", at=at)
+    yield from _only_new(volumes, _duplicates([*volumes, *extra], "volume name"))
+    names = {name for _, name in [*volumes, *extra]}
+    known = ", ".join(sorted(names)) or "none"
+    for path, name in _texts(section, "extraVolumeMounts", "*", "volumeName", at=at):
+        if name not in names:
+            yield (
+                path,
+                f"{quoted(name)} is neither in lab.volumes nor in"
+                f" fsadmin.extraVolumes, which have: {known}",
+            )
+    mounts = _texts(lab, "volumeMounts", "*", "containerPath", at=("lab",))
+    own = _texts(section, "extraVolumeMounts", "*", "containerPath", at=at)
+    paths = _accepted([*mounts, *own], mount_path)
+    yield from _only_new(mounts, _duplicates(paths, "path"))
+
+
+def _only_new(
+    known: Iterable[Entry], found: Iterable[Inconsistency]
+) -> Iterator[Inconsistency]:
+    """Leave out what has been reported for the section that it is from."""
+    elsewhere = {path for path, _ in known}
+    return (problem for problem in found if problem[0] not in elsewhere)
 
 
 def _routes(data: Mapping[str, Value]) -> Iterator[Inconsistency]:

@@ -121,5 +121,6 @@ class InitContainerSchema(ConfigSchema):
     model = InitContainer
     name = Text(kubernetes_names.init_container_name, required=True)
     image = Section(ContainerImageSchema, required=True)
+    command = ListOf(Text(str))
     privileged = Boolean()
     volume_mounts = ListOf(Section(VolumeMountSchema))

@@ -15,7 +15,7 @@ import yaml
 
 from nublado.config.values import Number, Value, YamlPath, quoted, spelling
 
-__all__ = ["Document", "UnreadableError", "read_document"]
+__all__ = ["Document", "UnreadableError", "parse_value", "read_document"]
 
 _MAX_BYTES = 2 * 1024 * 1024
 """Twice what a config map can hold."""
@@ -116,6 +116,26 @@ def read_document(path: Path) -> Document:
     return Document(data, reader.lines, tuple(reader.duplicates))
 
 
+def parse_value(text: str) -> Value:
+    """Parse the text of a value, such as that of an environment variable.
+
+    Parameters
+    ----------
+    text
+        YAML, of which JSON is a part.
+
+    Raises
+    ------
+    UnreadableError
+        Raised if it is not YAML.
+    """
+    root = _parse(text)
+    try:
+        return None if root is None else _Reader().value(root)
+    except RecursionError as e:
+        raise UnreadableError("is nested too deeply") from e
+
+
 def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -168,6 +188,9 @@ class _Reader:
     def read(self, root: yaml.MappingNode) -> dict[str, Value]:
         self._open.append(root)
         return self._mapping(root, ())
+
+    def value(self, root: yaml.Node) -> Value:
+        return self._value(root, ())
 
     def _mapping(self, node: yaml.MappingNode, path: YamlPath) -> dict[str, Value]:
         result: dict[str, Value] = {}

@@ -12,14 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nublado.config import image_names
+from nublado.config.model import ContainerImage, PullPolicy
+from nublado.config.platform import Platform
 from nublado.config.values import quoted
-from nublado.constants import CONFIG_PATH, IMAGE_REFRESH_INTERVAL
+from nublado.constants import CONFIG_PATH
 from nublado.exceptions import InvalidEnvironmentError
 from nublado.models.domain.urls import PLAIN_URL, is_loopback, origin_of
 
-__all__ = ["Environment", "Network"]
+__all__ = ["DEFAULT_CONTROLLER_TAG", "Environment", "Network"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DEFAULT_CONTROLLER_TAG = "11.0.0"
+"""Version of the lab's helpers where none is named."""
+
+_CONTROLLER_REPOSITORY = "ghcr.io/lsst-sqre/nublado"
 
 _MIN_THREADS = 16
 _MAX_THREADS = 1024
@@ -70,7 +78,13 @@ class Environment:
     threads
         How many requests are served concurrently; event streams need none.
     refresh_interval
-        How often to list images (seconds).
+        How often to list images (seconds), in place of what is configured.
+    controller_repository, controller_tag, controller_pull_policy
+        The image with what runs beside labs; see `controller_image`.
+    repertoire_url
+        Base URL of Repertoire, the platform's service discovery.
+    without_effect
+        Names of variables that are set for what the controller does not do.
     """
 
     config_path: Path = CONFIG_PATH
@@ -82,7 +96,26 @@ class Environment:
     registry_mirrors: Mapping[str, str] = field(default_factory=dict)
     trusted_proxies: tuple[Network, ...] = _networks(_PRIVATE_NETWORKS)
     threads: int = 64
-    refresh_interval: float = IMAGE_REFRESH_INTERVAL
+    refresh_interval: float | None = None
+    controller_repository: str | None = None
+    controller_tag: str | None = None
+    controller_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    repertoire_url: str | None = None
+    without_effect: tuple[str, ...] = ()
+
+    @property
+    def controller_image(self) -> ContainerImage:
+        """Image of standard init containers, file servers and ``fsadmin``."""
+        return ContainerImage(
+            self.controller_repository or _CONTROLLER_REPOSITORY,
+            self.controller_tag or DEFAULT_CONTROLLER_TAG,
+            self.controller_pull_policy,
+        )
+
+    @property
+    def platform(self) -> Platform:
+        """What labs and file servers are told."""
+        return Platform(self.external_url, self.controller_image, self.repertoire_url)
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
@@ -105,9 +138,16 @@ class Environment:
                 problems.append(f"{variable}: {e}")
         if problems:
             raise InvalidEnvironmentError(problems)
+        values["without_effect"] = tuple(
+            sorted(name for name in environ if _has_no_effect(name) and environ[name])
+        )
         if environ.get("KUBERNETES_SERVICE_HOST"):
             values["kubeconfig"] = None
         return cls(**values)  # type: ignore[arg-type]
+
+
+def _has_no_effect(name: str) -> bool:
+    return name in ("SENTRY_DSN", "SENTRY_ENVIRONMENT") or name.startswith("METRICS_")
 
 
 def _whole_number(minimum: int, maximum: int, unit: str) -> Callable[[str], int]:
@@ -148,6 +188,13 @@ def _mirrors(text: str) -> dict[str, str]:
     return mirrors
 
 
+def _pull_policy(text: str) -> PullPolicy:
+    for policy in PullPolicy:
+        if policy.lower() == text.lower():
+            return policy
+    raise ValueError(f"must be one of {', '.join(PullPolicy)}, not {quoted(text)}")
+
+
 def _mirror(host: str, url: str) -> str:
     if not _REGISTRY.fullmatch(host) or not PLAIN_URL.fullmatch(url):
         raise ValueError("must be HOST=URL, with neither user nor password")
@@ -174,4 +221,11 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
         "NUBLADO_REFRESH_INTERVAL",
         _whole_number(1, _MAX_SECONDS, "seconds"),
     ),
+    "controller_repository": (
+        "NUBLADO_CONTROLLER_REPOSITORY",
+        image_names.repository,
+    ),
+    "controller_tag": ("NUBLADO_CONTROLLER_TAG", image_names.pinned_tag),
+    "repertoire_url": ("REPERTOIRE_BASE_URL", _base_url),
+    "controller_pull_policy": ("NUBLADO_CONTROLLER_PULL_POLICY", _pull_policy),
 }

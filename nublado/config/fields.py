@@ -24,6 +24,7 @@ __all__ = [
     "Duration",
     "Integer",
     "Memory",
+    "Millicores",
     "OptionalText",
     "Rule",
     "Setting",
@@ -141,6 +142,21 @@ class Cores(Setting[float]):
         return cores
 
 
+class Millicores(Cores):
+    """An amount of CPU that Kubernetes can express, in cores."""
+
+    def _read(self, value: object) -> float:
+        text = (text_of(value) or "").strip()
+        match = re.fullmatch(r"([0-9]{1,9})m", text, re.ASCII)
+        cores = int(match[1]) / 1000 if match else super()._read(value)
+        if not 0 < cores <= MAX_CORES or not _is_whole(cores * 1000):
+            raise ValidationError(
+                "must be cores above zero with at most three decimals such as 0.5,"
+                f" or millicores such as 500m, not {found(value)}"
+            )
+        return cores
+
+
 class Duration(Setting[float]):
     """A time above zero, in seconds."""
 
@@ -204,6 +220,10 @@ class Choice(Setting[str]):
                 return choice
         words = ", ".join(self.choices)
         raise ValidationError(f"must be one of {words}, not {found(value)}")
+
+
+def _is_whole(number: float) -> bool:
+    return math.isclose(number, round(number), rel_tol=1e-12)
 
 
 def _not_empty(text: str) -> str:

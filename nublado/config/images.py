@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from marshmallow import ValidationError, validates_schema
+
 from nublado.config import image_names, paths
-from nublado.config.fields import Integer, Text
+from nublado.config.fields import Duration, Integer, Text
 from nublado.config.model import DockerSourceConfig, GoogleSourceConfig, ImagesConfig
-from nublado.config.schema import ConfigSchema
+from nublado.config.schema import ConfigSchema, same_as
 from nublado.config.sections import ListOf, Tagged
+from nublado.config.values import given, spelling
 
 __all__ = ["ImagesSchema"]
 
@@ -49,6 +53,27 @@ class ImagesSchema(ConfigSchema):
     num_releases = Integer(minimum=0)
     num_weeklies = Integer(minimum=0)
     num_dailies = Integer(minimum=0)
+    docker_credentials_path = Text(paths.local_path)
+    refresh_interval = Duration()
+    prepull_timeout = Duration()
     cycle = Integer(minimum=0)
     pin = ListOf(Text(image_names.image_tag))
     alias_tags = ListOf(Text(image_names.image_tag))
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_credentials(self, _: Any, original: dict[str, Any], **__: Any) -> None:
+        """Report credentials that are given for the source as well."""
+        key = spelling(original, "source")
+        if not given(original, "dockerCredentialsPath") or key is None:
+            return
+        if given(original[key], "credentialsPath"):
+            message = same_as("source.credentialsPath")
+            raise ValidationError(message, "dockerCredentialsPath")
+
+    def build(self, data: dict[str, Any]) -> ImagesConfig:
+        """Create the configuration; only Docker registries have credentials."""
+        path = data.pop("docker_credentials_path", None)
+        source = data["source"]
+        if path is not None and isinstance(source, DockerSourceConfig):
+            data["source"] = replace(source, credentials_path=Path(path))
+        return ImagesConfig(**data)

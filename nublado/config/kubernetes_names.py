@@ -20,6 +20,7 @@ from nublado.constants import (
     KUBERNETES_NAME_PATTERN,
     RESERVED_ENV,
     RESERVED_ENV_PREFIX,
+    STANDARD_CONTAINER_PREFIX,
 )
 from nublado.units import parse_quantity
 
@@ -40,9 +41,18 @@ __all__ = [
 ]
 
 RESERVED_VOLUME_NAMES = frozenset(
-    {"passwd", "group", "secrets", "env", "tmp", "runtime"}
+    {
+        "discovery-v1-json",
+        "env",
+        "group",
+        "lab-startup",
+        "passwd",
+        "runtime",
+        "secrets",
+        "tmp",
+    }
 )
-"""Names of the volumes that every lab has."""
+"""Names of the volumes that labs have of their own."""
 
 _MAX_LABEL = 63
 _MAX_SUBDOMAIN = 253
@@ -102,6 +112,11 @@ def init_container_name(text: str) -> str:
     dns_label(text)
     if text == "notebook":
         raise ValueError('must not be "notebook", the name of the lab\'s container')
+    if text.startswith(STANDARD_CONTAINER_PREFIX):
+        raise ValueError(
+            f"must not begin with {quoted(STANDARD_CONTAINER_PREFIX)}, as the names of"
+            " standard init containers do"
+        )
     return text
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, validates_schema
 
 from nublado.config import kubernetes_names, paths
 from nublado.config.affinity import AffinitySchema
@@ -11,7 +14,15 @@ from nublado.config.containers import (
     VolumeMountSchema,
     VolumeSchema,
 )
-from nublado.config.fields import Choice, Duration, Memory, OptionalText, Text
+from nublado.config.fields import (
+    Boolean,
+    Choice,
+    Cores,
+    Duration,
+    Memory,
+    OptionalText,
+    Text,
+)
 from nublado.config.model import (
     HomedirSchema,
     LabConfig,
@@ -20,13 +31,14 @@ from nublado.config.model import (
     NSSConfig,
     TmpSource,
 )
-from nublado.config.resources import ResourcesSchema
-from nublado.config.schema import ConfigSchema
+from nublado.config.resources import ContainerResourcesSchema, ResourcesSchema
+from nublado.config.schema import MESSAGES, ConfigSchema
 from nublado.config.sections import ListOf, MapOf, Section
 from nublado.config.tolerations import TolerationSchema
-from nublado.config.values import text_of
+from nublado.config.values import given, text_of
 from nublado.constants import SIZE_NAMES
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.annotation_template import checked_template
+from nublado.models.domain.resources import LabResources, Resources
 
 __all__ = ["LabSchema"]
 
@@ -46,17 +58,46 @@ class WrittenMemory(Memory):
         return super()._read(value), (text_of(value) or "").strip()
 
 
-class LabSizeSchema(ResourcesSchema):
-    """An element of ``sizes``."""
+class LabResourcesSchema(ContainerResourcesSchema):
+    """Limits and requests of a lab."""
 
+    model = LabResources
+    limits = Section(ResourcesSchema, required=True)
+    requests = Section(ResourcesSchema, required=True)
+
+
+class LabSizeSchema(ConfigSchema):
+    """An element of ``sizes``: with limits alone, or with requests too."""
+
+    meaningful_when_empty = frozenset({"cpu", "memory", "resources"})
     size = Choice(SIZE_NAMES, any_case=True, required=True)
-    memory = WrittenMemory(required=True)
+    cpu = Cores()
+    memory = WrittenMemory()
+    resources = Section(LabResourcesSchema)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_form(self, _: Any, original: dict[str, Any], **__: Any) -> None:
+        """Accept one of the two forms, and not both."""
+        whole = given(original, "resources", even_empty=True)
+        wrong = [
+            key
+            for key in ("cpu", "memory")
+            if given(original, key, even_empty=True) == whole
+        ]
+        if wrong:
+            message = MESSAGES["required"]
+            if whole:
+                message = "must not be given beside resources, which has its limit"
+            raise ValidationError({key: [message] for key in wrong})
 
     def build(self, data: dict[str, Any]) -> LabSizeDefinition:
         """Create the definition."""
-        size = data.pop("size")
-        data["memory"], memory_text = data["memory"]
-        return LabSizeDefinition(size, Resources(**data), memory_text)
+        if "resources" in data:
+            return LabSizeDefinition(data["size"], data["resources"])
+        memory, memory_text = data["memory"]
+        limits = Resources(data["cpu"], memory)
+        resources = LabResources.from_limits(limits)
+        return LabSizeDefinition(data["size"], resources, memory_text)
 
 
 class LabSecretSchema(ConfigSchema):
@@ -81,12 +122,16 @@ class LabSchema(ConfigSchema):
     """The section ``lab``."""
 
     model = LabConfig
+    aliases: ClassVar[Mapping[str, str]] = {"empty_dir_source": "tmp_source"}
     namespace_prefix = Text(kubernetes_names.namespace_prefix, required=True)
     sizes = ListOf(Section(LabSizeSchema), required=True)
     application = OptionalText(kubernetes_names.label_value)
     affinity = Section(AffinitySchema)
     delete_timeout = Duration()
     spawn_timeout = Duration()
+    reconcile_interval = Duration()
+    activity_interval = Duration()
+    default_size = Choice(SIZE_NAMES, any_case=True)
     env = MapOf(kubernetes_names.environment_name)
     extra_annotations = MapOf(
         kubernetes_names.qualified_name, max_bytes=MAX_ANNOTATIONS
@@ -95,15 +140,22 @@ class LabSchema(ConfigSchema):
     homedir_prefix = Text(paths.directory)
     homedir_schema = Choice(HomedirSchema)
     homedir_suffix = Text(paths.home_suffix)
+    home_volume_name = Text()
     init_containers = ListOf(Section(InitContainerSchema))
     jupyterlab_config_dir = Text(paths.directory)
     runtime_mounts_dir = Text(paths.directory)
     lab_start_command = ListOf(Text(str))
     node_selector = MapOf(kubernetes_names.qualified_name, kubernetes_names.label_value)
+    namespace_annotations = MapOf(
+        kubernetes_names.qualified_name, checked_template, max_bytes=MAX_ANNOTATIONS
+    )
     nss = Section(NSSSchema)
     pull_secret = OptionalText(kubernetes_names.dns_subdomain)
     secrets = ListOf(Section(LabSecretSchema))
+    standard_containers = Boolean()
+    standard_inithome = Boolean()
     tmp_source = Choice(TmpSource)
+    empty_dir_source = Choice(TmpSource)
     tolerations = ListOf(Section(TolerationSchema))
     volumes = ListOf(Section(VolumeSchema))
     volume_mounts = ListOf(Section(VolumeMountSchema))

@@ -14,6 +14,7 @@ from nublado.config.document import Document, UnreadableError, read_document
 from nublado.config.environment import Environment
 from nublado.config.model import Config
 from nublado.config.root import RootSchema
+from nublado.config.style import with_defaults_of_style
 from nublado.config.values import YamlPath, path_text
 from nublado.exceptions import (
     ConfigurationError,
@@ -22,7 +23,15 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.urls import origin_of
 
-__all__ = ["check", "load", "load_for"]
+__all__ = [
+    "check",
+    "check_fit",
+    "examine",
+    "flattened",
+    "load",
+    "load_for",
+    "located",
+]
 
 
 def load(path: Path) -> Config:
@@ -38,7 +47,7 @@ def load(path: Path) -> Config:
     ConfigurationError
         Raised with all problems of the file if there are any.
     """
-    result = _examine(path)
+    result = examine(path)
     if isinstance(result, Config):
         return result
     raise ConfigurationError(str(path), result)
@@ -57,21 +66,41 @@ def load_for(environment: Environment) -> Config:
     ConfigurationError
         Raised with all problems of the file if there are any.
     InvalidEnvironmentError
-        Raised if file servers could never be reached at the base URL:
-        Kubernetes has ingresses for names, not for addresses.
+        Raised if the environment lacks what the configuration needs.
     """
     config = load(environment.config_path)
-    if config.fileserver is not None and not _has_name(environment.external_url):
-        url = environment.external_url
-        raise InvalidEnvironmentError(
-            [
-                f"EXTERNAL_INSTANCE_URL: {url} must have a DNS name as its host, not an"
-                " IP address, because Kubernetes makes no other ingress for a file"
-                " server. Set it to the URL of the platform, such as"
-                " https://data.example.org, or set fileserver.enabled to false."
-            ]
-        )
+    check_fit(config, environment)
     return config
+
+
+def check_fit(config: Config, environment: Environment) -> None:
+    """Check that an environment has what a configuration needs of it.
+
+    Raises
+    ------
+    InvalidEnvironmentError
+        Raised if file servers could never be reached at the base URL, since
+        Kubernetes has ingresses for names, not for addresses; or if nothing
+        says which image they run.
+    """
+    if config.fileserver is None:
+        return
+    problems = []
+    if not _has_name(environment.external_url):
+        problems.append(
+            f"EXTERNAL_INSTANCE_URL: {environment.external_url} must have a DNS name"
+            " as its host, not an IP address, because Kubernetes makes no other"
+            " ingress for a file server. Set it to the URL of the platform, such as"
+            " https://data.example.org, or set fileserver.enabled to false."
+        )
+    if config.fileserver.image is None and environment.controller_repository is None:
+        problems.append(
+            "NUBLADO_CONTROLLER_REPOSITORY: is required, since the configuration has"
+            " no fileserver.image. Set it to the repository of the image that has the"
+            " file server, such as ghcr.io/lsst-sqre/nublado."
+        )
+    if problems:
+        raise InvalidEnvironmentError(problems)
 
 
 def _has_name(url: str) -> bool:
@@ -102,11 +131,24 @@ def check(path: Path) -> list[ConfigurationProblem]:
     list
         Problems in the order of their lines; empty if the file can be used.
     """
-    result = _examine(path)
+    result = examine(path)
     return [] if isinstance(result, Config) else result
 
 
-def _examine(path: Path) -> Config | list[ConfigurationProblem]:
+def examine(path: Path) -> Config | list[ConfigurationProblem]:
+    """Read a configuration file.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+
+    Returns
+    -------
+    Config or list
+        The configuration, or all that is wrong with the file, in the order of
+        its lines.
+    """
     try:
         document = read_document(path)
     except UnreadableError as e:
@@ -119,28 +161,29 @@ def _examine(path: Path) -> Config | list[ConfigurationProblem]:
     try:
         config = RootSchema().read(document.data)
     except ValidationError as e:
-        problems += _located(document, _flattened(e.messages))
-    problems += _located(document, inconsistencies(document.data))
+        problems += located(document, flattened(e.messages))
+    problems += located(document, inconsistencies(document.data))
     if config and not problems:
-        return config
+        return with_defaults_of_style(config, document.data)
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 
-def _located(
+def located(
     document: Document, found: Iterator[tuple[YamlPath, str]]
 ) -> Iterator[ConfigurationProblem]:
+    """Say where in a file problems are."""
     for path, message in found:
         actual, line = document.locate(path)
         yield ConfigurationProblem(path_text(actual), line, message)
 
 
-def _flattened(messages: object, path: YamlPath = ()) -> Iterator[tuple[YamlPath, str]]:
+def flattened(messages: object, path: YamlPath = ()) -> Iterator[tuple[YamlPath, str]]:
     """Messages of marshmallow, which nest as the file does."""
     if isinstance(messages, dict):
         for key, inner in messages.items():
-            yield from _flattened(inner, path if key == SCHEMA else (*path, key))
+            yield from flattened(inner, path if key == SCHEMA else (*path, key))
     elif isinstance(messages, list):
         for message in messages:
-            yield from _flattened(message, path)
+            yield from flattened(message, path)
     else:
         yield path, str(messages)

@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Literal
 
 from nublado.constants import FILES_PREFIX, PATH_PREFIX
+from nublado.models.domain.image_filter import ImageFilters
 from nublado.models.domain.kubernetes import JSON
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.resources import LabResources, Resources
+from nublado.units import bytes_to_rounded_text
 
 __all__ = [
     "AccessMode",
     "Config",
     "ContainerImage",
+    "ContainerResources",
     "DockerSourceConfig",
     "FileserverConfig",
-    "FileserverResources",
+    "FsadminConfig",
     "GoogleSourceConfig",
     "HomedirSchema",
     "HostPathSource",
@@ -40,6 +43,7 @@ __all__ = [
     "PVCSource",
     "Profile",
     "PullPolicy",
+    "Style",
     "TmpSource",
     "Toleration",
     "Volume",
@@ -53,6 +57,13 @@ class Profile(StrEnum):
 
     PRODUCTION = "production"
     DEVELOPMENT = "development"
+
+
+class Style(StrEnum):
+    """For which releases a file is written: what is new at 15.1, or not."""
+
+    OLD = "8.2"
+    NEW = "15.1"
 
 
 class PullPolicy(StrEnum):
@@ -153,10 +164,14 @@ class VolumeMount:
 
 @dataclass(frozen=True, slots=True)
 class InitContainer:
-    """A container that runs before the notebook."""
+    """A container that runs before the notebook.
+
+    Without ``command``, its image says what runs.
+    """
 
     name: str
     image: ContainerImage
+    command: tuple[str, ...] = ()
     privileged: bool = False
     volume_mounts: tuple[VolumeMount, ...] = ()
 
@@ -173,20 +188,22 @@ class LabSecret:
 
 @dataclass(frozen=True, slots=True)
 class LabSizeDefinition:
-    """Limits of a lab of one size.
+    """Resources of a lab of one size.
 
-    ``memory_text`` is the amount of memory as it is written in the
-    configuration, for people.
+    ``memory_text`` is the limit of memory for people, where it has been written
+    for them.
     """
 
     size: str
-    limits: Resources
-    memory_text: str
+    resources: LabResources
+    memory_text: str | None = None
 
     @property
     def label(self) -> str:
         """Text for people, such as ``Small (1.0 CPU, 3Gi RAM)``."""
-        return f"{self.size.title()} ({self.limits.label(self.memory_text)})"
+        limits = self.resources.limits
+        memory = self.memory_text or bytes_to_rounded_text(limits.memory)
+        return f"{self.size.title()} ({limits.label(memory)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +241,8 @@ class LabConfig:
     """How labs are built and how long their operations may take (seconds).
 
     ``affinity`` is in Kubernetes' spelling, already validated; empty if unset.
+    Without ``activity_interval``, JupyterHub says how often labs report that they
+    are in use. The values of ``namespace_annotations`` are templates.
     """
 
     namespace_prefix: str
@@ -232,24 +251,36 @@ class LabConfig:
     affinity: JSON = field(default_factory=dict)
     delete_timeout: float = 60.0
     spawn_timeout: float = 600.0
+    reconcile_interval: float = 300.0
+    activity_interval: float | None = None
+    default_size: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     extra_annotations: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     homedir_prefix: str = "/home"
     homedir_schema: HomedirSchema = HomedirSchema.USERNAME
     homedir_suffix: str = ""
+    home_volume_name: str = "home"
     init_containers: tuple[InitContainer, ...] = ()
     jupyterlab_config_dir: str = "/opt/lsst/software/jupyterlab"
     runtime_mounts_dir: str = "/opt/lsst/software/jupyterlab"
     lab_start_command: tuple[str, ...] = ("/opt/lsst/software/jupyterlab/runlab.sh",)
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    namespace_annotations: Mapping[str, str] = field(default_factory=dict)
     nss: NSSConfig = NSSConfig()
     pull_secret: str | None = None
     secrets: tuple[LabSecret, ...] = ()
+    standard_containers: bool = False
+    standard_inithome: bool = False
     tmp_source: TmpSource = TmpSource.MEMORY
     tolerations: tuple[Toleration, ...] = ()
     volumes: tuple[Volume, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
+
+    @property
+    def size_by_default(self) -> str:
+        """Size of whoever does not choose one."""
+        return self.default_size or self.sizes[0].size
 
     def namespace_of(self, username: str) -> str:
         """Name of the namespace that holds everything of a user's lab."""
@@ -287,21 +318,26 @@ class GoogleSourceConfig:
 
 @dataclass(frozen=True, slots=True)
 class ImagesConfig:
-    """Which images users may choose, and which are prepulled."""
+    """Which images users may choose, and which are prepulled.
+
+    ``prepull_timeout`` is for one image on one node; times are seconds.
+    """
 
     source: DockerSourceConfig | GoogleSourceConfig
     recommended_tag: str = "recommended"
     num_releases: int = 1
     num_weeklies: int = 2
     num_dailies: int = 3
+    refresh_interval: float = 300.0
+    prepull_timeout: float = 600.0
     cycle: int | None = None
     pin: tuple[str, ...] = ()
     alias_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class FileserverResources:
-    """Limits and requests of a file server; either may be absent."""
+class ContainerResources:
+    """Limits and requests of a container; either may be absent."""
 
     limits: Resources | None = None
     requests: Resources | None = None
@@ -314,10 +350,13 @@ class FileserverResources:
 
 @dataclass(frozen=True, slots=True)
 class FileserverConfig:
-    """User file servers; timeouts are seconds."""
+    """User file servers; timeouts are seconds.
+
+    Without ``image``, the one that comes with the controller is used.
+    """
 
     namespace: str
-    image: ContainerImage
+    image: ContainerImage | None = None
     path_prefix: str = FILES_PREFIX
     application: str | None = None
     affinity: JSON = field(default_factory=dict)
@@ -325,21 +364,60 @@ class FileserverConfig:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
-    resources: FileserverResources | None = None
+    resources: ContainerResources | None = None
     creation_timeout: float = 120.0
     delete_timeout: float = 60.0
     idle_timeout: float = 3600.0
+    reconcile_interval: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class FsadminConfig:
+    """The privileged pod for administrators of the users' file systems.
+
+    Parameters
+    ----------
+    pod_name
+        Name of the pod, and of its container.
+    timeout
+        How long its creation, and its removal, may take (seconds).
+    mount_prefix
+        Directory below which everything is mounted; None for the paths of labs.
+    extra_volumes, extra_volume_mounts
+        What it has besides the volumes and mounts of labs.
+    """
+
+    pod_name: str = "fsadmin"
+    timeout: float = 120.0
+    mount_prefix: str | None = None
+    extra_volumes: tuple[Volume, ...] = ()
+    extra_volume_mounts: tuple[VolumeMount, ...] = ()
+    resources: ContainerResources | None = None
+    extra_annotations: Mapping[str, str] = field(default_factory=dict)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    affinity: JSON = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration; ``fileserver`` is None where it is disabled."""
+    """The whole configuration.
+
+    ``fileserver`` and ``fsadmin`` are None where they are disabled. ``metrics``
+    is whether the file asks for the publication of events.
+    ``watch_reconnect_timeout`` is how long a watch may live (seconds).
+    """
 
     lab: LabConfig
     images: ImagesConfig
     fileserver: FileserverConfig | None = None
+    fsadmin: FsadminConfig | None = None
+    dropdown_menu: ImageFilters = field(default_factory=ImageFilters)
     log_level: str = "INFO"
     profile: Profile = Profile.PRODUCTION
     name: str = "Nublado"
     path_prefix: str = PATH_PREFIX
+    style: Style = Style.OLD
+    metrics: bool = False
+    watch_reconnect_timeout: float = 180.0
     metadata_path: Path = Path("/etc/podinfo")

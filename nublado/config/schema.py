@@ -16,9 +16,9 @@ from marshmallow import (
     validates_schema,
 )
 
-from nublado.config.values import camel_case, found, quoted, spelling
+from nublado.config.values import camel_case, found, given, quoted, spelling
 
-__all__ = ["MESSAGES", "ConfigSchema"]
+__all__ = ["MESSAGES", "ConfigSchema", "same_as"]
 
 MESSAGES: dict[str, Any] = {
     "required": "is required, and missing",
@@ -46,6 +46,9 @@ class ConfigSchema(Schema):
 
     meaningful_when_empty: ClassVar[frozenset[str]] = frozenset()
     """Fields for which an empty mapping is not the same as none."""
+
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Other names of fields, and the fields; all of them are fields."""
 
     empty_text_is_absent: ClassVar[bool] = False
     """Whether an empty text is as good as none, as it is in Kubernetes."""
@@ -78,7 +81,7 @@ class ConfigSchema(Schema):
             empty = value is None or value == {} or value == []
             if self.empty_text_is_absent and value == "":
                 empty = True
-            if value is not None and name in self.meaningful_when_empty:
+            if value == {} and name in self.meaningful_when_empty:
                 empty = False
             if field.required or not empty:
                 selected[camel_case(name)] = value
@@ -94,20 +97,37 @@ class ConfigSchema(Schema):
             if camel not in known:
                 errors[key] = [_unknown(key, known)]
             elif camel != key and camel in original:
-                errors[key] = [
-                    f"is the same as {quoted(camel)}, which is given too; keep one"
-                ]
+                errors[key] = [same_as(camel)]
+        if errors:
+            raise ValidationError(errors)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_aliases(self, _: Any, original: Mapping[str, Any], **__: Any) -> None:
+        """Report settings that are given by both of their names."""
+        errors = {}
+        for alias, name in self.aliases.items():
+            keys = [camel_case(alias), camel_case(name)]
+            if all(given(original, key) for key in keys):
+                errors[keys[0]] = [same_as(keys[1])]
         if errors:
             raise ValidationError(errors)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
         """Create the model."""
+        for alias, name in self.aliases.items():
+            if alias in data:
+                data[name] = data.pop(alias)
         return self.build(data)
 
     def build(self, data: dict[str, Any]) -> Any:
         """Create the model from values by field name."""
         return self.model(**data)
+
+
+def same_as(key: str) -> str:
+    """Say that a setting is given in two ways."""
+    return f"is the same as {quoted(key)}, which is given too; keep one"
 
 
 def _unknown(key: str, known: list[str]) -> str:

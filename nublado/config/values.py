@@ -12,6 +12,7 @@ __all__ = [
     "YamlPath",
     "camel_case",
     "found",
+    "given",
     "path_text",
     "quoted",
     "spelling",
@@ -64,6 +65,27 @@ def spelling(mapping: Mapping[str, object], key: str) -> str | None:
     if key in mapping:
         return key
     return next((k for k in mapping if "_" in k and camel_case(k) == key), None)
+
+
+def given(mapping: object, key: str, *, even_empty: bool = False) -> bool:
+    """Whether a mapping of the file has a key, and not with null or no items.
+
+    Parameters
+    ----------
+    mapping
+        Mapping of the file.
+    key
+        The key in camelCase.
+    even_empty
+        Whether an empty mapping counts as a value.
+    """
+    if not isinstance(mapping, dict):
+        return False
+    spelled = spelling(mapping, key)
+    return spelled is not None and (
+        mapping[spelled] not in (None, [], {})
+        or (even_empty and mapping[spelled] == {})
+    )
 
 
 def text_of(value: object) -> str | None:

@@ -50,6 +50,7 @@ _TAGS = {
     "images": "Images of labs",
     "fileservers": "File servers of users",
     "files": "Page of the file server",
+    "fsadmin": "A pod with all file systems of labs",
     "admin": "For operators",
     "desk": "Pages of operators",
     "operate": "What operators do",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import random
 import re
 import time
@@ -27,6 +28,8 @@ __all__ = ["TrustedProxies", "register_request_hooks"]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _START_SECONDS = 1.0
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_logger = structlog.get_logger(__name__)
 
 _PARTS = {
     Needs.STATE: Part.LABS,
@@ -106,12 +109,11 @@ def _drop_trailing_slash() -> BaseResponse | None:
 
 def _check_up() -> None:
     """Hold requests for what will be up in a moment, and refuse them after that."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    description = description_of(view) if view is not None else None
-    if description is None or description.needs is Needs.NOTHING:
+    needs = _needs()
+    if needs is Needs.NOTHING:
         return
-    context, part = process(), _PARTS[description.needs]
-    if context.stopping and description.needs is not Needs.STATE:
+    context, part = process(), _PARTS[needs]
+    if context.stopping and needs is not Needs.STATE:
         raise stopping()
     if not context.wait_up(part, _START_SECONDS):
         raise starting(context.why_not_up(part))
@@ -124,7 +126,10 @@ def _log(response: Response) -> Response:
     if response.status_code == HTTPStatus.NO_CONTENT:
         response.headers.pop("Content-Type", None)
     if request.path not in _QUIET_PATHS:
-        structlog.get_logger(__name__).info(
+        # JupyterHub asks for the state of each lab all the time.
+        is_poll = response.status_code == HTTPStatus.OK and _needs() is Needs.STATE
+        _logger.log(
+            logging.DEBUG if is_poll else logging.INFO,
             "Request",
             method=request.method,
             path=request.path,
@@ -134,6 +139,13 @@ def _log(response: Response) -> Response:
             remote=request.remote_addr,
         )
     return response
+
+
+def _needs() -> Needs:
+    """What has to be up for the route of this request."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    description = description_of(view) if view is not None else None
+    return Needs.NOTHING if description is None else description.needs
 
 
 def _new_id() -> str:

@@ -22,6 +22,7 @@ SECTIONS = (
     "operations",
     "prepulls",
     "fileservers",
+    "fsadmin",
     "failures",
 )
 """Sections of the page; each has a template."""

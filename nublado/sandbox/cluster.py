@@ -124,6 +124,8 @@ class Sandbox:
             self.store, self.faults, self.stats, release=release, logs=logs
         )
         self.runtime = self._runtime(options, logs)
+        if self.runtime is not None:
+            self.api.execute = self.runtime.execute
         self.controllers = Controllers(self.store, self.settings, release, self.runtime)
         self.file_servers = FileServers(
             self.store, self.controllers.kubelet, options.directory

@@ -15,6 +15,7 @@ from nublado.sandbox.stack import Stack
 __all__ = ["Demonstration", "DemonstrationError", "server_sent_events"]
 
 _SECONDS = 120.0
+_PAUSE_SECONDS = 0.2
 _UNLUCKY_TAG = "d_2026_11_09"
 _KINDS = (
     ("api/v1", "persistentvolumeclaims"),
@@ -63,13 +64,7 @@ class Demonstration:
         DemonstrationError
             Raised if the lab is refused, or fails.
         """
-        answer = requests.post(
-            f"{self._lab}/create",
-            json=self.specification(),
-            headers=self._as_user,
-            timeout=_SECONDS,
-        )
-        _check(answer, 201)
+        _check(self._create(), 201)
         events = requests.get(
             f"{self._lab}/events", headers=self._as_user, stream=True, timeout=_SECONDS
         )
@@ -79,6 +74,21 @@ class Demonstration:
             show(kind, data["message"], data.get("progress"))
         if kind != "complete":
             raise DemonstrationError("the lab has not started")
+
+    def _create(self) -> requests.Response:
+        """Ask for a lab, again while the service does not know the images yet."""
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            answer = requests.post(
+                f"{self._lab}/create",
+                json=self.specification(),
+                headers=self._as_user,
+                timeout=_SECONDS,
+            )
+            is_early = answer.status_code == requests.codes.service_unavailable
+            if not is_early or time.monotonic() > deadline:
+                return answer
+            time.sleep(_PAUSE_SECONDS)
 
     def specification(self) -> JSON:
         """Body of the request for a lab."""
@@ -179,7 +189,7 @@ class Demonstration:
 
     @property
     def _size(self) -> str:
-        return self._stack.config.lab.sizes[0].size
+        return self._stack.config.lab.size_by_default
 
 
 def _compact(value: JSON) -> str:

@@ -94,7 +94,10 @@ def _repository(source: DockerSourceConfig | GoogleSourceConfig) -> str:
 
 
 def _storage_classes(config: Config) -> set[str]:
-    sources = (volume.source for volume in config.lab.volumes)
+    volumes = list(config.lab.volumes)
+    if config.fsadmin is not None:
+        volumes += config.fsadmin.extra_volumes
+    sources = (volume.source for volume in volumes)
     return {s.storage_class_name for s in sources if isinstance(s, PVCSource)}
 
 

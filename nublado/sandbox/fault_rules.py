@@ -20,7 +20,7 @@ from nublado.sandbox.checks import check_patterns, check_range
 
 __all__ = ["TARGETS", "FaultRule"]
 
-TARGETS = ("kubernetes", "registry", "gafaelfawr", "ingress")
+TARGETS = ("kubernetes", "registry", "gafaelfawr", "repertoire", "ingress")
 """Servers that can have faults."""
 
 _MOST_SECONDS = 86_400.0

@@ -18,6 +18,7 @@ from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
 from nublado.sandbox.hub import SESSION, Hub
 from nublado.sandbox.pages import render, tell, wants_page
 from nublado.sandbox.proxy import Proxy, end_to_end
+from nublado.sandbox.repertoire import DISCOVERY_PATH, Repertoire
 from nublado.sandbox.stats import Stats
 from nublado.sandbox.webdav import FileServers
 
@@ -79,6 +80,7 @@ class Ingress:
         self._gafaelfawr = gafaelfawr
         self._faults = faults
         self._stats = stats
+        self._repertoire = Repertoire(stats)
         self._file_servers = file_servers
         self._prefix = prefix
         self._files_prefix = files_prefix
@@ -96,6 +98,7 @@ class Ingress:
         app.router.add_post("/login", self._log_in)
         app.router.add_post("/logout", self._log_out)
         app.router.add_get(USER_INFO_PATH, self._user_info)
+        app.router.add_get(DISCOVERY_PATH, self._discovery)
         Hub(
             self._gafaelfawr, self._token, lambda: self.service_url, self._prefix
         ).add_routes(app)
@@ -143,6 +146,11 @@ class Ingress:
         """Answer for Gafaelfawr, which has the same base URL as the platform."""
         strike = self._faults.middleware("gafaelfawr")
         return await strike(request, self._gafaelfawr.answer)
+
+    async def _discovery(self, request: web.Request) -> web.StreamResponse:
+        """Answer for Repertoire, which is on the platform too."""
+        strike = self._faults.middleware("repertoire")
+        return await strike(request, self._repertoire.answer)
 
     # --- Proxy -----------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nublado.config.environment import Environment
 from nublado.config.model import Config, DockerSourceConfig
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.store import Store
@@ -43,6 +44,9 @@ def _images_of(pod: JSON) -> Iterator[str]:
 
 def _configured(config: Config) -> Iterator[str]:
     for container in config.lab.init_containers:
-        yield f"{container.image.repository}:{container.image.tag}"
+        yield container.image.reference
+    own = Environment().controller_image
+    if config.lab.standard_containers:
+        yield own.reference
     if config.fileserver is not None:
-        yield f"{config.fileserver.image.repository}:{config.fileserver.image.tag}"
+        yield (config.fileserver.image or own).reference

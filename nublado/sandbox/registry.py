@@ -14,6 +14,7 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -57,6 +58,8 @@ class Registry:
         With what.
     token_seconds
         For how long a token is valid.
+    deletable
+        Whether manifests can be deleted.
     repositories
         By name, the digest of each tag.
     """
@@ -69,8 +72,9 @@ class Registry:
     username: str = "puller"
     password: str = "sandbox"  # noqa: S105
     token_seconds: float = 300.0
+    deletable: bool = True
     repositories: dict[str, dict[str, str]] = field(default_factory=dict)
-    _tokens: dict[str, float] = field(default_factory=dict)
+    _tokens: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
 
     def app(self) -> web.Application:
         """Make the web application."""
@@ -82,7 +86,9 @@ class Registry:
             app.router.add_get(f"{base}/", self._version)
             repository = f"{base}/{{repository:.+}}"
             app.router.add_get(f"{repository}/tags/list", self._tags)
-            app.router.add_get(f"{repository}/manifests/{{reference}}", self._manifest)
+            manifest = f"{repository}/manifests/{{reference}}"
+            app.router.add_get(manifest, self._manifest)
+            app.router.add_delete(manifest, self._delete)
         return app
 
     @property
@@ -159,6 +165,30 @@ class Registry:
             body=_manifest_of(digest, types[0]), headers=headers, content_type=types[0]
         )
 
+    async def _delete(self, request: web.Request) -> web.Response:
+        """Delete a manifest by its digest, and with it all tags that it has."""
+        repository = request.match_info["repository"]
+        self._count(request, "manifests")
+        refused = self._refuse(request, repository, "delete")
+        if refused is not None:
+            return refused
+        reference = request.match_info["reference"]
+        if not self.deletable or ":" not in reference:
+            return _error(405, "UNSUPPORTED", "The operation is unsupported.")
+        tags = self.repositories.get(repository, {})
+        digest = self._find_digest(reference, tags)
+        if digest is None:
+            return _error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        self.remove(repository, [digest])
+        return web.Response(status=202)
+
+    def remove(self, repository: str, digests: Collection[str]) -> None:
+        """Remove images with all of their tags."""
+        tags = self.repositories[repository]
+        self.repositories[repository] = {
+            tag: digest for tag, digest in tags.items() if digest not in digests
+        }
+
     def _find_digest(self, reference: str, tags: dict[str, str]) -> str | None:
         digests = set(tags.values())
         return next((d for d in digests if self._digest(d) == reference), None)
@@ -176,7 +206,9 @@ class Registry:
             message = "incorrect username or password"
             return _error(self._mode.refusal, "UNAUTHORIZED", message)
         token = secrets.token_urlsafe(24)
-        self._tokens[token] = time.monotonic() + self.token_seconds
+        actions = request.query.get("scope", "").rpartition(":")[2].split(",")
+        until = time.monotonic() + self.token_seconds
+        self._tokens[token] = (until, frozenset(actions))
         return web.json_response(
             {"token": token, "expires_in": max(1, int(self.token_seconds))}
         )
@@ -187,12 +219,16 @@ class Registry:
         agent = request.headers.get("User-Agent", "")
         self.stats.request("registry", request.method, route, agent)
 
-    def _refuse(self, request: web.Request, repository: str) -> web.Response | None:
+    def _refuse(
+        self, request: web.Request, repository: str, action: str = "pull"
+    ) -> web.Response | None:
         auth = self._mode.auth or self.auth
         is_given = "Authorization" in request.headers
         if auth == "anonymous":
             return None
-        if self._is_password(request) if auth == "basic" else self._is_token(request):
+        if auth == "basic" and self._is_password(request):
+            return None
+        if auth == "bearer" and self._is_token(request, action):
             return None
         if is_given and not self._mode.challenges_stale:
             message = "Your authorization token has expired. Reauthenticate."
@@ -200,9 +236,10 @@ class Registry:
         challenge = "Basic realm=sandbox"
         if auth == "bearer":
             realm = f"{request.scheme}://{request.host}{self._mode.realm}"
+            actions = "pull" if action == "pull" else f"pull,{action}"
             challenge = (
                 f'Bearer realm="{realm}",service="sandbox",'
-                f'scope="repository:{repository}:pull"'
+                f'scope="repository:{repository}:{actions}"'
             )
         status = self._mode.stale if is_given else 401
         return _error(status, "UNAUTHORIZED", "authentication required", challenge)
@@ -215,10 +252,11 @@ class Registry:
             return False
         return kind.lower() == "basic" and given == f"{self.username}:{self.password}"
 
-    def _is_token(self, request: web.Request) -> bool:
+    def _is_token(self, request: web.Request, action: str) -> bool:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        until = self._tokens.get(token, 0.0)
-        return kind.lower() == "bearer" and until > time.monotonic()
+        until, actions = self._tokens.get(token, (0.0, frozenset[str]()))
+        is_valid = until > time.monotonic() and action in actions
+        return kind.lower() == "bearer" and is_valid
 
 
 def _error(

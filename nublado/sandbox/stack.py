@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import IO, Self
 
 from nublado.config import load
-from nublado.config.model import Config
+from nublado.config.environment import Environment
+from nublado.config.model import Config, Style
 from nublado.sandbox.cluster import Endpoints
 from nublado.sandbox.known_images import registry_host
 from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.launch import Control, SandboxProcess
 from nublado.sandbox.ports import free_port
+from nublado.sandbox.repertoire import REPERTOIRE_PATH
 from nublado.sandbox.server_process import ServerProcess, answers, on_leash
 
 __all__ = ["ServiceProcess", "Stack"]
@@ -166,13 +168,20 @@ class Stack:
         self.sandbox.kill()
 
     def _service_environ(self) -> dict[str, str]:
+        own_image = Environment().controller_image
         environ = {
             "NUBLADO_CONFIG": str(self._config_file.resolve()),
             "NUBLADO_METADATA_PATH": str(self.sandbox.podinfo),
             "EXTERNAL_INSTANCE_URL": self.endpoints.ingress,
+            "NUBLADO_CONTROLLER_REPOSITORY": own_image.repository,
+            "NUBLADO_CONTROLLER_TAG": own_image.tag,
             "KUBECONFIG": str(self.sandbox.kubeconfig),
             "NUBLADO_REGISTRY_MIRRORS": (
                 f"{registry_host(self.config)}={self.endpoints.registry}"
             ),
         }
+        if self.config.style is Style.NEW:
+            environ["REPERTOIRE_BASE_URL"] = (
+                f"{self.endpoints.ingress}{REPERTOIRE_PATH}"
+            )
         return {**environ, **self._environ}

@@ -164,6 +164,22 @@ class Alerts:
         alert = _make_alert(title, problem, user, facts)
         self._queue(kind or f"{title}: {_distinction(problem)}", alert)
 
+    def warn(self, event: str, *, user: str, **facts: object) -> None:
+        """Log what is no failure but of concern, and have operators notified.
+
+        Parameters
+        ----------
+        event
+            What happens.
+        user
+            Who has asked for it.
+        **facts
+            More to log and to show.
+        """
+        self._log.warning(event, user=user, **facts)
+        if self._webhook is not None:
+            self._queue(event, _make_alert(event, event, user, facts))
+
     def recovered(self, event: str, **facts: object) -> None:
         """Log that a problem is over, and have operators notified.
 

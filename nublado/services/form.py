@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 
 from nublado.config.model import LabConfig
 from nublado.exceptions import InsufficientQuotaError
 from nublado.models.domain.gafaelfawr import UserInfo
+from nublado.models.domain.image_filter import ImageFilters
 from nublado.models.domain.rspimage import RSPImage
 from nublado.models.domain.rsptag import RSPImageType
 from nublado.services.builder.lab import LabBuilder
@@ -57,7 +59,7 @@ class FormImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageChoices:
-    """The images: few for the menu, and all by kind for the dropdown."""
+    """The images: few for the menu, and by kind those that the dropdown offers."""
 
     menu: tuple[FormImage, ...]
     groups: tuple[tuple[str, tuple[FormImage, ...]], ...]
@@ -74,6 +76,7 @@ class SizeChoice:
 
     size: str
     label: str
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +99,26 @@ class FormService:
         Knows which sizes a quota allows.
     images
         Knows the images.
+    filters
+        Which of them the dropdown offers.
     """
 
     def __init__(
-        self, config: LabConfig, builder: LabBuilder, images: ImageService
+        self,
+        config: LabConfig,
+        builder: LabBuilder,
+        images: ImageService,
+        filters: ImageFilters,
     ) -> None:
         self._config = config
+        self._filters = filters
         self._builder = builder
         self._images = images
         self._choices: tuple[ImageInventory, ImageChoices] | None = None
 
     def form(self, user: UserInfo) -> SpawnerForm:
         """Make the form of a user."""
-        sizes = tuple(
-            SizeChoice(definition.size, definition.label)
-            for definition in self._config.sizes
-            if self._is_allowed(user, definition.size)
-        )
+        sizes = self._sizes(user)
         quota = user.notebook_quota
         refusal = None
         if quota is not None and not quota.spawn:
@@ -120,6 +126,21 @@ class FormService:
         elif not sizes:
             refusal = _NO_SIZE
         return SpawnerForm(self._image_choices(), sizes, refusal)
+
+    def _sizes(self, user: UserInfo) -> tuple[SizeChoice, ...]:
+        """The sizes that a user may have; the default is one of them."""
+        allowed = [
+            definition
+            for definition in self._config.sizes
+            if self._is_allowed(user, definition.size)
+        ]
+        names = [definition.size for definition in allowed]
+        wanted = self._config.default_size
+        default = wanted if wanted in names else next(iter(names), None)
+        return tuple(
+            SizeChoice(definition.size, definition.label, definition.size == default)
+            for definition in allowed
+        )
 
     def _is_allowed(self, user: UserInfo, size: str) -> bool:
         try:
@@ -133,11 +154,15 @@ class FormService:
         inventory = self._images.inventory
         cached = self._choices
         if cached is None or cached[0] is not inventory:
-            cached = self._choices = (inventory, _choices(inventory))
+            cached = self._choices = (inventory, self._choose(inventory))
         return cached[1]
 
+    def _choose(self, inventory: ImageInventory) -> ImageChoices:
+        offered = self._filters.select(inventory.dropdown(), datetime.now(UTC))
+        return _choices(inventory, offered)
 
-def _choices(inventory: ImageInventory) -> ImageChoices:
+
+def _choices(inventory: ImageInventory, offered: list[RSPImage]) -> ImageChoices:
     def show(image: RSPImage) -> FormImage:
         return FormImage(
             image.reference_with_digest,
@@ -150,6 +175,6 @@ def _choices(inventory: ImageInventory) -> ImageChoices:
         menu=tuple(show(image) for image in inventory.menu()),
         groups=tuple(
             (_GROUPS[kind], tuple(show(image) for image in images))
-            for kind, images in groupby(inventory.dropdown(), lambda i: i.image_type)
+            for kind, images in groupby(offered, lambda i: i.image_type)
         ),
     )

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 import structlog
 
 from nublado.config.model import ImagesConfig
-from nublado.constants import IMAGE_REFRESH_INTERVAL
 from nublado.exceptions import NubladoError
 from nublado.models.domain.docker import TAG_PATTERN, split_reference
 from nublado.models.domain.image import ImageSelection, ResolvedImage
@@ -99,7 +98,9 @@ class ImageService:
         """
         began = time.monotonic()
         nodes = list(nodes)
-        timeout = Timeout("Image refresh", IMAGE_REFRESH_INTERVAL, self._cancellation)
+        timeout = Timeout(
+            "Image refresh", self._config.refresh_interval, self._cancellation
+        )
         before = self._inventory
         try:
             images = self._source.images(before.images, timeout)

@@ -166,6 +166,13 @@ class Operation(ABC, Generic[T]):
         """Why it has failed; None if it has not."""
         return self._failure
 
+    @property
+    def reason(self) -> str:
+        """Why it has come to no good end, or to none at all yet."""
+        if self._failure is not None:
+            return self._failure.text
+        return "Operation cancelled" if self._cancelled else "it takes too long"
+
     def wait(self, seconds: float) -> bool:
         """Wait for its end; False if it takes longer."""
         return self._ended.wait(seconds)

@@ -11,7 +11,6 @@ from nublado.constants import (
     CATEGORY_PREPULLER,
     KUBERNETES_REQUEST_TIMEOUT,
     LABEL_CATEGORY,
-    PREPULL_POD_TIMEOUT,
 )
 from nublado.exceptions import (
     KubernetesConflictError,
@@ -54,6 +53,8 @@ class Prepuller:
         Where they run.
     namespace
         Namespace of the controller.
+    timeout
+        How long one image may take on one node (seconds).
     alerts
         Receives failures.
     """
@@ -66,6 +67,7 @@ class Prepuller:
         builder: PrepullPodBuilder,
         cluster: Cluster,
         namespace: str,
+        timeout: float,
         alerts: Alerts,
     ) -> None:
         self._images = images
@@ -73,6 +75,7 @@ class Prepuller:
         self._builder = builder
         self._cluster = cluster
         self._namespace = namespace
+        self._seconds = timeout
         self._alerts = alerts
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
@@ -165,7 +168,7 @@ class Prepuller:
         log = self._log.bind(image=image.reference, node=node)
         began = time.monotonic()
         timeout = Timeout(
-            f"Prepull of {image.tag} on {node}", PREPULL_POD_TIMEOUT, self._cancellation
+            f"Prepull of {image.tag} on {node}", self._seconds, self._cancellation
         )
         try:
             self._run_pod(self._builder.build(image, node), timeout)

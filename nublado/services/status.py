@@ -20,6 +20,7 @@ from nublado.models.domain.status import (
 )
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
+from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
 from nublado.services.lab.inspect import LabInspector
 from nublado.services.lab.record import LabRecord, LabTable
@@ -58,6 +59,8 @@ class StatusService:
         Images and the nodes that have them.
     fileservers
         File servers; None where they are disabled.
+    fsadmin
+        The pod for the administration of file systems; None where it is disabled.
     alerts
         Recent failures.
     streams
@@ -78,6 +81,7 @@ class StatusService:
         inspector: LabInspector,
         images: ImageService,
         fileservers: FileserverService | None,
+        fsadmin: FsadminService | None,
         alerts: Alerts,
         streams: StreamWriter,
         watchers: Sequence[Watcher],
@@ -91,6 +95,7 @@ class StatusService:
         self._inspector = inspector
         self._images = images
         self._fileservers = fileservers
+        self._fsadmin = fsadmin
         self._alerts = alerts
         self._streams = streams
         self._watchers = watchers
@@ -111,6 +116,7 @@ class StatusService:
             operations=tuple(self._operation_lines()),
             prepulls=self._images.inventory.prepulls(),
             fileservers=tuple(fileservers.running()) if fileservers else None,
+            fsadmin=self._fsadmin.line() if self._fsadmin else None,
             jobs=self._jobs(),
             watchers=tuple(map(self._watcher_line, self._watchers)),
             failures=self._alerts.recent(),

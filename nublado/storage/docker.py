@@ -41,6 +41,8 @@ _PARALLEL = 16
 _REQUEST_SECONDS = 20.0
 _LIST_SECONDS = 120.0
 _NO_HEAD = (404, 405, 501)
+_NO_DELETE = (405, 501)
+_DELETED = (200, 202, 204)
 _MAX_LIST_BYTES = 256 * 1024 * 1024
 _MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _ATTEMPTS = 5
@@ -201,6 +203,46 @@ class DockerRegistryClient:
         with ThreadPoolExecutor(_PARALLEL, "digests") as pool:
             list(pool.map(look_up, tags))
         return found
+
+    def delete(self, digest: str, timeout: Timeout) -> bool:
+        """Delete an image, and with it all tags that it has.
+
+        Parameters
+        ----------
+        digest
+            Digest of the image.
+        timeout
+            How long it may take, with all attempts.
+
+        Returns
+        -------
+        bool
+            Whether there was such an image.
+
+        Raises
+        ------
+        DockerRegistryError
+            Raised if it cannot be deleted.
+
+        References
+        ----------
+        https://distribution.github.io/distribution/spec/api/#deleting-an-image
+        """
+        self._look_for_tls(timeout)
+        action = f"delete {digest}"
+        url = f"{self._base}/manifests/{quote(digest, safe=':')}"
+
+        def read(response: HTTPResponse) -> bool:
+            if response.status in _NO_DELETE:
+                raise self._error(
+                    action,
+                    f"the registry does not delete images (status {response.status})",
+                )
+            if response.status not in (*_DELETED, 404):
+                raise self._error(action, f"status {response.status}")
+            return response.status in _DELETED
+
+        return self._exchange(HTTPRequest("DELETE", url), timeout, read)
 
     # --- Endpoint --------------------------------------------------------
 

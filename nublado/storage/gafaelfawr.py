@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -36,12 +37,21 @@ class GafaelfawrClient:
     base_url
         Base URL of the platform. Gafaelfawr is reached there directly; proxies
         that the environment names are not used.
+    discover
+        Gives the base URL of Gafaelfawr's API, in place of the one below the
+        base URL of the platform; None if it is not known.
     max_in_flight
         How many requests may be in flight; those beyond it wait.
     """
 
-    def __init__(self, base_url: str, max_in_flight: int = 16) -> None:
-        self._url = f"{base_url.rstrip('/')}/auth/api/v1/user-info"
+    def __init__(
+        self,
+        base_url: str,
+        discover: Callable[[], str | None] = lambda: None,
+        max_in_flight: int = 16,
+    ) -> None:
+        self._api = f"{base_url.rstrip('/')}/auth/api/v1"
+        self._discover = discover
         self._http = HTTPClient(max_in_flight)
         self._log = structlog.get_logger(__name__)
 
@@ -100,7 +110,8 @@ class GafaelfawrClient:
             raise GafaelfawrError(f"Request to Gafaelfawr failed: {e}") from None
 
     def _send(self, token: str, seconds: float) -> _Response:
-        request = HTTPRequest("GET", self._url).authorized(f"bearer {token}")
+        request = HTTPRequest("GET", f"{self._discover() or self._api}/user-info")
+        request = request.authorized(f"bearer {token}")
         with self._http.send(request, seconds=seconds) as response:
             location = response.headers.get("Location")
             return _Response(response.status, location, response.read())

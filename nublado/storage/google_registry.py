@@ -8,7 +8,8 @@ https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locat
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
@@ -75,6 +76,7 @@ class GoogleRegistryClient:
         )
         # Names of resources have slashes of their own.
         self._image = quote(config.image, safe="")
+        self._package = f"{self._parent}/packages/{self._image}"
         self._endpoint = endpoint
         self._lock = threading.Lock()
         self._connected: ArtifactRegistryClient | None = None
@@ -143,6 +145,48 @@ class GoogleRegistryClient:
                 return None
         return name.rpartition("@" if "@" in name else "/")[2]
 
+    def delete(self, images: Collection[GoogleImage], timeout: Timeout) -> None:
+        """Delete images together, with all tags that they have.
+
+        Images that have tags cannot be deleted, so these go first.
+
+        Parameters
+        ----------
+        images
+            Images with all of their tags, 50 at most.
+        timeout
+            How long it may take.
+
+        Raises
+        ------
+        GoogleRegistryError
+            Raised if they cannot be deleted.
+
+        References
+        ----------
+        https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories.packages.versions/batchDelete
+        """
+        for image in images:
+            for tag in image.tags:
+                self._delete_tag(tag, timeout)
+        names = [f"{self._package}/versions/{image.digest}" for image in images]
+        with _Attempt("deleting images") as attempt:
+            operation = self._client().batch_delete_versions(
+                {"parent": self._package, "names": names},
+                retry=attempt.retry(timeout),
+                timeout=_REQUEST_SECONDS,
+            )
+            operation.result(timeout=timeout.left())  # type: ignore[no-untyped-call]
+
+    def _delete_tag(self, tag: str, timeout: Timeout) -> None:
+        from google.api_core.exceptions import NotFound
+
+        name = f"{self._package}/tags/{tag}"
+        with _Attempt(f"deleting tag {tag}") as attempt, suppress(NotFound):
+            self._client().delete_tag(
+                {"name": name}, retry=attempt.retry(timeout), timeout=_REQUEST_SECONDS
+            )
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
@@ -159,7 +203,7 @@ class GoogleRegistryClient:
         return str(image.name)
 
     def _find_tag(self, tag: str, attempt: _Attempt, timeout: Timeout) -> str:
-        name = f"{self._parent}/packages/{self._image}/tags/{tag}"
+        name = f"{self._package}/tags/{tag}"
         found = self._client().get_tag(
             {"name": name},
             retry=attempt.retry(timeout),

@@ -13,13 +13,27 @@ from nublado.cli import main
 CONFIGS = Path(__file__).parents[1] / "data" / "configs"
 STANDARD = str(CONFIGS / "standard.yaml")
 BROKEN = str(CONFIGS / "broken.yaml")
+_OLD = "OK, read as a configuration for 8.2: standard init containers off"
+_NEW = "OK, read as a configuration for 15.1: standard init containers on"
 
 
 def test_good_files_are_ok() -> None:
     minimal = str(CONFIGS / "minimal.yaml")
     result = CliRunner().invoke(main, ["check-config", STANDARD, minimal])
     assert result.exit_code == 0
-    assert result.output == f"{STANDARD}: OK\n{minimal}: OK\n"
+    assert result.output == f"{STANDARD}: {_OLD}\n{minimal}: {_OLD}\n"
+
+
+def test_report_says_how_a_file_is_read_and_what_is_not_done() -> None:
+    files = [str(CONFIGS / name) for name in ("new-style.yaml", "complete.yaml")]
+    result = CliRunner().invoke(main, ["check-config", *files])
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"{files[0]}: {_NEW}",
+        f"{files[1]}: {_NEW}",
+        f"{files[1]}: note: metrics: events are not published; Prometheus finds the"
+        " same numbers at /metrics",
+    ]
 
 
 def test_problems_are_printed_one_per_line() -> None:
@@ -28,7 +42,7 @@ def test_problems_are_printed_one_per_line() -> None:
     lines = result.output.splitlines()
     assert lines[2] == f"{BROKEN}:5: lab.spawnTimeout: must not be negative, not -1"
     assert len(lines) == 11
-    assert lines[-1] == f"{STANDARD}: OK"
+    assert lines[-1] == f"{STANDARD}: {_OLD}"
 
 
 def test_json_has_a_list_per_file() -> None:
@@ -94,7 +108,7 @@ def test_checking_imports_neither_clients_nor_sandbox() -> None:
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert result.stdout == f"{STANDARD}: OK\n\n"
+    assert result.stdout == f"{STANDARD}: {_OLD}\n\n"
 
 
 def test_missing_dependency_is_named() -> None:

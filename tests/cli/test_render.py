@@ -91,6 +91,18 @@ def test_secrets_are_left_out_by_default(inputs: Inputs) -> None:
     assert kinds[-1] == "Pod"
 
 
+def test_image_that_the_environment_does_not_name_is_noted(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUBLADO_CONTROLLER_REPOSITORY", raising=False)
+    arguments = ("--spec", inputs.spec, "--image", IMAGE, "--json")
+    result = inputs.render(*arguments, config="new-style.yaml")
+    assert result.exit_code == 0, result.output
+    assert "Note: NUBLADO_CONTROLLER_REPOSITORY: is not set" in result.stderr
+    init = json.loads(result.stdout)[-1]["spec"]["initContainers"]
+    assert init[0]["image"] == "ghcr.io/lsst-sqre/nublado:11.0.0"
+
+
 def test_a_file_server(inputs: Inputs) -> None:
     result = inputs.render("--kind", "fileserver", "--json", config="files.yaml")
     assert result.exit_code == 0

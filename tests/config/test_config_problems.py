@@ -13,6 +13,10 @@ import pytest
 Case = tuple[str, str, str, str]
 AssertReported = Callable[[str, str, str, str], None]
 
+_RESOURCES = (
+    "resources: {limits: {cpu: 1, memory: 2Gi}, requests: {cpu: 500m, memory: 1Gi}}"
+)
+
 TOP: list[Case] = [
     ("", "logLevel: loud # here", "logLevel", "one of DEBUG, INFO"),
     ("", "profile: Production # here", "profile", "production, development"),
@@ -25,10 +29,13 @@ TOP: list[Case] = [
     ("", "pathPrefix: /metrics # here", "pathPrefix", "own"),
     ("", "loglevel: INFO # here", "loglevel", 'did you mean "logLevel"?'),
     ("", "log_levl: INFO # here", "log_levl", 'did you mean "logLevel"?'),
-    ("", "zzz: 1 # here", "zzz", "known ones are fileserver, images"),
+    ("", "zzz: 1 # here", "zzz", "known ones are dropdownMenu, fileserver"),
     ("", "logLevel: INFO\nlog_level: INFO # here", "log_level", "keep one"),
     ("", "name: a\nname: b # here", "name", "more than once"),
     ("", "fileserver: x # here", "fileserver", "must be a mapping"),
+    ("", "profile: development\nlogProfile: production # here", "logProfile", "keep"),
+    ("", "metrics: [a] # here", "metrics", "must be a mapping"),
+    ("", "watchReconnectTimeout: 0 # here", "watchReconnectTimeout", "longer than 0"),
     ("", "fileserver: {enabled: 1} # here", "fileserver.enabled", "true or false"),
 ]
 
@@ -67,6 +74,43 @@ LAB: list[Case] = [
     ("lab", "nss: {passwd: x} # here", "lab.nss.passwd", "basePasswd"),
     ("lab", "pullSecret: Pull # here", "lab.pullSecret", "lower-case"),
     ("lab", "tmpSource: ram # here", "lab.tmpSource", "memory, disk"),
+    (
+        "lab",
+        "tmpSource: disk\nempty_dir_source: disk # here",
+        "lab.empty_dir_source",
+        "",
+    ),
+    ("lab", "emptyDirSource: ram # here", "lab.emptyDirSource", "memory, disk"),
+    ("lab", "defaultSize: large # here", "lab.defaultSize", "not in lab.sizes, which"),
+    ("lab", "defaultSize: mega # here", "lab.defaultSize", "fine, diminutive"),
+    ("lab", "standardContainers: 1 # here", "lab.standardContainers", "true or false"),
+    ("lab", "homeVolumeName: a # here", "lab.homeVolumeName", "which has: none"),
+    ("lab", "standardInithome: true # here", "lab.standardInithome", '"home", is not'),
+    (
+        "lab",
+        """
+        standardInithome: true # here
+        volumes: [{name: home, source: {type: hostPath, path: /a}}]
+        """,
+        "lab.standardInithome",
+        "not in lab.volumeMounts",
+    ),
+    *(
+        (
+            "lab",
+            f"namespaceAnnotations: {{a/b: '{template}'}} # here",
+            'lab.namespaceAnnotations["a/b"]',
+            message,
+        )
+        for template, message in [
+            ("{{ uid", "must be a template"),
+            ("{{ username }}", "uid and gid only, not username"),
+            ("{{ range(3) }}", "uid and gid only, not range"),
+            ("{{ uid | nothing }}", "must be a template"),
+            ("{{ uid.__class__.__mro__ }}", "must be a template"),
+            ("{{ uid // 0 }}", "must be a template"),
+        ]
+    ),
     ("lab", "colour: red # here", "lab.colour", "unknown key"),
 ]
 
@@ -94,6 +138,33 @@ SIZES: list[Case] = [
             ("size: small, cpu: 1, memory: 1Gi, gpu: 1", ".gpu", "known ones are"),
         ]
     ),
+    *(
+        (
+            "lab",
+            f"sizes:\n- {{size: small, {size}}} # here",
+            f"lab.sizes[0]{path}",
+            message,
+        )
+        for size, path, message in [
+            (f"cpu: 1, {_RESOURCES}", ".cpu", "beside resources"),
+            (f"memory: 1Gi, {_RESOURCES}", ".memory", "beside resources"),
+            (
+                "resources: {limits: {cpu: 1, memory: 2Gi}}",
+                ".resources.requests",
+                "required",
+            ),
+            (
+                "resources: {limits: {cpu: 1}, requests: {cpu: 1, memory: 1Gi}}",
+                ".resources.limits.memory",
+                "required",
+            ),
+            (_RESOURCES.replace("500m", "2"), ".resources.requests.cpu", "more than"),
+            (_RESOURCES.replace("1Gi", "3Gi"), ".resources.requests.memory", "more th"),
+            (_RESOURCES.replace("500m", "0.0005"), ".resources.requests.cpu", "three"),
+            (_RESOURCES.replace("500m", "0.5m"), ".resources.requests.cpu", "above"),
+            (_RESOURCES.replace("500m", "0m"), ".resources.requests.cpu", "above zero"),
+        ]
+    ),
     (
         "lab",
         """
@@ -114,7 +185,13 @@ MAPPINGS: list[Case] = [
     ("lab", "env: {A-B: c} # here", "lab.env.A-B", "environment variable name"),
     *(
         ("lab", f"env: {{{name}: a}} # here", f"lab.env.{name}", "reserved")
-        for name in ("DEBUG", "MEM_LIMIT", "ACCESS_TOKEN", "JUPYTERHUB_USER")
+        for name in (
+            "DEBUG",
+            "MEM_LIMIT",
+            "ACCESS_TOKEN",
+            "NUBLADO_TOKEN",
+            "JUPYTERHUB_A",
+        )
     ),
     ("lab", "env:\n  A: b\n  A: c # here", "lab.env.A", "more than once"),
     ("lab", "extraAnnotations: {a/b/c: d} # here", 'lab.extraAnnotations["a/b/c"]', ""),
@@ -239,6 +316,15 @@ SECRETS: list[Case] = [
 
 
 IMAGES: list[Case] = [
+    (
+        "images",
+        "source: {type: docker, repository: a, credentialsPath: /b}\n"
+        "dockerCredentialsPath: /b # here",
+        "images.dockerCredentialsPath",
+        'the same as "source.credentialsPath"',
+    ),
+    ("images", "refreshInterval: 0 # here", "images.refreshInterval", "longer than 0"),
+    ("images", "prepullTimeout: soon # here", "images.prepullTimeout", "30s, 5m"),
     *(
         ("images", f"source: {{{source}}} # here", f"images.source{path}", message)
         for source, path, message in [
@@ -282,7 +368,6 @@ FILESERVER: list[Case] = [
         ("fileserver", f"{setting} # here", f"fileserver.{path}", message)
         for setting, path, message in [
             ("namespace: Files", "namespace", "lower-case"),
-            ("image: null", "image", "not be null"),
             ("image: {repository: a}", "image.tag", "required"),
             ("pathPrefix: files", "pathPrefix", "absolute URL path"),
             ("pathPrefix: /", "pathPrefix", "other than /"),
@@ -316,10 +401,65 @@ FILESERVER: list[Case] = [
     ),
 ]
 
+FSADMIN: list[Case] = [
+    *(
+        ("fsadmin", f"{setting} # here", f"fsadmin.{path}", message)
+        for setting, path, message in [
+            ("podName: A", "podName", "lower-case"),
+            ("timeout: 0", "timeout", "longer than 0"),
+            ("mountPrefix: users", "mountPrefix", "absolute"),
+            ("image: a", "image", "unknown key"),
+            ("resources: {limits: {cpu: 1}}", "resources.limits.memory", "required"),
+            (
+                "extraVolumeMounts: [{containerPath: /a, volumeName: b}]",
+                "extraVolumeMounts[0].volumeName",
+                "neither in lab.volumes nor in fsadmin.extraVolumes, which have: none",
+            ),
+        ]
+    ),
+    (
+        "",
+        """
+        fsadmin:
+          extraVolumes:
+          - {name: a, source: {type: hostPath, path: /a}}
+          - {name: a, source: {type: hostPath, path: /b}} # here
+        """,
+        "fsadmin.extraVolumes[1].name",
+        "already taken by fsadmin.extraVolumes[0].name",
+    ),
+    (
+        "lab",
+        """
+        volumes:
+        - {name: a, source: {type: hostPath, path: /a}}
+        - {name: a, source: {type: hostPath, path: /b}} # here
+        """,
+        "lab.volumes[1].name",
+        "already taken by lab.volumes[0].name",
+    ),
+]
+
+MENU: list[Case] = [
+    ("dropdownMenu", f"{setting} # here", f"dropdownMenu.{path}", message)
+    for setting, path, message in [
+        ("unknown: {number: 1}", "unknown", "unknown key"),
+        ("release: 5", "release", "a mapping"),
+        ("release: {number: -1}", "release.number", "at least 0"),
+        ("weekly: {age: 1 fortnight}", "weekly.age", "30s, 5m"),
+        ("daily: {cutoffDate: yesterday}", "daily.cutoffDate", "2026-01-31"),
+        ("daily: {cutoffDate: 2026-02-30}", "daily.cutoffDate", "2026-01-31"),
+        ("release: {cutoffVersion: 27.0}", "release.cutoffVersion", "27.0.0"),
+        ("weekly: {cutoffVersion: 1.0.0}", "weekly.cutoffVersion", "use cutoffDate"),
+        ("daily: {cutoff_version: 1.0.0}", "daily.cutoff_version", "use cutoffDate"),
+        ("experimental: {cutoffBuild: new}", "experimental.cutoffBuild", "whole"),
+    ]
+]
+
 
 @pytest.mark.parametrize(
     "case",
-    [*TOP, *LAB, *SIZES, *MAPPINGS, *SECRETS, *IMAGES, *FILESERVER],
+    [*TOP, *LAB, *SIZES, *MAPPINGS, *SECRETS, *IMAGES, *FILESERVER, *FSADMIN, *MENU],
     ids=lambda case: f"{case[2]}: {case[3]}",
 )
 def test_problem_is_reported_with_path_and_line(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nublado.config import load_for
+from nublado.config import load, load_for
 from nublado.config.environment import Environment
+from nublado.config.model import ContainerImage, PullPolicy
+from nublado.config.notes import notes_on_environment
 from nublado.exceptions import InvalidEnvironmentError
 
 CONFIGS = Path(__file__).parent.parent / "data" / "configs"
@@ -32,6 +35,13 @@ def test_every_variable_is_read() -> None:
             "NUBLADO_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
             "NUBLADO_THREADS": "16",
             "NUBLADO_REFRESH_INTERVAL": "1",
+            "NUBLADO_CONTROLLER_REPOSITORY": "registry.example.org/nublado",
+            "NUBLADO_CONTROLLER_TAG": "15.1.0",
+            "NUBLADO_CONTROLLER_PULL_POLICY": "ALWAYS",
+            "REPERTOIRE_BASE_URL": "https://data.example.org/repertoire/",
+            "SENTRY_DSN": "https://secret@sentry.example.org/1",
+            "SENTRY_ENVIRONMENT": "",
+            "METRICS_APPLICATION": "nublado",
         }
     )
     assert environment == Environment(
@@ -48,8 +58,22 @@ def test_every_variable_is_read() -> None:
         ),
         threads=16,
         refresh_interval=1,
+        controller_repository="registry.example.org/nublado",
+        controller_tag="15.1.0",
+        controller_pull_policy=PullPolicy.ALWAYS,
+        repertoire_url="https://data.example.org/repertoire",
+        without_effect=("METRICS_APPLICATION", "SENTRY_DSN"),
+    )
+    assert environment.controller_image == ContainerImage(
+        "registry.example.org/nublado", "15.1.0", PullPolicy.ALWAYS
     )
     assert "secret" not in repr(environment)
+
+
+def test_without_an_image_of_the_controller_that_of_the_original_is_used() -> None:
+    assert Environment().controller_image == ContainerImage(
+        "ghcr.io/lsst-sqre/nublado", "11.0.0"
+    )
 
 
 def test_a_pod_of_the_cluster_needs_no_kubeconfig() -> None:
@@ -150,3 +174,28 @@ def test_file_servers_need_a_base_url_with_a_name(url: str) -> None:
 def test_file_servers_work_at_any_name(url: str) -> None:
     files = Environment(config_path=CONFIGS / "files.yaml", external_url=url)
     assert load_for(files).fileserver is not None
+
+
+def test_file_servers_without_an_image_need_that_of_the_controller() -> None:
+    environment = Environment(
+        config_path=CONFIGS / "new-style.yaml", external_url="https://data.example.org"
+    )
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load_for(environment)
+    assert "NUBLADO_CONTROLLER_REPOSITORY: is required" in str(caught.value)
+    given = replace(environment, controller_repository="example.org/nublado")
+    assert load_for(given).fileserver is not None
+
+
+def test_what_an_environment_asks_for_in_vain_is_told() -> None:
+    config = load(CONFIGS / "new-style.yaml")
+    assert notes_on_environment(
+        config, Environment(without_effect=("SENTRY_DSN",))
+    ) == [
+        "SENTRY_DSN: is accepted, and has no effect",
+        "NUBLADO_CONTROLLER_REPOSITORY: is not set; standard containers run"
+        " ghcr.io/lsst-sqre/nublado:11.0.0",
+        "NUBLADO_CONTROLLER_TAG: is not set; 11.0.0 is used",
+    ]
+    old = load(CONFIGS / "standard.yaml")
+    assert notes_on_environment(old, Environment()) == []

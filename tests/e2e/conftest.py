@@ -11,10 +11,11 @@ import pytest
 
 from nublado.sandbox.kubernetes.releases import DEFAULT_RELEASE
 from nublado.sandbox.stack import Stack
+from tests.chart import rights
 from tests.e2e.users import User
 
 CONFIG = Path(__file__).parent.parent / "data" / "configs" / "e2e.yaml"
-_SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
+SETTINGS = {"pull_seconds": 0.05, "init_seconds": 0.01, "termination_delay": 0.01}
 
 _numbers = itertools.count(1)
 
@@ -48,7 +49,14 @@ def user(stack: Stack) -> User:
 
 
 def make_stack(directory: Path, kubernetes: str = DEFAULT_RELEASE) -> Stack:
-    """Make a stack that writes its log to a directory."""
-    log = (directory / "service.log").open("w+")
-    settings = json.dumps(_SETTINGS)
-    return Stack(CONFIG, "--settings", settings, kubernetes=kubernetes, log=log)
+    """Make a stack that writes its log to a directory.
+
+    The service has the rights that the chart gives it, and no others.
+    """
+    return Stack(
+        CONFIG,
+        *("--settings", json.dumps(SETTINGS)),
+        kubernetes=kubernetes,
+        rbac=rights(CONFIG, directory),
+        log=(directory / "service.log").open("w+"),
+    )

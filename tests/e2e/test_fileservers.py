@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
+from tests.chart import rights
 from tests.e2e.browser import start_browser
 from tests.e2e.users import SECONDS, User
 from tests.waiting import wait_for
@@ -97,8 +98,12 @@ class Files:
 
 
 def start(directory: Path, config: Path = CONFIG) -> Stack:
-    log = (directory / "service.log").open("w+")
-    return Stack(config, "--settings", json.dumps(SETTINGS), log=log)
+    return Stack(
+        config,
+        *("--settings", json.dumps(SETTINGS)),
+        rbac=rights(config, directory),
+        log=(directory / "service.log").open("w+"),
+    )
 
 
 @pytest.fixture

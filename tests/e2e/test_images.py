@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from nublado.sandbox.stack import Stack
+from tests.chart import rights
 from tests.e2e.users import SECONDS, User
 from tests.waiting import wait_for
 
@@ -115,7 +116,13 @@ def images(tmp_path: Path) -> Iterator[Images]:
     environ = {"NUBLADO_REFRESH_INTERVAL": "1"}
     with (
         log.open("w") as file,
-        Stack(config, "--settings", settings, environ=environ, log=file) as stack,
+        Stack(
+            config,
+            *("--settings", settings),
+            environ=environ,
+            rbac=rights(config, tmp_path),
+            log=file,
+        ) as stack,
     ):
         host = urlsplit(stack.endpoints.registry).netloc
         login = {"username": "puller", "password": "sandbox"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nublado.config.environment import Environment
 from nublado.exceptions import (
     FileserverCreationError,
     FileserverDeletionError,
@@ -48,7 +49,7 @@ def make_service(cluster: Cluster) -> Iterator[MakeService]:
         service = make_fileservers(
             config=config,
             volumes=cluster.config.lab.volumes,
-            base_url="https://data.example.org",
+            platform=Environment(external_url="https://data.example.org").platform,
             cluster=connection,
             alerts=Alerts("test", None),
             waiting=WaitingRoom(1000),

@@ -68,6 +68,15 @@ def test_token_is_exchanged_for_its_user(
     assert call.request.headers["Authorization"] == f"bearer {TOKEN}"
 
 
+def test_discovered_url_takes_the_place_of_the_base_url(mock: RequestsMock) -> None:
+    known: list[str | None] = [None, "http://gafaelfawr.example.org/api/v1"]
+    client = GafaelfawrClient("https://data.example.org", lambda: known.pop(0))
+    mock.get(URL, RACHEL)
+    mock.get("http://gafaelfawr.example.org/api/v1/user-info", RACHEL)
+    assert client.user_info(TOKEN) == client.user_info(TOKEN)
+    client.close()
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_token_is_invalid(
     mock: RequestsMock, client: GafaelfawrClient, status: int

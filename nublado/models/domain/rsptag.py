@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Self
 
@@ -17,6 +18,9 @@ __all__ = ["MenuOrder", "RSPImageTag", "RSPImageType"]
 
 _DEFAULT_TAG = "latest"
 """What a reference without a tag means to Docker and Kubernetes."""
+
+_THURSDAY = 4
+"""The day of an ISO week that decides which year the week belongs to."""
 
 _NUMBER = r"[0-9]{1,9}"
 _ARCHITECTURE = r"(?:-(?P<architecture>amd64|arm64|arm|ppc64le|s390x))?"
@@ -123,6 +127,10 @@ class RSPImageTag:
         The only architecture that it is for, such as ``arm64``.
     alias_name
         Name for people if it turns out to be an alias, without its target.
+    rsp_build
+        Number of the build of the platform, if the tag has one.
+    basis
+        The tag that an experimental one is based on.
     order
         Orders the tags of one kind, the newest last.
     """
@@ -134,6 +142,8 @@ class RSPImageTag:
     cycle: int | None = None
     architecture: str | None = None
     alias_name: str = ""
+    rsp_build: int | None = None
+    basis: RSPImageTag | None = field(default=None, repr=False)
     order: MenuOrder = field(default=((), "", True, ""), repr=False)
 
     @classmethod
@@ -164,6 +174,8 @@ class RSPImageTag:
             display_name="Experimental " * prefixes + inner.display_name,
             cycle=inner.cycle,
             architecture=inner.architecture,
+            rsp_build=inner.rsp_build,
+            basis=inner,
             order=(
                 (),
                 tag.removesuffix(f"-{inner.architecture}"),
@@ -171,6 +183,28 @@ class RSPImageTag:
                 tag,
             ),
         )
+
+    @property
+    def nominal_date(self) -> datetime | None:
+        """The day that its name stands for, at 00:00 UTC; None if for none.
+
+        Of a weekly that is the Thursday of the week, as ISO 8601 counts them. An
+        experimental tag has the date of the tag that it is based on.
+        """
+        named = self.basis or self
+        if named.version is None:
+            return None
+        year, second, third = named.version.to_tuple()[:3]
+        try:
+            match named.image_type:
+                case RSPImageType.DAILY:
+                    return datetime(year, second, third, tzinfo=UTC)
+                case RSPImageType.WEEKLY:
+                    thursday = datetime.fromisocalendar(year, second, _THURSDAY)
+                    return thursday.replace(tzinfo=UTC)
+        except ValueError:
+            return None
+        return None
 
     @classmethod
     def alias(cls, tag: str) -> Self:
@@ -231,6 +265,7 @@ class RSPImageTag:
             version=version,
             cycle=int(parts["cycle"]) if parts["cycle"] else None,
             architecture=parts["architecture"],
+            rsp_build=int(parts["rsp"]) if parts["rsp"] else None,
             order=(
                 (*numbers, int(candidate or 0), *builds),
                 parts["rest"] or "",

@@ -12,6 +12,7 @@ from nublado.models.domain.lab import LabStatus
 
 __all__ = [
     "FailureLine",
+    "FsadminLine",
     "LabLine",
     "LastEvent",
     "ObjectLine",
@@ -142,6 +143,28 @@ class FailureLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FsadminLine:
+    """The pod in which operators have all file systems.
+
+    Parameters
+    ----------
+    pod
+        Its name.
+    phase
+        Its phase; None if there is no pod.
+    started
+        When it was started, where that is known.
+    username
+        Who has asked for it, where that is known.
+    """
+
+    pod: str
+    phase: str | None
+    started: datetime | None
+    username: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """All of it at one moment.
 
@@ -161,6 +184,8 @@ class ServiceStatus:
         Which images are where.
     fileservers
         Users with a file server that runs; None where they are disabled.
+    fsadmin
+        The pod for the administration of file systems; None where it is disabled.
     jobs
         Background jobs by name.
     watchers
@@ -179,6 +204,7 @@ class ServiceStatus:
     operations: tuple[OperationLine, ...]
     prepulls: PrepullStatus
     fileservers: tuple[str, ...] | None
+    fsadmin: FsadminLine | None
     jobs: Mapping[str, JobState]
     watchers: tuple[WatcherLine, ...]
     failures: tuple[FailureLine, ...]

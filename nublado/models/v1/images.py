@@ -171,6 +171,8 @@ def _config(config: ImagesConfig) -> JSON:
         "num_releases": config.num_releases,
         "num_weeklies": config.num_weeklies,
         "num_dailies": config.num_dailies,
+        "refresh_interval": config.refresh_interval,
+        "prepull_timeout": config.prepull_timeout,
         "cycle": config.cycle,
         "pin": list(config.pin),
         "alias_tags": list(config.alias_tags),

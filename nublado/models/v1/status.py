@@ -106,6 +106,23 @@ class WatcherLineSchema(Schema):
     connections = fields.Integer(required=True)
 
 
+class FsadminLineSchema(Schema):
+    """The pod in which operators have all file systems."""
+
+    pod = fields.String(required=True)
+    phase = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Its phase; null if there is no pod"},
+    )
+    started = fields.AwareDateTime(required=True, allow_none=True)
+    username = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Who has asked for it"},
+    )
+
+
 class FailureSchema(Schema):
     """Something that went wrong."""
 
@@ -154,6 +171,12 @@ class ServiceStatusSchema(Schema):
         allow_none=True,
         metadata={"description": "Usernames; null where they are disabled"},
     )
+    fsadmin = fields.Nested(
+        FsadminLineSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where it is disabled"},
+    )
     jobs = fields.List(fields.Nested(JobSchema), required=True)
     watchers = fields.List(fields.Nested(WatcherLineSchema), required=True)
     failures = fields.List(fields.Nested(FailureSchema), required=True)
@@ -179,6 +202,7 @@ def dump_status(status: ServiceStatus) -> JSON:
                 "nodes": [dump_node(node) for node in status.prepulls.nodes],
             },
             "fileservers": status.fileservers,
+            "fsadmin": status.fsadmin,
             "jobs": [
                 {
                     "name": name,

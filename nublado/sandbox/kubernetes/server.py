@@ -19,6 +19,7 @@ from nublado.sandbox.kubernetes.access import Access
 from nublado.sandbox.kubernetes.containers.logs import ContainerLogs
 from nublado.sandbox.kubernetes.discovery import aggregated, discover
 from nublado.sandbox.kubernetes.errors import ApiError
+from nublado.sandbox.kubernetes.exec import Execute
 from nublado.sandbox.kubernetes.faults import Faults
 from nublado.sandbox.kubernetes.listing import list_page
 from nublado.sandbox.kubernetes.openapi import openapi
@@ -81,6 +82,8 @@ class ApiServer:
     ----------
     access
         Who is let in.
+    execute
+        Runs commands in containers; None where there are none.
     app
         The web application.
     watches
@@ -104,6 +107,7 @@ class ApiServer:
         self.access = Access(store, tokens)
         self._tokens = [f"Bearer {token}".encode() for token in tokens]
         self._logs = logs or ContainerLogs()
+        self.execute: Execute | None = None
         self._writer = Writer(store)
         self.watches = WatchServer(store, faults, stats)
         middlewares = (self._count, faults.middleware("kubernetes"))
@@ -132,7 +136,9 @@ class ApiServer:
             if place is None:
                 return _describe(request, self._release)
             if not _is_part(place):
-                return await serve_action(self._store, self._logs, request, place)
+                return await serve_action(
+                    self._store, self._logs, self.execute, request, place
+                )
             return await self._serve(request, place)
         except ApiError as e:
             return _refuse(e)

@@ -9,6 +9,7 @@ from aiohttp import web
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.containers.logs import ContainerLogs, LogQuery
 from nublado.sandbox.kubernetes.errors import ApiError, bad_request, conflict
+from nublado.sandbox.kubernetes.exec import Execute, serve_exec
 from nublado.sandbox.kubernetes.identity import User, issue_token
 from nublado.sandbox.kubernetes.rendering import json_response
 from nublado.sandbox.kubernetes.requests import flag, is_dry_run, read_object
@@ -20,9 +21,26 @@ __all__ = ["serve_action"]
 
 
 async def serve_action(
-    store: Store, logs: ContainerLogs, request: web.Request, place: Place
+    store: Store,
+    logs: ContainerLogs,
+    execute: Execute | None,
+    request: web.Request,
+    place: Place,
 ) -> web.StreamResponse:
     """Answer a request for a subresource that is an action.
+
+    Parameters
+    ----------
+    store
+        The objects.
+    logs
+        What containers that run have written.
+    execute
+        Runs commands in containers; None where there are none.
+    request
+        The request.
+    place
+        What it is about.
 
     Raises
     ------
@@ -32,6 +50,9 @@ async def serve_action(
     match place.kind.kind, place.subresource, request.method:
         case "Pod", "log", "GET":
             return await _log(store, logs, request, place)
+        case "Pod", "exec", "GET" | "POST":
+            pod = store.get("Pod", place.namespace, str(place.name))
+            return await serve_exec(request, pod, execute)
         case "Pod", "eviction", "POST":
             options = (await read_object(request)).get("deleteOptions") or {}
             dry_run = is_dry_run(request.query) or options.get("dryRun") == ["All"]

@@ -11,6 +11,7 @@ from nublado.config.model import (
     FileserverConfig,
     Volume,
 )
+from nublado.config.platform import Platform
 from nublado.constants import (
     ARGO_CD_ANNOTATIONS,
     CATEGORY_FILESERVER,
@@ -31,6 +32,9 @@ from nublado.services.builder.volumes import (
 __all__ = ["FileserverBuilder"]
 
 _PORT = 8000
+_PROGRAM = "/usr/local/bin/worblehat"
+"""File server in the image that comes with the controller."""
+
 _ROOT = "/mnt"
 """Where the file server expects all that it serves."""
 
@@ -44,15 +48,18 @@ class FileserverBuilder:
         Configuration of file servers.
     volumes
         Volumes that may be mounted; those of labs.
-    base_url
-        Base URL of the platform.
+    platform
+        What file servers are told of the platform, and the image that they run
+        if none is configured.
     """
 
     def __init__(
-        self, config: FileserverConfig, volumes: Sequence[Volume], base_url: str
+        self, config: FileserverConfig, volumes: Sequence[Volume], platform: Platform
     ) -> None:
         self._config = config
-        self._base_url = base_url
+        self._base_url = platform.base_url
+        self._image = config.image or platform.image
+        self._command = [] if config.image else [_PROGRAM]
         mounted = {mount.volume_name for mount in config.volume_mounts}
         self._volumes = [volume for volume in volumes if volume.name in mounted]
 
@@ -194,8 +201,9 @@ class FileserverBuilder:
         }
         return {
             "name": "fileserver",
-            "image": config.image.reference,
-            "imagePullPolicy": config.image.pull_policy.value,
+            "image": self._image.reference,
+            "imagePullPolicy": self._image.pull_policy.value,
+            **({"command": list(self._command)} if self._command else {}),
             "env": [{"name": k, "value": v} for k, v in environment.items()],
             "ports": [{"name": "http", "containerPort": _PORT}],
             **(

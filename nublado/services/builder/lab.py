@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from nublado.config.model import LabConfig, LabSizeDefinition
+from nublado.config.platform import Platform
 from nublado.constants import SERVICE_PREFIX
 from nublado.exceptions import InsufficientQuotaError, InvalidLabSizeError
 from nublado.models.domain.gafaelfawr import GafaelfawrUser, UserInfo
@@ -24,7 +25,7 @@ from nublado.models.domain.lab import (
     LabStatus,
     RemainingLabObjects,
 )
-from nublado.models.domain.resources import LabResources, Resources
+from nublado.models.domain.resources import Resources
 from nublado.models.domain.spawn_record import SpawnRecord
 from nublado.services.builder.lab_environment import (
     lab_environment,
@@ -37,6 +38,8 @@ from nublado.services.builder.lab_pod import LabPodBuilder
 
 __all__ = ["LabBuilder", "quota_of"]
 
+_NOTHING_DISCOVERED = "{}"
+
 
 class LabBuilder:
     """Builds the objects of any user's lab.
@@ -45,13 +48,13 @@ class LabBuilder:
     ----------
     config
         How labs are built.
-    base_url
-        Base URL of the platform, as labs are told it.
+    platform
+        What labs are told of the platform.
     """
 
-    def __init__(self, config: LabConfig, base_url: str) -> None:
+    def __init__(self, config: LabConfig, platform: Platform) -> None:
         self._config = config
-        self._base_url = base_url
+        self._platform = platform
         self._sizes = {size.size: size for size in config.sizes}
 
     def names(self, username: str) -> LabObjectNames:
@@ -72,7 +75,7 @@ class LabBuilder:
         quota = user.notebook_quota
         if quota is None:
             return
-        if not (quota.spawn and definition.limits.fits(quota.resources)):
+        if not (quota.spawn and definition.resources.limits.fits(quota.resources)):
             raise InsufficientQuotaError
 
     def pending_state(
@@ -101,7 +104,7 @@ class LabBuilder:
             options=_options(spec, image),
             status=LabStatus.PENDING,
             internal_url=None,
-            resources=LabResources.from_limits(self._size(spec.size).limits),
+            resources=self._size(spec.size).resources,
             quota=quota_of(user),
             path=spec.env.get(SERVICE_PREFIX),
             created=now,
@@ -114,6 +117,7 @@ class LabBuilder:
         image: ResolvedImage,
         secrets: SecretData,
         pull_secret: JSON | None = None,
+        discovery: str | None = None,
     ) -> LabObjects:
         """Build all objects of a lab.
 
@@ -130,6 +134,9 @@ class LabBuilder:
             every key that it names.
         pull_secret
             The secret to pull images with, if one is configured.
+        discovery
+            What the service discovery answered last, as JSON; None if it never
+            has.
 
         Raises
         ------
@@ -138,13 +145,13 @@ class LabBuilder:
         """
         record = SpawnRecord(user=user.info, options=_options(spec, image), image=image)
         size = self._size(spec.size)
-        env = lab_environment(self._config, self._base_url, spec, size, image)
+        env = lab_environment(self._config, self._platform, spec, size, image)
         builder = LabObjectsBuilder(self._config, self.names(user.username))
         return LabObjects(
-            namespace=builder.namespace(),
+            namespace=builder.namespace(user.info),
             secret=builder.secret(user.token, secrets),
             env_config_map=builder.env_config_map(env, record),
-            remaining=self.complete(record, env, pull_secret),
+            remaining=self.complete(record, env, pull_secret, discovery),
         )
 
     def complete(
@@ -152,6 +159,7 @@ class LabBuilder:
         record: SpawnRecord,
         env: Mapping[str, str],
         pull_secret: JSON | None = None,
+        discovery: str | None = None,
     ) -> RemainingLabObjects:
         """Build what comes after the environment, as `build` did.
 
@@ -166,6 +174,9 @@ class LabBuilder:
             Data of the environment config map.
         pull_secret
             The secret to pull images with, if one is configured.
+        discovery
+            What the service discovery answered last, as JSON; None if it never
+            has.
 
         Raises
         ------
@@ -176,9 +187,15 @@ class LabBuilder:
         resources = resources_of_environment(env)
         objects = LabObjectsBuilder(self._config, names)
         trusted = names_not_of_the_user(self._config, env)
-        pod = LabPodBuilder(self._config, names, record.user, resources, trusted)
+        pod = LabPodBuilder(
+            self._config, names, record.user, resources, trusted, self._platform
+        )
+        if self._platform.repertoire_url is None:
+            discovery = None
+        elif discovery is None:
+            discovery = _NOTHING_DISCOVERED
         return RemainingLabObjects(
-            others=tuple(objects.remaining(record.user, pull_secret)),
+            others=tuple(objects.remaining(record.user, pull_secret, discovery)),
             pod=pod.build(record.image),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from nublado.config.model import LabConfig, LabSizeDefinition
+from nublado.config.platform import Platform
 from nublado.exceptions import MalformedLabError
 from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.lab import LabSpecification
@@ -37,6 +38,7 @@ SET_BY_CONTROLLER = frozenset(
         "MEM_GUARANTEE",
         "MEM_LIMIT",
         "NUBLADO_RUNTIME_MOUNTS_DIR",
+        "REPERTOIRE_BASE_URL",
         "RESET_USER_ENV",
     }
 )
@@ -47,7 +49,7 @@ _SET_BY_JUPYTERHUB = ("JUPYTERHUB_", "JPY_")
 
 def lab_environment(
     config: LabConfig,
-    base_url: str,
+    platform: Platform,
     spec: LabSpecification,
     size: LabSizeDefinition,
     image: ResolvedImage,
@@ -58,8 +60,8 @@ def lab_environment(
     ----------
     config
         How labs are built; its ``env`` overrides everything else.
-    base_url
-        Base URL of the platform.
+    platform
+        What labs are told of the platform.
     spec
         Request for the lab.
     size
@@ -67,7 +69,7 @@ def lab_environment(
     image
         The requested image.
     """
-    resources = LabResources.from_limits(size.limits)
+    resources = size.resources
     env = dict(spec.env)
     if spec.enable_debug:
         env["DEBUG"] = "TRUE"
@@ -83,11 +85,15 @@ def lab_environment(
         "CPU_LIMIT": str(resources.limits.cpu),
         "MEM_GUARANTEE": str(resources.requests.memory),
         "MEM_LIMIT": str(resources.limits.memory),
-        "EXTERNAL_INSTANCE_URL": base_url,
+        "EXTERNAL_INSTANCE_URL": platform.base_url,
         "JUPYTERLAB_CONFIG_DIR": config.jupyterlab_config_dir,
         "JUPYTERLAB_START_COMMAND": shlex.join(config.lab_start_command),
         "NUBLADO_RUNTIME_MOUNTS_DIR": config.runtime_mounts_dir,
     }
+    if config.activity_interval is not None:
+        env["JUPYTERHUB_ACTIVITY_INTERVAL"] = str(int(config.activity_interval))
+    if platform.repertoire_url is not None:
+        env["REPERTOIRE_BASE_URL"] = platform.repertoire_url
     return {**env, **config.env}
 
 

@@ -9,6 +9,7 @@ from copy import deepcopy
 from nublado.config.model import LabConfig
 from nublado.constants import ANNOTATION_SPAWN
 from nublado.exceptions import MissingSecretError
+from nublado.models.domain.annotation_template import render_annotation
 from nublado.models.domain.gafaelfawr import NotebookQuota, UserInfo
 from nublado.models.domain.kubernetes import JSON, name_of, namespace_of
 from nublado.models.domain.lab import LabObjectNames
@@ -18,10 +19,13 @@ from nublado.services.builder.lab_metadata import lab_metadata, lab_selector
 from nublado.services.builder.nss import group_file, passwd_file
 from nublado.services.builder.volumes import claim_spec, lab_mounts, mounted_claims
 
-__all__ = ["LAB_PORT", "LabObjectsBuilder", "SecretData"]
+__all__ = ["DISCOVERY_VOLUME", "LAB_PORT", "LabObjectsBuilder", "SecretData"]
 
 LAB_PORT = 8888
 """Port at which JupyterLab listens."""
+
+DISCOVERY_VOLUME = "discovery-v1-json"
+"""Volume with the answer of the service discovery, and its key."""
 
 SecretData = Mapping[str, Mapping[str, str]]
 """By name of secret, its ``data`` as Kubernetes gives it: base64 text by key."""
@@ -34,10 +38,14 @@ class LabObjectsBuilder:
         self._config = config
         self._names = names
 
-    def namespace(self) -> JSON:
+    def namespace(self, user: UserInfo) -> JSON:
         """Build the namespace itself."""
         metadata = lab_metadata(self._config, self._names, self._names.namespace)
         del metadata["namespace"]
+        metadata["annotations"] |= {
+            name: render_annotation(template, uid=user.uid, gid=user.gid)
+            for name, template in self._config.namespace_annotations.items()
+        }
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
     def secret(self, token: str, secrets: SecretData) -> JSON:
@@ -55,11 +63,23 @@ class LabObjectsBuilder:
         config_map["metadata"]["annotations"][ANNOTATION_SPAWN] = record.to_json()
         return config_map
 
-    def remaining(self, user: UserInfo, pull_secret: JSON | None) -> list[JSON]:
-        """Build all that comes after the environment and before the pod."""
+    def remaining(
+        self, user: UserInfo, pull_secret: JSON | None, discovery: str | None
+    ) -> list[JSON]:
+        """Build all that comes after the environment and before the pod.
+
+        Parameters
+        ----------
+        user
+            Whose lab it is.
+        pull_secret
+            The secret to pull images with, if one is configured.
+        discovery
+            Answer of the service discovery, if there is one.
+        """
         objects = [*self._claims(), self._nss_config_map(user)]
-        if self._config.files:
-            objects.append(self._files_config_map())
+        if self._config.files or discovery is not None:
+            objects.append(self._files_config_map(discovery))
         if pull_secret is not None:
             objects.append(self._pull_secret(pull_secret))
         if user.notebook_quota is not None:
@@ -86,11 +106,13 @@ class LabObjectsBuilder:
         }
         return self._config_map(self._names.nss_config_map, data)
 
-    def _files_config_map(self) -> JSON:
+    def _files_config_map(self, discovery: str | None) -> JSON:
         data = {
             file_volume_name(path): content
             for path, content in self._config.files.items()
         }
+        if discovery is not None:
+            data[DISCOVERY_VOLUME] = discovery
         return self._config_map(self._names.files_config_map, data)
 
     def _pull_secret(self, original: JSON) -> JSON:

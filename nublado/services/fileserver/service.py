@@ -18,7 +18,7 @@ from nublado.services.fileserver.creation import Creation
 from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.fileserver.removal import Removal
 from nublado.services.observed.fileserver import ObservedFileserver
-from nublado.services.operation import AnyOperation, OperationPool
+from nublado.services.operation import OperationPool
 from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.cache import Change
 from nublado.timeout import Timeout
@@ -116,7 +116,7 @@ class FileserverService:
             if isinstance(current, Creation):
                 break
         if not current.succeeded:
-            raise FileserverCreationError(_reason(current))
+            raise FileserverCreationError(current.reason)
         self._remove_if_ended(record)
 
     def delete(self, username: str) -> None:
@@ -148,7 +148,7 @@ class FileserverService:
         ended = current.wait(self._files.config.delete_timeout + _SLACK_SECONDS)
         current.check_abandoned()
         if not (ended and current.succeeded):
-            raise FileserverDeletionError(_reason(current))
+            raise FileserverDeletionError(current.reason)
 
     # --- Following the cluster -------------------------------------------
 
@@ -207,10 +207,3 @@ class FileserverService:
         if record is None:
             record = self._records.setdefault(username, FileserverRecord(username))
         return record
-
-
-def _reason(operation: AnyOperation) -> str:
-    """Why an operation has come to no good end."""
-    if operation.failure is not None:
-        return operation.failure.text
-    return "Operation cancelled" if operation.cancelled else "it takes too long"

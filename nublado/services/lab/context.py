@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nublado.config.model import LabConfig
@@ -31,6 +32,9 @@ class LabContext:
         Reads what they are made of.
     alerts
         Receives failures.
+    discovery
+        Gives what labs are told of the platform's services, as JSON; None if
+        that is not known.
     """
 
     config: LabConfig
@@ -39,3 +43,4 @@ class LabContext:
     cluster: Cluster
     sources: SharedReads
     alerts: Alerts
+    discovery: Callable[[], str | None] = lambda: None

@@ -337,12 +337,16 @@ class Spawn(Operation[LabState]):
             self._request.image,
             self._read_secrets(),
             self._read_pull_secret(),
+            self._labs.discovery(),
         )
         self._remaining = self._objects.remaining
 
     def _build_remaining(self) -> None:
         self._remaining = self._labs.builder.complete(
-            self._recorded, self._env, self._read_pull_secret()
+            self._recorded,
+            self._env,
+            self._read_pull_secret(),
+            self._labs.discovery(),
         )
 
     def _ensure_namespace(self) -> None:

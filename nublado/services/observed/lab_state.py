@@ -26,9 +26,9 @@ from nublado.models.domain.lab import (
     LabStatus,
 )
 from nublado.models.domain.resources import LabResources, Resources
+from nublado.services.builder.lab_containers import NOTEBOOK
 from nublado.services.builder.lab_environment import resources_of_environment
 from nublado.services.builder.lab_objects import LAB_PORT
-from nublado.services.builder.lab_pod import NOTEBOOK
 from nublado.services.observed.pod_status import status_of_pod
 from nublado.units import parse_quantity
 
@@ -124,7 +124,7 @@ def _existing(obj: JSON | None) -> JSON:
 
 def _size(config: LabConfig, resources: LabResources) -> str:
     for size in config.sizes:
-        if size.limits == resources.limits:
+        if size.resources == resources:
             return size.size
     return _CUSTOM_SIZE
 

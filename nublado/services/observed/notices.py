@@ -14,7 +14,7 @@ from __future__ import annotations
 from nublado.events import Step
 from nublado.models.domain.failure import Cause
 from nublado.models.domain.pod import PodNotice
-from nublado.services.builder.lab_pod import NOTEBOOK
+from nublado.services.builder.lab_containers import NOTEBOOK
 
 __all__ = ["cause_of", "is_start_of_lab", "step_of", "supersedes"]
 

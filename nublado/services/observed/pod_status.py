@@ -40,12 +40,19 @@ def status_of_pod(pod: JSON) -> LabStatus:
             return LabStatus.PENDING
 
 
-def describe_pod_end(pod: JSON) -> str:
+def describe_pod_end(pod: JSON, subject: str = "Lab pod") -> str:
     """Say how a pod ended.
 
     Examples are ``Lab pod failed: container notebook exited with code 137
     (OOMKilled)`` and ``Lab pod failed: Evicted: The node was low on resource:
     memory``.
+
+    Parameters
+    ----------
+    pod
+        The pod.
+    subject
+        What it is called.
     """
     status = pod.get("status", {})
     reasons = [_join(status.get("reason"), status.get("message"))]
@@ -54,7 +61,7 @@ def describe_pod_end(pod: JSON) -> str:
         if terminated:
             reasons.append(_describe_exit(container["name"], terminated))
     verb = "ended" if _phase(pod) is PodPhase.SUCCEEDED else "failed"
-    return _join(f"Lab pod {verb}", "; ".join(filter(None, reasons)))
+    return _join(f"{subject} {verb}", "; ".join(filter(None, reasons)))
 
 
 def end_reason(pod: JSON) -> str | None:

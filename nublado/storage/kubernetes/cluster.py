@@ -39,7 +39,7 @@ from nublado.storage.kubernetes.resource import (
     Resource,
 )
 from nublado.storage.kubernetes.retry import Retry, backoff, wait_to_retry
-from nublado.storage.kubernetes.watcher import Watcher
+from nublado.storage.kubernetes.watcher import WATCH_SECONDS, Watcher
 from nublado.timeout import Timeout
 
 __all__ = ["Cluster"]
@@ -60,13 +60,20 @@ class Cluster:
         Connection to the API server; closed by `stop`.
     watches
         What is watched; of each kind one watch at most.
+    watch_seconds
+        How long a connection that watches may live.
     """
 
     def __init__(
-        self, client: KubernetesClient, watches: Iterable[WatchSpec] = ()
+        self,
+        client: KubernetesClient,
+        watches: Iterable[WatchSpec] = (),
+        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
         self._client = client
-        self._watchers = {spec.resource: Watcher(client, spec) for spec in watches}
+        self._watchers = {
+            spec.resource: Watcher(client, spec, watch_seconds) for spec in watches
+        }
         self._log = structlog.get_logger(__name__)
 
     # --- Watches ---------------------------------------------------------

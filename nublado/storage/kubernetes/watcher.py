@@ -32,11 +32,15 @@ from nublado.storage.kubernetes.cache import ChangeType, ObjectCache, WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient, Target
 from nublado.timeout import Cancellation, Timeout
 
-__all__ = ["Watcher"]
+__all__ = ["WATCH_SECONDS", "Watcher"]
 
 _LIST_SECONDS = 45.0
-_WATCH_SECONDS = (240, 300)
-_ON_DEMAND_SECONDS = (50, 60)
+WATCH_SECONDS = 180.0
+"""How long a watch lives, unless it is configured."""
+
+_ON_DEMAND_SECONDS = 60.0
+_SHARE_OF_LIFE = 0.8
+_OVERTIME_SECONDS = 10.0
 _IDLE_SECONDS = 90.0
 _HEALTHY_SECONDS = 0.75
 _TRUSTED_SECONDS = 5.0
@@ -54,6 +58,9 @@ class Watcher:
         Connection to Kubernetes.
     spec
         What is watched.
+    seconds
+        How long a connection may live, be it that it has fallen silent without
+        being noticed.
 
     Attributes
     ----------
@@ -65,12 +72,18 @@ class Watcher:
         Why it could not follow the objects last; None if it always could.
     """
 
-    def __init__(self, client: KubernetesClient, spec: WatchSpec) -> None:
+    def __init__(
+        self,
+        client: KubernetesClient,
+        spec: WatchSpec,
+        seconds: float = WATCH_SECONDS,
+    ) -> None:
         self.spec = spec
         self.cache = ObjectCache(spec)
         self.name = f"watch-{spec.resource.plural}"
         self._client = client
-        self._lifetime = _ON_DEMAND_SECONDS if spec.on_demand else _WATCH_SECONDS
+        longest = min(seconds, _ON_DEMAND_SECONDS) if spec.on_demand else seconds
+        self._longest = max(1, math.ceil(longest))
         self._lock = threading.Lock()
         self._version: str | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
@@ -241,7 +254,7 @@ class Watcher:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version or "0",
-            "timeoutSeconds": random.randint(*self._lifetime),  # noqa: S311
+            "timeoutSeconds": self._draw_life(),
         }
         target = Target("Error watching objects", resource.kind, namespace)
         response = self._client.watch(
@@ -257,6 +270,9 @@ class Watcher:
             for line in _lines(response):
                 self._last_activity = time.monotonic()
                 self._take_line(line)
+                if self._is_overdue:
+                    self._log.info("Ending watch that the server has not ended")
+                    break
         except (urllib3.exceptions.HTTPError, OSError) as e:
             self._log.info("Watch was cut off", error=f"{type(e).__name__}: {e}")
         finally:
@@ -265,6 +281,20 @@ class Watcher:
             with self._lock:
                 self._response = None
             response.close()
+
+    def _draw_life(self) -> int:
+        """Draw how long the next connection lives (seconds).
+
+        Not all end at the same time.
+        """
+        shortest = max(1, int(self._longest * _SHARE_OF_LIFE))
+        return random.randint(shortest, self._longest)  # noqa: S311
+
+    @property
+    def _is_overdue(self) -> bool:
+        """Whether the server should have ended the connection."""
+        lived = time.monotonic() - self._connected
+        return lived > self._longest + _OVERTIME_SECONDS
 
     def _disconnect(self) -> None:
         with self._lock:

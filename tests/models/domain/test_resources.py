@@ -43,5 +43,5 @@ def test_quota_names_what_it_limits() -> None:
 
 def test_label_keeps_memory_as_configured() -> None:
     assert _SMALL.label() == "1.0 CPU, 3Gi RAM"
-    size = LabSizeDefinition("small", _SMALL, "3072MiB")
+    size = LabSizeDefinition("small", LabResources.from_limits(_SMALL), "3072MiB")
     assert size.label == "Small (1.0 CPU, 3072MiB RAM)"

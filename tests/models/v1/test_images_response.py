@@ -81,6 +81,8 @@ def test_prepulls_are_shown_with_nodes_and_configuration() -> None:
         "num_releases": 1,
         "num_weeklies": 2,
         "num_dailies": 3,
+        "refresh_interval": 300.0,
+        "prepull_timeout": 600.0,
         "cycle": None,
         "pin": ["exp_a"],
         "alias_tags": [],

@@ -212,6 +212,12 @@ def test_get_goes_on_with_watch(api: RunningApi, pod: JSON, start: Start) -> Non
     assert watching.stdout.readline().split()[:3] == ["nb", "0/1", "Terminating"]
 
 
+@pytest.mark.usefixtures("running_pod")
+def test_exec_needs_containers_that_run(kubectl: Run) -> None:
+    assert "--run-labs" in kubectl("exec", "nb", "--", "ls", fails=True)
+    assert "not valid" in kubectl("exec", "nb", "-c", "x", "--", "ls", fails=True)
+
+
 def test_api_resources(kubectl: Run) -> None:
     rows = {line.split()[0]: line for line in kubectl("api-resources").splitlines()}
     assert rows["pods"].split() == ["pods", "po", "v1", "true", "Pod"]

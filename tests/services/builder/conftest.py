@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
+from nublado.config import load
 from nublado.config.model import (
     AccessMode,
     ContainerImage,
@@ -24,6 +26,7 @@ from nublado.config.model import (
     Volume,
     VolumeMount,
 )
+from nublado.config.platform import Platform
 from nublado.models.domain.gafaelfawr import (
     GafaelfawrUser,
     Group,
@@ -33,11 +36,20 @@ from nublado.models.domain.gafaelfawr import (
 from nublado.models.domain.image import ImageSelection, ResolvedImage
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabObjects, LabSpecification
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.services.builder.lab import LabBuilder
 
-_SMALL = LabSizeDefinition("small", Resources(1.0, 3 * 2**30), "3Gi")
-_MEDIUM = LabSizeDefinition("medium", Resources(2.5, 6_000_000_000), "6G")
+_CONFIGS = Path(__file__).parents[2] / "data" / "configs"
+_SMALL = LabSizeDefinition(
+    "small", LabResources.from_limits(Resources(1.0, 3 * 2**30)), "3Gi"
+)
+_MEDIUM = LabSizeDefinition(
+    "medium", LabResources.from_limits(Resources(2.5, 6_000_000_000)), "6G"
+)
+
+PLATFORM = Platform(
+    "https://data.example.org", ContainerImage("example.org/nublado", "15.1.0")
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +62,21 @@ class LabCase:
     image: ResolvedImage
     secrets: dict[str, dict[str, str]]
     pull_secret: JSON | None = None
+    platform: Platform = PLATFORM
+    discovery: str | None = None
 
     @property
     def builder(self) -> LabBuilder:
-        return LabBuilder(self.config, "https://data.example.org")
+        return LabBuilder(self.config, self.platform)
 
     def build(self) -> LabObjects:
         return self.builder.build(
-            self.user, self.spec, self.image, self.secrets, self.pull_secret
+            self.user,
+            self.spec,
+            self.image,
+            self.secrets,
+            self.pull_secret,
+            self.discovery,
         )
 
 
@@ -206,7 +225,25 @@ FULL = LabCase(
     },
 )
 
-_CASES = {"minimal": MINIMAL, "full": FULL}
+NEW_STYLE = LabCase(
+    config=load(_CONFIGS / "new-style.yaml").lab,
+    user=FULL.user,
+    spec=LabSpecification(
+        size="medium",
+        image=ImageSelection(image_tag="w_2077_43"),
+        env={
+            "JUPYTERHUB_SERVICE_PREFIX": "/nb/user/rachel/",
+            "JUPYTERHUB_ACTIVITY_INTERVAL": "300",
+            "LD_PRELOAD": "/home/rachel/mine.so",
+        },
+    ),
+    image=IMAGE,
+    secrets={},
+    platform=replace(PLATFORM, repertoire_url="https://data.example.org/repertoire"),
+    discovery='{"services": {}}',
+)
+
+_CASES = {"minimal": MINIMAL, "full": FULL, "new-style": NEW_STYLE}
 
 
 @pytest.fixture(params=_CASES)
@@ -222,6 +259,11 @@ def case(case_name: str) -> LabCase:
 @pytest.fixture
 def full() -> LabCase:
     return FULL
+
+
+@pytest.fixture
+def new_style() -> LabCase:
+    return NEW_STYLE
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from nublado.config.model import (
     AccessMode,
     ContainerImage,
+    ContainerResources,
     FileserverConfig,
-    FileserverResources,
     HostPathSource,
     NFSSource,
     PullPolicy,
@@ -20,11 +21,15 @@ from nublado.config.model import (
     Volume,
     VolumeMount,
 )
+from nublado.config.platform import Platform
 from nublado.models.domain.gafaelfawr import Group, UserInfo
 from nublado.models.domain.resources import Resources
 from nublado.services.builder.fileserver import FileserverBuilder
 
 _EXPECTED = Path(__file__).parent.parent.parent / "data" / "objects"
+_PLATFORM = Platform(
+    "https://data.example.org", ContainerImage("example.org/nublado", "15.1.0")
+)
 _VOLUMES = (
     Volume("home", NFSSource("10.0.0.1", "/share1/home")),
     Volume(
@@ -61,7 +66,7 @@ _FULL = FileserverConfig(
         VolumeMount("/home", "home", read_only=True),
         VolumeMount("/scratch", "scratch", sub_path="users"),
     ),
-    resources=FileserverResources(
+    resources=ContainerResources(
         limits=Resources(1.0, 10 * 2**30), requests=Resources(0.1, 2**30)
     ),
     idle_timeout=5400.9,
@@ -82,11 +87,19 @@ _RACHEL = UserInfo(
     ],
 )
 def test_objects(config: FileserverConfig, user: UserInfo, name: str) -> None:
-    builder = FileserverBuilder(config, _VOLUMES, "https://data.example.org")
+    builder = FileserverBuilder(config, _VOLUMES, _PLATFORM)
     expected = json.loads((_EXPECTED / f"{name}.json").read_text())
     assert list(builder.build(user)) == expected
 
 
+def test_without_an_image_the_one_of_the_controller_is_run() -> None:
+    config = replace(_MINIMAL, image=None)
+    objects = FileserverBuilder(config, _VOLUMES, _PLATFORM).build(_RACHEL)
+    (container,) = objects.job["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "example.org/nublado:15.1.0"
+    assert container["command"] == ["/usr/local/bin/worblehat"]
+
+
 def test_url_is_below_the_prefix() -> None:
-    builder = FileserverBuilder(_FULL, _VOLUMES, "https://data.example.org")
+    builder = FileserverBuilder(_FULL, _VOLUMES, _PLATFORM)
     assert builder.url("rachel") == "https://data.example.org/data/files/rachel"

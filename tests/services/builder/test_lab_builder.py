@@ -34,8 +34,9 @@ from nublado.models.domain.gafaelfawr import (
 from nublado.models.domain.image import ImageSelection
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabObjects, LabSpecification, LabStatus
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.models.domain.spawn_record import SpawnRecord
+from nublado.models.domain.volumes import file_volume_name
 from nublado.services.builder.lab_environment import SET_BY_CONTROLLER
 from nublado.services.observed.lab_state import internal_url
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tests.services.builder.conftest import LabCase
 
 _OBJECTS = Path(__file__).parents[2] / "data" / "objects"
+_DISCOVERY = "discovery-v1-json"
 _MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -91,12 +93,14 @@ def test_privileged_containers_get_nothing_that_the_user_chose(full: LabCase) ->
         assert len(names) == len(set(names))
 
 
-def test_controller_sets_just_the_variables_that_it_says(full: LabCase) -> None:
-    spec = replace(full.spec, env={}, enable_debug=True, reset_user_env=True)
-    objects = replace(full, spec=spec).build()
+def test_controller_sets_just_the_variables_that_it_says(new_style: LabCase) -> None:
+    spec = replace(new_style.spec, env={}, enable_debug=True, reset_user_env=True)
+    objects = replace(new_style, spec=spec).build()
     environment = _find(objects, "ConfigMap", "rachel-nb-env")["data"]
-    assert set(environment) - set(full.config.env) <= SET_BY_CONTROLLER
-    assert set(environment) >= SET_BY_CONTROLLER
+    # JupyterHub's own come from the request otherwise.
+    activity = {"JUPYTERHUB_ACTIVITY_INTERVAL"}
+    assert set(environment) - set(new_style.config.env) - activity <= SET_BY_CONTROLLER
+    assert set(environment) >= SET_BY_CONTROLLER | activity
 
 
 def test_a_pull_secret_without_data_is_named(full: LabCase) -> None:
@@ -255,6 +259,172 @@ def test_fractional_quota_is_whole_bytes(full: LabCase) -> None:
     }
 
 
+# --- Labs in the style of 15.1 --------------------------------------------
+
+
+def _init_containers(objects: LabObjects) -> list[Any]:
+    return [*objects.pod["spec"].get("initContainers", ())]
+
+
+def test_standard_containers_run_around_the_configured_ones(new_style: LabCase) -> None:
+    containers = _init_containers(new_style.build())
+    assert [(c["name"], c.get("command")) for c in containers] == [
+        ("nublado-std-inithome", ["nublado", "inithome"]),
+        ("site-setup", ["/usr/bin/site-setup", "--quiet"]),
+        ("nublado-std-landingpage", ["nublado", "landingpage"]),
+        ("nublado-std-startup", ["nublado", "startup"]),
+    ]
+    standard = [c for c in containers if c["name"] != "site-setup"]
+    assert {c["image"] for c in standard} == {"example.org/nublado:15.1.0"}
+    privileged = [c["securityContext"].get("privileged", False) for c in containers]
+    assert privileged == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"standard_containers": False}, ["site-setup"]),
+        (
+            {"standard_inithome": False, "env": {"RSP_SITE_TYPE": "staff"}},
+            ["site-setup", "nublado-std-startup"],
+        ),
+        ({"env": {}}, ["nublado-std-inithome", "site-setup", "nublado-std-startup"]),
+    ],
+)
+def test_standard_containers_are_those_that_are_asked_for(
+    new_style: LabCase, changes: dict[str, Any], names: list[str]
+) -> None:
+    objects = replace(new_style, config=replace(new_style.config, **changes)).build()
+    assert [c["name"] for c in _init_containers(objects)] == names
+    volumes = [volume["name"] for volume in objects.pod["spec"]["volumes"]]
+    assert ("lab-startup" in volumes) == ("nublado-std-startup" in names)
+
+
+def test_container_that_makes_homes_gets_nothing_that_the_user_chose(
+    new_style: LabCase,
+) -> None:
+    harmful = {"LD_PRELOAD": "/home/rachel/evil.so", "CST_LANDING_PAGE_SRC_DIR": "/etc"}
+    spec = replace(new_style.spec, env={**new_style.spec.env, **harmful})
+    inithome = _init_containers(replace(new_style, spec=spec).build())[0]
+    assert "envFrom" not in inithome
+    names = [variable["name"] for variable in inithome["env"]]
+    assert not set(harmful) & set(names)
+    assert {"NUBLADO_HOME", "NUBLADO_UID", "NUBLADO_GID", "API_ROUTE"} < set(names)
+    assert [mount["mountPath"] for mount in inithome["volumeMounts"]] == ["/home"]
+    assert inithome["securityContext"]["runAsUser"] == 0
+
+
+def test_startup_container_has_what_the_lab_has(new_style: LabCase) -> None:
+    objects = new_style.build()
+    startup, notebook = _init_containers(objects)[-1], _notebook(objects)
+
+    def paths(container: JSON) -> list[str]:
+        return [mount["mountPath"] for mount in container["volumeMounts"]]
+
+    assert paths(startup) == paths(notebook)
+    assert startup["securityContext"] == notebook["securityContext"]
+    names = [variable["name"] for variable in startup["env"]]
+    assert names == [
+        "NUBLADO_HOME",
+        "NUBLADO_UID",
+        "NUBLADO_GID",
+        "ACCESS_TOKEN",
+        "NUBLADO_TOKEN",
+    ]
+
+
+def test_only_init_containers_may_write_how_the_lab_starts(new_style: LabCase) -> None:
+    objects = new_style.build()
+    read_only = {
+        container["name"]: mount.get("readOnly", False)
+        for container in [*_init_containers(objects), _notebook(objects)]
+        for mount in container["volumeMounts"]
+        if mount["mountPath"] == "/etc/nublado/startup"
+    }
+    assert read_only == {
+        "nublado-std-landingpage": False,
+        "nublado-std-startup": False,
+        "notebook": True,
+    }
+
+
+def test_startup_directory_is_mounted_before_single_secrets(full: LabCase) -> None:
+    config = replace(full.config, standard_containers=True)
+    objects = replace(full, config=config).build()
+    paths = [mount["mountPath"] for mount in _notebook(objects)["volumeMounts"]]
+    secrets = [s.path for s in config.secrets if s.path]
+    assert paths[-len(secrets) - 2 :] == [
+        "/opt/runtime/runtime",
+        "/etc/nublado/startup",
+        *secrets,
+    ]
+
+
+def test_discovery_is_a_file_beside_the_configured_ones(full: LabCase) -> None:
+    platform = replace(full.platform, repertoire_url="https://data.example.org/r")
+    objects = replace(full, platform=platform, discovery='{"a": 1}').build()
+    data = _find(objects, "ConfigMap", "rachel-nb-files")["data"]
+    assert list(data) == [*(file_volume_name(p) for p in full.config.files), _DISCOVERY]
+    assert data[_DISCOVERY] == '{"a": 1}'
+    environment = _find(objects, "ConfigMap", "rachel-nb-env")["data"]
+    assert environment["REPERTOIRE_BASE_URL"] == "https://data.example.org/r"
+
+
+def test_labs_have_the_discovery_file_even_if_nothing_has_been_discovered(
+    minimal: LabCase,
+) -> None:
+    platform = replace(minimal.platform, repertoire_url="https://data.example.org/r")
+    objects = replace(minimal, platform=platform).build()
+    files = _find(objects, "ConfigMap", "ribbon-nb-files")
+    assert files["data"] == {_DISCOVERY: "{}"}
+    (mount,) = [
+        m for m in _notebook(objects)["volumeMounts"] if m["name"] == _DISCOVERY
+    ]
+    assert mount["mountPath"] == "/etc/nublado/discovery/v1.json"
+    assert mount["readOnly"]
+
+
+def test_without_a_discovery_service_labs_have_no_trace_of_it(minimal: LabCase) -> None:
+    text = _text(replace(minimal, discovery="{}").build())
+    assert "discovery" not in text
+    assert "REPERTOIRE" not in text
+
+
+def test_activity_interval_overrides_that_of_jupyterhub(full: LabCase) -> None:
+    spec = replace(full.spec, env={"JUPYTERHUB_ACTIVITY_INTERVAL": "300"})
+    case = replace(full, spec=spec)
+    for interval, seconds in ((None, "300"), (90.5, "90")):
+        config = replace(full.config, activity_interval=interval)
+        objects = replace(case, config=config).build()
+        environment = _find(objects, "ConfigMap", "rachel-nb-env")["data"]
+        assert environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == seconds
+
+
+def test_namespace_annotations_follow_those_of_argo_cd(full: LabCase) -> None:
+    templates = {"example.org/owner": "{{ uid }}:{{ gid }}"}
+    config = replace(full.config, namespace_annotations=templates)
+    namespace = replace(full, config=config).build().namespace
+    assert list(namespace["metadata"]["annotations"].items())[2:] == [
+        ("example.org/owner", "1101:1101")
+    ]
+
+
+def test_resources_are_those_of_the_size(new_style: LabCase) -> None:
+    objects = new_style.build()
+    resources = {
+        "limits": {"cpu": "2.0", "memory": str(8 * 2**30)},
+        "requests": {"cpu": "0.5", "memory": str(2 * 2**30)},
+    }
+    for container in [*_init_containers(objects), _notebook(objects)]:
+        assert container["resources"] == resources
+    environment = _find(objects, "ConfigMap", "rachel-nb-env")["data"]
+    assert environment["CPU_GUARANTEE"] == "0.5"
+    assert environment["MEM_GUARANTEE"] == str(2 * 2**30)
+    assert environment["CONTAINER_SIZE"] == "Medium (2.0 CPU, 8Gi RAM)"
+    (tmp,) = [v for v in objects.pod["spec"]["volumes"] if v["name"] == "tmp"]
+    assert tmp["emptyDir"]["sizeLimit"] == str(2 * 2**30)
+
+
 # --- Completing ----------------------------------------------------------
 
 _NAMES = st.from_regex(r"[a-z][a-z0-9]{0,10}", fullmatch=True)
@@ -296,7 +466,9 @@ def test_completing_builds_what_building_did(
     full: LabCase, user: UserInfo, spec: LabSpecification, cpu: float, memory: int
 ) -> None:
     sizes = tuple(
-        LabSizeDefinition(size, Resources(cpu, memory), str(memory))
+        LabSizeDefinition(
+            size, LabResources.from_limits(Resources(cpu, memory)), str(memory)
+        )
         for size in ("small", "medium")
     )
     case = replace(
@@ -319,7 +491,11 @@ def test_completing_keeps_the_resources_of_the_time(full: LabCase) -> None:
     objects = full.build()
     annotations = objects.env_config_map["metadata"]["annotations"]
     record = SpawnRecord.from_json(annotations[ANNOTATION_SPAWN])
-    sizes = (LabSizeDefinition("tiny", Resources(0.5, 1024), "1Ki"),)
+    sizes = (
+        LabSizeDefinition(
+            "tiny", LabResources.from_limits(Resources(0.5, 1024)), "1Ki"
+        ),
+    )
     later = replace(full, config=replace(full.config, sizes=sizes)).builder
     completed = later.complete(record, objects.env_config_map["data"], full.pull_secret)
     assert completed == objects.remaining

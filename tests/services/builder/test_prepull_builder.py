@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from nublado.config.model import LabConfig, LabSizeDefinition, Toleration
 from nublado.models.domain.kubernetes import JSON, name_of
-from nublado.models.domain.resources import Resources
+from nublado.models.domain.resources import LabResources, Resources
 from nublado.models.domain.rspimage import RSPImage
 from nublado.models.domain.rsptag import RSPImageTag
 from nublado.services.builder.prepull import PrepullPodBuilder
 
-_SIZES = (LabSizeDefinition("small", Resources(1.0, 2**30), "1Gi"),)
+_SIZES = (
+    LabSizeDefinition("small", LabResources.from_limits(Resources(1.0, 2**30)), "1Gi"),
+)
 _OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "nublado-0", "uid": "u-1"}
 
 _tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", fullmatch=True)

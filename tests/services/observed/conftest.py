@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.services.builder.conftest import case, case_name, full
+from tests.services.builder.conftest import case, case_name, full, new_style
 
-__all__ = ["case", "case_name", "full"]
+__all__ = ["case", "case_name", "full", "new_style"]

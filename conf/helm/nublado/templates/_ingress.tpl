@@ -16,8 +16,7 @@ apiVersion: gafaelfawr.lsst.io/v1alpha1
 kind: GafaelfawrIngress
 metadata:
   name: {{ $root.Release.Name }}-{{ .name }}
-  labels:
-    {{- include "nublado.labels" $root | nindent 4 }}
+  {{- include "nublado.metadata" $root | nindent 2 }}
 config:
   baseUrl: {{ $root.Values.baseUrl | quote }}
   service: {{ $root.Release.Name }}

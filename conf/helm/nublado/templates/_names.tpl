@@ -21,6 +21,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ (.Values.config.fileserver | default dict).pathPrefix | default "/files" | trimSuffix "/" }}
 {{- end }}
 
+{{/* An empty section enables it too. */}}
+{{- define "nublado.fsadminEnabled" -}}
+{{ if kindIs "map" .Values.config.fsadmin }}true{{ end }}
+{{- end }}
+
 {{- define "nublado.filesEnabled" -}}
 {{ if (.Values.config.fileserver | default dict).enabled }}true{{ end }}
+{{- end }}
+
+{{/* Labels and annotations of every object of the chart. */}}
+{{- define "nublado.metadata" -}}
+labels:
+  {{- include "nublado.labels" . | nindent 2 }}
+{{- with .Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.kubernetes.containers import shim
 from nublado.sandbox.kubernetes.containers.addresses import LoopbackAddresses
 from nublado.sandbox.kubernetes.containers.environment import environment_of
-from nublado.sandbox.kubernetes.containers.fields import Values
+from nublado.sandbox.kubernetes.containers.fields import ContainerConfigError, Values
 from nublado.sandbox.kubernetes.containers.files import PodFiles, remove_tree
 from nublado.sandbox.kubernetes.containers.logs import ContainerLogs
 from nublado.sandbox.kubernetes.selectors import label_selector
@@ -199,6 +201,39 @@ class ContainerRuntime:
         assert process.stdin is not None  # noqa: S101
         process.stdin.write(json.dumps(asked).encode() + b"\n")
         return placed.running
+
+    async def execute(self, pod: JSON, name: str, argv: list[str]) -> Process:
+        """Start a command with the files of a container, whether or not that runs.
+
+        It begins in the folder that stands for the root of the container.
+
+        Raises
+        ------
+        OSError
+            Raised if there is no such command, or a file is missing.
+        """
+        container = next(c for c in pod["spec"]["containers"] if c["name"] == name)
+        uid = pod["metadata"]["uid"]
+        values = Values(self._store, pod)
+        directory = self._directory / "pods" / uid
+        files = PodFiles(directory, self._directory / "volumes", pod)
+        try:
+            environ = environment_of(container, values)
+            placed = self._pods.get(uid)
+            if placed is None or placed.running is None:
+                files.make(container, values)
+        except ContainerConfigError as e:
+            raise OSError(errno.ENOENT, str(e)) from e
+        address = placed.address if placed is not None else ""
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=files.root,
+            env=self._of_this_machine(pod, environ, files, address),
+            start_new_session=True,
+        )
 
     async def stop(self, uid: str, grace: float) -> None:
         """Stop the process of a pod, within some seconds."""

@@ -1,0 +1,1 @@
+"""The pod in which operators have all file systems: created and removed."""
