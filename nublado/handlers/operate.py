@@ -186,24 +186,24 @@ def remove_fileserver(username: str) -> Response:
     return Response(status=204)
 
 
-@operate.post("/refresh")
+@operate.put("/refresh")
 @describe(
     Caller.ADMIN, _BEGUN, errors=_BEGIN_ERRORS, needs_user=True, needs=Needs.IMAGES
 )
 def refresh() -> Response:
     """Begin to list images and nodes again, and to pull what is missing."""
-    refuse_foreign_forms()
+    refuse_cross_site()
     process().actions.refresh(authenticated_username())
     return Response(status=202)
 
 
-@operate.post("/prepull")
+@operate.put("/prepull")
 @describe(
     Caller.ADMIN, _BEGUN, errors=_BEGIN_ERRORS, needs_user=True, needs=Needs.IMAGES
 )
 def prepull() -> Response:
     """Begin to pull what nodes lack, as far as is known."""
-    refuse_foreign_forms()
+    refuse_cross_site()
     process().actions.prepull(authenticated_username())
     return Response(status=202)
 

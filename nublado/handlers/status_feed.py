@@ -169,6 +169,8 @@ class StatusSource:
 def shown_status(context: ProcessContext) -> JSON:
     """State as the page shows it: nothing in it changes but what matters."""
     shown = dump_status(context.status.status())
+    # The feed renders sections outside of requests, where Flask knows no URLs.
+    shown["users_url"] = f"{context.config.path_prefix}/admin/users"
     for watcher in shown["watchers"]:
         watcher["stalled"] = watcher.pop("idle") > _IDLE_SECONDS
     return shown

@@ -124,7 +124,7 @@ def parse_notice(data: Any, by: str) -> Notice:
         Raised with everything that is wrong with it.
     """
     try:
-        loaded = NoticeRequestSchema().load(data, unknown="exclude")
+        loaded = NoticeRequestSchema().load(data)
     except ValidationError as e:
         raise validation_problems(e, ("body",)) from e
     return Notice(loaded["message"].strip(), by, datetime.now(UTC), loaded["until"])

@@ -79,7 +79,7 @@ def parse_log_level(data: Any) -> tuple[str, int]:
         Raised with everything that is wrong with the request.
     """
     try:
-        loaded = LogLevelRequestSchema().load(data, unknown="exclude")
+        loaded = LogLevelRequestSchema().load(data)
     except ValidationError as e:
         raise validation_problems(e, ("body",)) from e
     return loaded["level"], loaded["seconds"]
