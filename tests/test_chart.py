@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import yaml
 from nublado.config import load
 from nublado.models.domain.kubernetes import JSON
 from tests.chart import CHART, helm, objects, render, values_for
+from tools.chart_schema import SCHEMA, chart_schema
 
 _CONFIGS = Path(__file__).parent / "data" / "configs"
 _EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
@@ -153,3 +155,38 @@ def test_readme_has_each_value() -> None:
     listed = set(re.findall(r"^\| `([^`]+)`", readme, re.MULTILINE))
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert listed == set(_paths(values))
+
+
+def test_schema_is_that_of_values_and_configuration() -> None:
+    written = json.loads(SCHEMA.read_text())
+    assert written == chart_schema(), "run python -m tools.chart_schema"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [path for path in sorted(_CONFIGS.glob("*.yaml")) if path.stem != "broken"],
+    ids=lambda path: path.stem,
+)
+def test_configurations_are_values(tmp_path: Path, config: Path) -> None:
+    render(values_for(config), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"image": {"tga": "1"}}, "tga"),
+        ({"podDisruptionBudget": {"enabled": "perhaps"}}, "enabled"),
+        ({"config": {"labs": {}}}, "labs"),
+        ({"config": {"lab": {"spawnTimeout": []}, "images": {}}}, "source"),
+        ({"config": {"images": {"source": {"type": "docker"}}}}, "lab"),
+    ],
+)
+def test_mistakes_in_values_are_refused_by_helm(
+    tmp_path: Path, changes: dict[str, Any], place: str
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values_for(_CONFIGS / "e2e.yaml") | changes))
+    made = helm("template", "nublado", str(CHART), "--values", str(file))
+    assert made.returncode != 0
+    assert "values don't meet the specifications of the schema" in made.stderr
+    assert place in made.stderr
