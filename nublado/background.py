@@ -88,6 +88,12 @@ class Background:
             id=name,
         )
 
+    def run_now(self, name: str) -> None:
+        """Begin to run a job now, unless it is running; `KeyError` for another."""
+        if name not in self._jobs:
+            raise KeyError(name)
+        self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
     def stop(self) -> None:
         """Stop the scheduler; a job that runs is not waited for."""
         if self._scheduler.running:

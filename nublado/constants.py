@@ -16,6 +16,7 @@ __all__ = [
     "CATEGORY_IMAGES",
     "CATEGORY_LAB",
     "CATEGORY_PREPULLER",
+    "CONFIGURATION_INTERVAL",
     "CONFIG_PATH",
     "DISCOVERY_PATH",
     "DISCOVERY_REFRESH_INTERVAL",
@@ -31,6 +32,8 @@ __all__ = [
     "LIMIT_TO_REQUEST_RATIO",
     "MAX_BODY_BYTES",
     "MEMORY_TO_TMP_RATIO",
+    "NOTICES_INTERVAL",
+    "NOTICES_NAME",
     "PATH_PREFIX",
     "POD_STOP_GRACE_SECONDS",
     "RESERVED_ENV",
@@ -82,6 +85,15 @@ DISCOVERY_REFRESH_INTERVAL = 60.0
 LAB_FORGOTTEN_INTERVAL = 20.0
 KUBERNETES_REQUEST_TIMEOUT = 30.0
 """Intervals and timeouts that the specification fixes, in seconds."""
+
+CONFIGURATION_INTERVAL = 30.0
+"""How often the configuration file is looked at again (seconds)."""
+
+NOTICES_INTERVAL = 20.0
+"""How often what users are told is read again (seconds)."""
+
+NOTICES_NAME = "nublado-notices"
+"""Config map in the controller's namespace that keeps what users are told."""
 
 LAB_STOP_GRACE_SECONDS = 1
 POD_STOP_GRACE_SECONDS = 1

@@ -10,10 +10,17 @@ import structlog
 from nublado.background import Background
 from nublado.config.environment import Environment
 from nublado.config.model import Config
-from nublado.constants import DISCOVERY_REFRESH_INTERVAL, LAB_FORGOTTEN_INTERVAL
+from nublado.constants import (
+    CONFIGURATION_INTERVAL,
+    DISCOVERY_REFRESH_INTERVAL,
+    LAB_FORGOTTEN_INTERVAL,
+    NOTICES_INTERVAL,
+)
 from nublado.descriptors import most_streams, raise_descriptor_limit
-from nublado.exceptions import NubladoError
+from nublado.exceptions import NubladoError, ServiceUnavailableError
+from nublado.logging import LogLevel
 from nublado.models.domain.problem import Finding, ProblemKind
+from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.checks.systems import (
@@ -31,6 +38,7 @@ from nublado.services.checks.work import (
     spawns_fail,
     spawns_wait,
 )
+from nublado.services.configuration import ConfigurationWatch
 from nublado.services.discovery import DiscoveryService
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.form import FormService
@@ -41,6 +49,7 @@ from nublado.services.image import ImageService
 from nublado.services.load import RequestLoad
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
+from nublado.services.notices import NoticeService
 from nublado.services.pulse import Pulse
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
@@ -64,6 +73,7 @@ from nublado.wiring import (
 __all__ = ["ProcessContext"]
 
 _SYNC_SECONDS = 1.0
+_REFRESH = "refresh-images"
 
 
 class ProcessContext:
@@ -103,6 +113,13 @@ class ProcessContext:
 
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
+        self.log_level = LogLevel(config.log_level)
+        self.configuration = ConfigurationWatch(environment.config_path, self.alerts)
+        self.notices = NoticeService(
+            cluster=self.cluster,
+            namespace=self.metadata.namespace,
+            alerts=self.alerts,
+        )
         self._nodes = NodeService(config=config.lab, cluster=self.cluster)
         self.images = ImageService(
             config.images,
@@ -166,9 +183,17 @@ class ProcessContext:
             gafaelfawr=self.gafaelfawr,
         )
         self.health = Health(self._checks(), self.alerts)
+        self.actions = OperatorActions(
+            labs=self.labs,
+            fileservers=self.fileservers,
+            refresh=self._refresh_now,
+            prepull=self.prepuller.start_missing,
+            alerts=self.alerts,
+        )
         self.status = StatusService(
             config.name,
             labs=self.labs.table,
+            inspector=self.labs.inspector,
             images=self.images,
             fileservers=self.fileservers,
             fsadmin=self.fsadmin,
@@ -213,6 +238,7 @@ class ProcessContext:
         if self.fsadmin is not None:
             self.fsadmin.stop()
         self.labs.stop()
+        self.notices.stop()
         self.streams.stop()
         self.cluster.stop()
         self.alerts.stop()
@@ -304,7 +330,7 @@ class ProcessContext:
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
-        steps = {Part.LABS: [self._sync, self._reconciler.reconcile]}
+        steps = {Part.LABS: [self._sync, self.notices.load, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
         steps[Part.IMAGES] = [self._recall_images, self.refresh_images]
@@ -326,6 +352,15 @@ class ProcessContext:
                         quiet=True,
                     )
                 self.background.add(
+                    "check-configuration",
+                    self._look_at_configuration,
+                    CONFIGURATION_INTERVAL,
+                    quiet=True,
+                )
+                self.background.add(
+                    "read-notices", self.notices.load, NOTICES_INTERVAL, quiet=True
+                )
+                self.background.add(
                     "reconcile-forgotten-labs",
                     self._reconciler.reconcile_forgotten,
                     LAB_FORGOTTEN_INTERVAL,
@@ -335,7 +370,7 @@ class ProcessContext:
             case Part.FILESERVERS:
                 name = "reconcile-fileservers"
             case Part.IMAGES:
-                name = "refresh-images"
+                name = _REFRESH
         seconds = self._interval(part)
         self.background.add(name, self._steps()[part][-1], seconds)
 
@@ -352,6 +387,23 @@ class ProcessContext:
 
     def _sync(self) -> None:
         self.cluster.wait_synced(_SYNC_SECONDS)
+
+    def _look_at_configuration(self) -> None:
+        self.configuration.look()
+
+    def _refresh_now(self) -> None:
+        """Begin to list images and nodes again.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if that has not succeeded once, and is being tried anyway.
+        """
+        try:
+            self.background.run_now(_REFRESH)
+        except KeyError as e:
+            problem = self._startup.problem(Part.IMAGES)
+            raise ServiceUnavailableError(problem) from e
 
     def _recall_images(self) -> None:
         """Begin with what was known before, and with what nodes have."""

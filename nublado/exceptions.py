@@ -18,6 +18,7 @@ __all__ = [
     "DockerRegistryError",
     "FileserverCreationError",
     "FileserverDeletionError",
+    "ForeignFormError",
     "ForeignObjectError",
     "FsadminCreationError",
     "FsadminDeletionError",
@@ -38,9 +39,11 @@ __all__ = [
     "LabExistsError",
     "LabPodEndedError",
     "LabPodVanishedError",
+    "MaintenanceError",
     "MalformedLabError",
     "MissingSecretError",
     "NoFsadminError",
+    "NotKeptError",
     "NotSupportedError",
     "NubladoError",
     "OperationCancelledError",
@@ -206,6 +209,19 @@ class CrossSiteError(ClientRequestError):
         super().__init__("Requests from other sites are not allowed")
 
 
+class ForeignFormError(ClientRequestError):
+    """A form has no token of ours, or an old one."""
+
+    error = "permission_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing was done: the form is too old, from before a restart of the"
+            " service, or not from this page. Open the page again."
+        )
+
+
 class PermissionDeniedError(ClientRequestError):
     """The user acts on something of another user."""
 
@@ -282,6 +298,22 @@ class ServiceUnavailableError(ClientRequestError):
     def __init__(self, message: str, retry_after: int = 2) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class MaintenanceError(ServiceUnavailableError):
+    """Operators let no labs be started; the message is theirs."""
+
+    error = "maintenance"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, retry_after)
+
+
+class NotKeptError(ServiceUnavailableError):
+    """What users are to be told cannot be kept in the cluster."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Nothing has changed, it cannot be kept: {reason}")
 
 
 @dataclass(frozen=True, slots=True)

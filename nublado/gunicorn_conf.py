@@ -5,6 +5,7 @@ One process holds the state of all labs, so there is one worker, with threads.
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,11 +40,16 @@ accesslog = None
 
 
 # Signals upon which gunicorn would run two workers, be it for a moment, or none.
-_TWO_WORKERS = ("hup", "ttin", "ttou", "usr2", "winch")
+_TWO_WORKERS = ("hup", "ttin", "ttou", "winch")
 
 
 def _ignore(server: Arbiter, name: str) -> None:
     server.log.warning("Ignoring SIG%s: there must be just one worker", name.upper())
+
+
+def _pass_on(server: Arbiter) -> None:
+    """Let the worker change its log level."""
+    server.kill_workers(signal.SIGUSR2)
 
 
 def on_starting(server: Arbiter) -> None:
@@ -53,6 +59,7 @@ def on_starting(server: Arbiter) -> None:
         raise SystemExit(message)
     for name in _TWO_WORKERS:
         setattr(server, f"handle_{name}", partial(_ignore, server, name))
+    server.handle_usr2 = partial(_pass_on, server)
     try:
         load_for(_environment)
     except (ConfigurationError, InvalidEnvironmentError) as e:

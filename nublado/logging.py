@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TextIO
 
@@ -21,7 +22,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from nublado.config.model import Profile
 from nublado.redaction import redact
 
-__all__ = ["configure_logging", "log_uncaught_exceptions"]
+__all__ = ["LogLevel", "configure_logging", "level_number", "log_uncaught_exceptions"]
 
 _FIRST_KEYS = ("timestamp", "level", "event")
 """What is shown first, for those who read the raw lines."""
@@ -31,6 +32,8 @@ _QUIET_LOGGERS = ("apscheduler", "google", "kubernetes", "urllib3")
 
 _FLUSH_SECONDS = 2.0
 """How long the end of the process waits for lines to be written."""
+
+_TOGGLE_SECONDS = 15 * 60.0
 
 _GUNICORN_LOGGERS = ("gunicorn.access", "gunicorn.error")
 
@@ -115,7 +118,7 @@ def configure_logging(
     Variables bound with `structlog.contextvars`, such as the request ID, are
     added to every line, also to those of libraries.
     """
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = level_number(level)
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -126,10 +129,11 @@ def configure_logging(
     ]
     structlog.configure(
         processors=[
+            structlog.stdlib.filter_by_level,
             *processors,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -145,6 +149,82 @@ def configure_logging(
         )
     )
     _install(_BackgroundHandler(handler) if background else handler, number)
+
+
+def level_number(level: str) -> int:
+    """Number of a level by its name, such as ``INFO``; `KeyError` for no level."""
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+class LogLevel:
+    """How much is logged: what the configuration says, or something else for a time.
+
+    Parameters
+    ----------
+    usual
+        Level of the configuration.
+    """
+
+    def __init__(self, usual: str) -> None:
+        self._usual = usual.upper()
+        self._level = self._usual
+        self._until: datetime | None = None
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def current(self) -> tuple[str, datetime | None]:
+        """The level, and when the usual one comes back; None if that is it."""
+        with self._lock:
+            return self._level, self._until
+
+    def set(self, level: str, seconds: float, by: str) -> None:
+        """Log on another level for a time.
+
+        Parameters
+        ----------
+        level
+            Least severe level that is written.
+        seconds
+            For how long.
+        by
+            Who wants that.
+        """
+        level = level.upper()
+        timer = threading.Timer(seconds, self.reset, ("the end of its time",))
+        timer.daemon = True
+        with self._lock:
+            self._change(level, timer)
+            self._until = datetime.now(UTC) + timedelta(seconds=seconds)
+        timer.start()
+        self._tell(level, by, seconds)
+
+    def reset(self, by: str) -> None:
+        """Log on the usual level again."""
+        with self._lock:
+            changed = self._timer is not None
+            self._change(self._usual, None)
+            self._until = None
+        if changed:
+            self._tell(self._usual, by, None)
+
+    def toggle(self, by: str) -> None:
+        """Log all there is for 15 min, or end that."""
+        if self.current[1] is None:
+            self.set("DEBUG", _TOGGLE_SECONDS, by)
+        else:
+            self.reset(by)
+
+    def _change(self, level: str, timer: threading.Timer | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._level = timer, level
+        _set_level(level_number(level))
+
+    def _tell(self, level: str, by: str, seconds: float | None) -> None:
+        structlog.get_logger(__name__).warning(
+            "Log level changed", to=level, by=by, seconds=seconds
+        )
 
 
 def log_uncaught_exceptions() -> None:
@@ -199,6 +279,12 @@ def _redact_event(
     return {k: redact(v, k) for k, v in (first | dict(event_dict)).items()}
 
 
+def _set_level(level: int) -> None:
+    logging.getLogger().setLevel(level)
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
 def _install(handler: logging.Handler, level: int) -> None:
     """Make the handler the only one of ours, and all loggers use it."""
     root = logging.getLogger()
@@ -207,10 +293,8 @@ def _install(handler: logging.Handler, level: int) -> None:
             root.removeHandler(existing)
             existing.close()
     root.addHandler(handler)
-    root.setLevel(level)
+    _set_level(level)
     logging.captureWarnings(capture=True)
-    for name in _QUIET_LOGGERS:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     for name in _GUNICORN_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -12,14 +12,18 @@ from nublado.config.notes import notes, notes_on_environment
 from nublado.constants import FILES_PREFIX, MAX_BODY_BYTES
 from nublado.context import ProcessContext
 from nublado.handlers.admin import admin
+from nublado.handlers.desk import desk
 from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
 from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
+from nublado.handlers.form_tokens import FormTokens
 from nublado.handlers.fsadmin import fsadmin
 from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
+from nublado.handlers.operate import operate
+from nublado.handlers.page import moment
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.handlers.status_feed import StatusFeed
@@ -47,7 +51,9 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["nublado"] = context
+    app.extensions["nublado.form-tokens"] = FormTokens()
     app.extensions["nublado.status-feed"] = StatusFeed(app, context)
+    app.jinja_env.filters["moment"] = moment
     register_request_hooks(app)
     register_error_handlers(app)
     fileserver = context.config.fileserver
@@ -77,7 +83,18 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
     """
     app.register_blueprint(probes)
     app.register_blueprint(index, url_prefix=prefix)
-    for routes in (labs, progress, images, form, fileservers, fsadmin, admin, docs):
+    for routes in (
+        labs,
+        progress,
+        images,
+        form,
+        fileservers,
+        admin,
+        fsadmin,
+        desk,
+        operate,
+        docs,
+    ):
         below = routes.url_prefix or ""
         app.register_blueprint(routes, url_prefix=f"{prefix}{below}")
     app.register_blueprint(files, url_prefix=files_prefix)

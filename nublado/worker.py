@@ -12,6 +12,7 @@ import json
 import os
 import re
 import selectors
+import signal
 import socket
 import threading
 import time
@@ -145,6 +146,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """Serves requests in threads."""
 
     wsgi: Any
+    # What was inherited holds until it is set, since the default ends the process.
+    SIGNALS = [s for s in ThreadWorker.SIGNALS if s != signal.SIGUSR2]
 
     # --- Life cycle ------------------------------------------------------
 
@@ -196,6 +199,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().handle_exit(sig, frame)
         elif not self.context.stopping:
             threading.Thread(target=stop, name="stop").start()
+
+    def init_signals(self) -> None:
+        """Let SIGUSR2 change the log level."""
+        super().init_signals()
+        signal.signal(signal.SIGUSR2, self.handle_usr2)
+        signal.siginterrupt(signal.SIGUSR2, False)
+
+    def handle_usr2(self, _signal: int, _frame: Any) -> None:
+        """Log more for a while, or as usual again."""
+        if self.wsgi is not None:
+            toggle = self.context.log_level.toggle
+            threading.Thread(target=toggle, args=("SIGUSR2",)).start()
 
     def is_parent_alive(self) -> bool:
         """Whether gunicorn's master lives; without it, stop and free the port."""

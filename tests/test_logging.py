@@ -12,7 +12,8 @@ import pytest
 import structlog
 
 from nublado.config.model import Profile
-from nublado.logging import configure_logging, log_uncaught_exceptions
+from nublado.logging import LogLevel, configure_logging, log_uncaught_exceptions
+from tests.waiting import wait_for
 
 Capture = pytest.CaptureFixture[str]
 
@@ -171,3 +172,43 @@ def test_uncaught_exceptions_are_logged(capsys: Capture) -> None:
     assert in_main["thread"] == "main"
     assert str(in_thread["exception"]).endswith("ValueError: in thread")
     assert in_main["level"] == "critical"
+
+
+def test_level_changes_also_for_loggers_in_use(capsys: Capture) -> None:
+    configure_logging(Profile.PRODUCTION, "INFO")
+    level, log = LogLevel("INFO"), structlog.get_logger("nublado.lab")
+    log.info("first")
+    log.debug("hidden")
+    level.set("DEBUG", 3600, "ann")
+    log.debug("shown")
+    assert level.current[0] == "DEBUG"
+    level.set("ERROR", 3600, "ann")
+    log.warning("hidden")
+    level.reset("bob")
+    log.info("last")
+    log.debug("hidden")
+    assert level.current == ("INFO", None)
+    lines = [line for line in logged(capsys) if line["logger"] == "nublado.lab"]
+    assert [line["event"] for line in lines] == ["first", "shown", "last"]
+
+
+def test_change_of_level_is_logged_with_who_did_it(capsys: Capture) -> None:
+    configure_logging(Profile.PRODUCTION, "INFO")
+    level = LogLevel("INFO")
+    level.reset("nobody")
+    level.toggle("SIGUSR2")
+    level.toggle("SIGUSR2")
+    lines = logged(capsys)
+    assert [(line["to"], line["by"]) for line in lines] == [
+        ("DEBUG", "SIGUSR2"),
+        ("INFO", "SIGUSR2"),
+    ]
+
+
+def test_usual_level_comes_back(capsys: Capture) -> None:
+    configure_logging(Profile.PRODUCTION, "WARNING")
+    level = LogLevel("WARNING")
+    level.set("DEBUG", 0.05, "ann")
+    wait_for(lambda: level.current == ("WARNING", None))
+    structlog.get_logger("nublado").info("hidden")
+    assert "hidden" not in capsys.readouterr().out

@@ -17,16 +17,23 @@ from nublado import __version__
 __all__ = ["main"]
 
 COMMANDS = {
+    "announce": "Tell the users of a running service something.",
     "check-config": "Check configuration files, and report all of their problems.",
     "completion": "Print a script for shell completion.",
+    "delete": "Delete a lab or file server of a running service.",
     "demo": "Spawn a lab on an embedded cluster, and show how it comes up.",
+    "drain": "Let a running service start no labs.",
+    "history": "Show what a running service did for a user.",
     "hub": "Run the whole platform: a real JupyterHub, real JupyterLabs.",
     "images": "Show what the source of images has, and what comes of it.",
+    "labs": "List the labs of a running service.",
     "migrate-config": "Print a configuration for 8.2 as one for 15.1.",
     "openapi": "Print the description of the API.",
     "render": "Print the objects that a spawn would create.",
     "sandbox": "Run an embedded cluster and what else surrounds labs.",
+    "status": "Show how a running service is.",
     "tags": "Show how the service understands tags.",
+    "undrain": "Let a running service start labs again.",
     "version": "Print the version of Nublado.",
 }
 """Subcommands and what they do.

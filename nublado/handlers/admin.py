@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Blueprint, Response, current_app, jsonify, url_for
+from flask import Blueprint, Response, current_app, jsonify, request, url_for
 
 from nublado.handlers.context import check_username, process
 from nublado.handlers.describe import (
@@ -14,6 +14,8 @@ from nublado.handlers.describe import (
     describe,
     server_sent_events,
 )
+from nublado.handlers.form_tokens import form_token
+from nublado.handlers.lab_filter import LabFilter
 from nublado.handlers.page import render_page
 from nublado.handlers.status_feed import (
     SECTIONS,
@@ -53,10 +55,17 @@ def history(username: str) -> Response:
 @describe(Caller.ADMIN, ResponseSpec("The page", media_type="text/html"))
 def status_page() -> Response:
     """Show the state of the service to operators."""
+    wanted = LabFilter.of(request.args)
+    status = shown_status(process())
+    status["labs"] = [lab for lab in status["labs"] if wanted.matches(lab)]
     return render_page(
         "admin.html",
+        forms=True,
         sections=SECTIONS,
-        status=shown_status(process()),
+        status=status,
+        filter=wanted,
+        token=form_token(),
+        done=request.args.get("done"),
         events_url=url_for("admin.status_events"),
     )
 

@@ -114,7 +114,8 @@ class Description:
         Whether it takes up where an earlier answer stopped.
     needs
         What has to be up before it can be used.
-        Whether it resumes where an earlier response stopped.
+    is_form
+        Whether it takes the form of a page, and is no part of the API.
     """
 
     caller: Caller
@@ -125,6 +126,7 @@ class Description:
     needs_token: bool = False
     resumes: bool = False
     needs: Needs = Needs.NOTHING
+    is_form: bool = False
 
 
 UNKNOWN_USER = UnknownUserError("rachel")

@@ -41,6 +41,7 @@ def lab_form(username: str) -> Response:
     page = render_template(
         "lab-form.html",
         form=process().forms.form(user.info),
+        notices=process().notices.current,
         sentinel=DROPDOWN_SENTINEL,
         asset=_asset_url,
     )

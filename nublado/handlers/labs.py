@@ -14,6 +14,7 @@ from nublado.exceptions import (
     InvalidTokenError,
     LabDeletionError,
     LabExistsError,
+    MaintenanceError,
     OperationInProgressError,
     PermissionDeniedError,
     UnknownImageError,
@@ -126,6 +127,7 @@ def get_lab(username: str) -> Response:
         LabExistsError("rachel"),
         OperationInProgressError("rachel"),
         UnsupportedMediaTypeError(),
+        MaintenanceError("The platform is being updated until noon.", 300),
         MISSING_HEADER,
         InvalidLabSizeError("gargantuan"),
         InvalidDockerReferenceError(
@@ -144,6 +146,7 @@ def create_lab(username: str) -> Response:
     specification = parse_lab_specification(json_body())
     if user.username != username:
         raise PermissionDeniedError
+    process().notices.check_open()
     process().labs.create(user, specification)
     response = jsonify(None)
     response.status_code = 201

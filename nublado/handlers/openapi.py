@@ -52,6 +52,8 @@ _TAGS = {
     "files": "Page of the file server",
     "fsadmin": "A pod with all file systems of labs",
     "admin": "For operators",
+    "desk": "Pages of operators",
+    "operate": "What operators do",
     "index": "The service",
     "probes": "Probes and metrics",
     "docs": "This description",
@@ -102,7 +104,7 @@ def _described(app: Flask) -> Iterator[tuple[Rule, Description, str]]:
             rules[rule.endpoint] = rule
     for rule in rules.values():
         description = description_of(app.view_functions[rule.endpoint])
-        if description is not None:
+        if description is not None and not description.is_form:
             yield rule, description, rule.endpoint.partition(".")[0]
 
 

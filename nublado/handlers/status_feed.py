@@ -16,6 +16,7 @@ from nublado.models.v1.status import dump_status
 __all__ = ["SECTIONS", "StatusFeed", "StatusSource", "shown_status"]
 
 SECTIONS = (
+    "notices",
     "health",
     "labs",
     "operations",
@@ -115,9 +116,13 @@ class StatusFeed:
         """Render all sections; tell whether one has changed."""
         with self._app.app_context():
             shown = shown_status(self._context)
+            notices = self._context.notices.current
             frames = {
                 section: _frame(
-                    section, render_template(f"admin/{section}.html", status=shown)
+                    section,
+                    render_template(
+                        f"admin/{section}.html", status=shown, notices=notices
+                    ),
                 )
                 for section in SECTIONS
             }
@@ -164,6 +169,8 @@ class StatusSource:
 def shown_status(context: ProcessContext) -> JSON:
     """State as the page shows it: nothing in it changes but what matters."""
     shown = dump_status(context.status.status())
+    # The feed renders sections outside of requests, where Flask knows no URLs.
+    shown["users_url"] = f"{context.config.path_prefix}/admin/users"
     for watcher in shown["watchers"]:
         watcher["stalled"] = watcher.pop("idle") > _IDLE_SECONDS
     return shown

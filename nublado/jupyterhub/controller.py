@@ -29,6 +29,9 @@ _READ_SECONDS = 60.0
 """More than the controller ever holds a request, or is silent on a stream."""
 
 _IDLE_CONNECTIONS = 20
+_MAINTENANCE = "maintenance"
+"""Type of the error when operators let no labs be started."""
+
 _OUTAGES = frozenset({429, 500, 502, 503, 504})
 _LOGIN_EXPIRED = "Your login has expired. Log out, log in again, and start your server."
 
@@ -279,6 +282,8 @@ def _expect(answer: httpx.Response, status: int) -> None:
     code = answer.status_code
     if code == status:
         return
+    if any(problem.get("type") == _MAINTENANCE for problem in _problems(answer)):
+        raise RefusedError(code, _message(answer))
     if code in _OUTAGES:
         raise UnavailableError(_message(answer), _retry_after(answer))
     if code == httpx.codes.UNAUTHORIZED:

@@ -198,6 +198,18 @@ class Alerts:
         **facts
             More to log and to show.
         """
+        self.announce(event, **facts)
+
+    def announce(self, event: str, **facts: object) -> None:
+        """Log what is no problem, and have operators notified.
+
+        Parameters
+        ----------
+        event
+            What has been done, such as ``Labs can be started again``.
+        **facts
+            More to log and to show, such as who did it.
+        """
         self._log.info(event, **facts)
         if self._webhook is not None:
             self._queue(event, _make_alert(event, event, None, facts))

@@ -9,20 +9,22 @@ from datetime import UTC, datetime
 from nublado import __version__
 from nublado.events import Event
 from nublado.models.domain.job import JobState
-from nublado.models.domain.lab import LabStatus
+from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.problem import Problem
 from nublado.models.domain.status import (
     LabLine,
     LastEvent,
     OperationLine,
     ServiceStatus,
+    UserStatus,
     WatcherLine,
 )
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.fsadmin.service import FsadminService
 from nublado.services.image import ImageService
-from nublado.services.lab.record import LabTable
+from nublado.services.lab.inspect import LabInspector
+from nublado.services.lab.record import LabRecord, LabTable
 from nublado.services.operation import AnyOperation
 from nublado.services.streams import StreamWriter
 from nublado.storage.kubernetes.watcher import Watcher
@@ -52,6 +54,8 @@ class StatusService:
         Name of the application.
     labs
         Labs and the operations on them.
+    inspector
+        Knows where labs are, and why they ended.
     images
         Images and the nodes that have them.
     fileservers
@@ -75,6 +79,7 @@ class StatusService:
         name: str,
         *,
         labs: LabTable,
+        inspector: LabInspector,
         images: ImageService,
         fileservers: FileserverService | None,
         fsadmin: FsadminService | None,
@@ -88,6 +93,7 @@ class StatusService:
         self._started = datetime.now(UTC)
         self._epoch = time.time() - time.monotonic()
         self._labs = labs
+        self._inspector = inspector
         self._images = images
         self._fileservers = fileservers
         self._fsadmin = fsadmin
@@ -117,6 +123,21 @@ class StatusService:
             failures=self._alerts.recent(),
         )
 
+    def user(self, username: str) -> UserStatus:
+        """Return what is known of one user; nothing of one who was never here."""
+        record = self._labs.get(username)
+        state = record.state if record else None
+        newest = record.newest if record else None
+        fileservers = self._fileservers
+        return UserStatus(
+            username=username,
+            lab=self._lab_line(record, state) if record and state else None,
+            operation=_operation_line(newest) if newest else None,
+            events=tuple(map(_last_event, newest.events.all())) if newest else (),
+            has_fileserver=fileservers.is_running(username) if fileservers else None,
+            failures=tuple(f for f in self._alerts.recent() if f.user == username),
+        )
+
     def _watcher_line(self, watcher: Watcher) -> WatcherLine:
         return WatcherLine(
             name=watcher.spec.resource.plural,
@@ -129,17 +150,22 @@ class StatusService:
 
     def _lab_lines(self) -> list[LabLine]:
         lines = [
-            LabLine(
-                username=record.username,
-                status=state.status,
-                image=state.options.image,
-                size=state.options.size,
-                created=state.created,
-            )
+            self._lab_line(record, state)
             for record in self._labs
             if (state := record.state) is not None
         ]
         return sorted(lines, key=lambda line: (_URGENCY[line.status], line.username))
+
+    def _lab_line(self, record: LabRecord, state: LabState) -> LabLine:
+        return LabLine(
+            username=record.username,
+            status=state.status,
+            image=state.options.image,
+            size=state.options.size,
+            created=state.created,
+            node=self._inspector.node_of(record.username),
+            reason=self._inspector.reason_of(record),
+        )
 
     def _operation_lines(self) -> list[OperationLine]:
         lines = [

@@ -17,6 +17,32 @@ function tell(root) {
   }
 }
 
+// Without scripts, the server leaves out what does not match.
+const filter = document.getElementById("filter");
+
+function matches(row, wanted) {
+  const text = row.textContent.toLowerCase();
+  const has = (whole, part) => (whole ?? "").toLowerCase().includes(part.trim().toLowerCase());
+  return has(`${text} ${row.dataset.image}`, wanted.q) && has(row.dataset.node, wanted.node)
+    && has(row.dataset.image, wanted.image) && has(row.querySelector(".reason")?.textContent, wanted.reason)
+    && (!wanted.state || row.dataset.state === wanted.state);
+}
+
+function sift() {
+  const wanted = Object.fromEntries(new FormData(filter));
+  const rows = [...document.querySelectorAll("#labs tbody tr")];
+  const shown = rows.filter((row) => !(row.hidden = !matches(row, wanted)));
+  const found = shown.length < rows.length ? `${shown.length} of ${rows.length} labs` : "";
+  const place = document.getElementById("found");
+  if (place.textContent !== found) place.textContent = found;
+}
+
+function remember() {
+  const wanted = [...new FormData(filter)].filter(([, value]) => value.trim());
+  history.replaceState(null, "", wanted.length ? `?${new URLSearchParams(wanted)}` : location.pathname);
+  sift();
+}
+
 function replace(section, html) {
   const scrolled = [...section.querySelectorAll(".table")].map((table) => [table.scrollLeft, table.scrollTop]);
   section.innerHTML = html;
@@ -24,6 +50,7 @@ function replace(section, html) {
     [table.scrollLeft, table.scrollTop] = scrolled[i] ?? [0, 0];
   });
   tell(section);
+  if (section.id === "labs") sift();
 }
 
 function listen() {
@@ -38,6 +65,9 @@ function listen() {
   };
 }
 
+filter.addEventListener("input", remember);
+filter.addEventListener("submit", (event) => { event.preventDefault(); remember(); });
+filter.querySelector("button").hidden = true;
 tell(page);
 setInterval(() => tell(page), 10000);
 listen();

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import requests
 
+from nublado.handlers.status_feed import SECTIONS
 from nublado.sandbox.demonstration import server_sent_events
 from nublado.sandbox.stack import Stack
 from tests.e2e.browser import start_browser
@@ -83,8 +84,8 @@ def test_stream_sends_sections_that_changed(stack: Stack, user: User) -> None:
     url = f"{stack.api_url}/admin/v1/events"
     with requests.get(url, stream=True, timeout=SECONDS) as response:
         events = server_sent_events(response)
-        names = [next(events)[0] for _ in range(6)]
-        assert len(set(names)) == 6
+        names = [next(events)[0] for _ in SECTIONS]
+        assert set(names) == set(SECTIONS)
         user.spawn()
         for name, data in events:
             if name == "labs" and f">{user.name}<" in data["html"]:

@@ -44,6 +44,7 @@ def test_chart_grants_what_is_used_and_nothing_else(held: Stack) -> None:
     user.spawn()
     _have_and_delete_files(held, user)
     held.control("DELETE", "/faults")
+    _drain_and_undrain(held)
     held.service.kill()
     held.start_service()
     held.service.wait_ready()
@@ -66,6 +67,16 @@ def _have_and_delete_files(stack: Stack, user: User) -> None:
     assert page.status_code == 200, page.text
     url = f"{stack.api_url}/fileserver/v1/users/{user.name}"
     assert requests.delete(url, timeout=SECONDS).status_code == 204
+
+
+def _drain_and_undrain(stack: Stack) -> None:
+    url, headers = f"{stack.api_url}/admin/v1/drain", {"X-Auth-Request-User": "ann"}
+    body = {"message": "Storage is being moved."}
+    for _ in range(2):
+        answer = requests.put(url, json=body, headers=headers, timeout=SECONDS)
+        assert answer.status_code == 200, answer.text
+        answer = requests.delete(url, headers=headers, timeout=SECONDS)
+        assert answer.status_code == 204, answer.text
 
 
 def _have_all_images_prepulled(stack: Stack) -> None:

@@ -174,12 +174,26 @@ def test_signals_never_make_two_workers(narrow: Stack, log_file: Path) -> None:
     user.spawn()
     before = workers(narrow)
     assert len(before) == 1
-    names = ["SIGTTIN", "SIGHUP", "SIGUSR2", "SIGWINCH", "SIGTTOU"]
+    names = ["SIGTTIN", "SIGHUP", "SIGWINCH", "SIGTTOU"]
     for name in names:
         os.kill(narrow.service.pid, signal.Signals[name])
         wait_for(partial(is_logged, log_file, f"Ignoring {name}"))
         assert workers(narrow) == before
     assert user.status == "running"
+
+
+def test_signal_changes_the_log_level_and_back(narrow: Stack, log_file: Path) -> None:
+    before = workers(narrow)
+    debug = "Kubernetes request"
+    User(narrow, "quiet").spawn()
+    assert not is_logged(log_file, debug)
+    os.kill(narrow.service.pid, signal.SIGUSR2)
+    wait_for(partial(is_logged, log_file, "to=DEBUG"))
+    User(narrow, "loud").spawn()
+    wait_for(partial(is_logged, log_file, debug))
+    os.kill(narrow.service.pid, signal.SIGUSR2)
+    wait_for(partial(is_logged, log_file, "to=INFO"))
+    assert workers(narrow) == before
 
 
 def is_logged(log_file: Path, text: str) -> bool:

@@ -14,6 +14,7 @@ from jinja2 import DictLoader
 from nublado.context import ProcessContext
 from nublado.handlers import status_feed
 from nublado.handlers.status_feed import SECTIONS, StatusFeed, StatusSource
+from nublado.models.domain.notices import Notices
 from tests.waiting import wait_for
 
 
@@ -23,6 +24,7 @@ class Service:
     def __init__(self) -> None:
         self.stopping = False
         self.reports: list[tuple[Exception, str]] = []
+        self.notices = SimpleNamespace(current=Notices())
         self.alerts = SimpleNamespace(report=self._report)
         self._look_again = threading.Event()
 

@@ -278,10 +278,11 @@ def test_earlier_lab_is_replaced(spawn: Conversation, kind: str) -> None:
         ),
         (problem(422, "invalid_lab_size", "Invalid lab size"), "Invalid lab size"),
         (problem(401, "invalid_token", "User token is invalid"), "login has expired"),
+        (problem(503, "maintenance", "Back at noon."), "Back at noon"),
         (Reply(403, b"exec:notebook is needed"), "answered 403"),
         (Reply(302, b"", {"Location": "/login"}), "answered 302"),
     ],
-    ids=["quota", "size", "token", "scope", "redirect"],
+    ids=["quota", "size", "token", "maintenance", "scope", "redirect"],
 )
 def test_refusal_becomes_words(spawn: Conversation, answer: Reply, words: str) -> None:
     with pytest.raises(RefusedError, match=words):

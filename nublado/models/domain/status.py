@@ -16,8 +16,10 @@ __all__ = [
     "FsadminLine",
     "LabLine",
     "LastEvent",
+    "ObjectLine",
     "OperationLine",
     "ServiceStatus",
+    "UserStatus",
     "WatcherLine",
 ]
 
@@ -31,6 +33,28 @@ class LabLine:
     image: str
     size: str
     created: datetime | None
+    node: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLine:
+    """An object of a lab.
+
+    Parameters
+    ----------
+    kind, name
+        Which one.
+    created
+        When it was made.
+    state
+        How it is, in words.
+    """
+
+    kind: str
+    name: str
+    created: datetime | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +103,34 @@ class WatcherLine:
     idle: float
     lost: float
     connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatus:
+    """What is known of one user's lab and file server.
+
+    Parameters
+    ----------
+    username
+        The user.
+    lab
+        Their lab; None if they have none.
+    operation
+        The newest operation on it, which may be over; None if there was none.
+    events
+        Events of that operation.
+    has_fileserver
+        Whether their file server runs; None where they are disabled.
+    failures
+        What went wrong for them lately, the newest first.
+    """
+
+    username: str
+    lab: LabLine | None
+    operation: OperationLine | None
+    events: tuple[LastEvent, ...]
+    has_fileserver: bool | None
+    failures: tuple[FailureLine, ...]
 
 
 @dataclass(frozen=True, slots=True)

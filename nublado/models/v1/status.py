@@ -10,7 +10,7 @@ from nublado.constants import SIZE_NAMES
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.problem import Problem, ProblemKind
-from nublado.models.domain.status import ServiceStatus
+from nublado.models.domain.status import ServiceStatus, UserStatus
 from nublado.models.v1.images import (
     NodeSchema,
     PrepulledSchema,
@@ -18,7 +18,7 @@ from nublado.models.v1.images import (
     dump_prepull_images,
 )
 
-__all__ = ["ServiceStatusSchema", "dump_status"]
+__all__ = ["ServiceStatusSchema", "UserStatusSchema", "dump_status", "dump_user"]
 
 
 class ProblemLineSchema(Schema):
@@ -59,6 +59,12 @@ class LabLineSchema(Schema):
     image = fields.String(required=True)
     size = fields.String(required=True, validate=validate.OneOf(SIZE_NAMES))
     created = fields.AwareDateTime(required=True, allow_none=True)
+    node = fields.String(required=True, allow_none=True)
+    reason = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it has ended, or cannot start"},
+    )
 
 
 class LastEventSchema(Schema):
@@ -147,6 +153,26 @@ class FailureSchema(Schema):
     users = fields.List(fields.String(), required=True)
 
 
+class UserStatusSchema(Schema):
+    """What is known of one user's lab and file server."""
+
+    username = fields.String(required=True)
+    lab = fields.Nested(LabLineSchema, required=True, allow_none=True)
+    operation = fields.Nested(
+        OperationLineSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The newest, which may be over"},
+    )
+    events = fields.List(fields.Nested(LastEventSchema), required=True)
+    has_fileserver = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where they are disabled"},
+    )
+    failures = fields.List(fields.Nested(FailureSchema), required=True)
+
+
 class ServiceStatusSchema(Schema):
     """State of the service."""
 
@@ -190,6 +216,12 @@ def dump_problem(problem: Problem) -> JSON:
         "impact": problem.kind.impact,
         "runbook": problem.kind.runbook,
     }
+
+
+def dump_user(user: UserStatus) -> JSON:
+    """Show what is known of one user."""
+    shown: JSON = UserStatusSchema().dump(user)
+    return shown
 
 
 def dump_status(status: ServiceStatus) -> JSON:

@@ -35,6 +35,7 @@ from nublado.services.image import ImageService
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deaths import LabDeaths
 from nublado.services.lab.deletion import Deletion
+from nublado.services.lab.inspect import LabInspector
 from nublado.services.lab.lost import LostSpawn
 from nublado.services.lab.record import LabRecord, LabTable, Observation
 from nublado.services.lab.spawn import Spawn, SpawnRequest
@@ -76,12 +77,15 @@ class LabService:
         Records of all users.
     deaths
         Notes labs that end unasked.
+    inspector
+        Looks at labs, for operators.
     """
 
     def __init__(
         self, *, labs: LabContext, images: ImageService, waiting: WaitingRoom
     ) -> None:
         self._labs = labs
+        self.inspector = LabInspector(labs)
         self._images = images
         self._waiting = waiting
         self._spawns = OperationPool("spawn", gate=Surge())

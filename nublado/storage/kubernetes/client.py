@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 import urllib3
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject
@@ -77,6 +78,7 @@ class KubernetesClient:
         self._watches = _connections(configuration, 8, block=False)
         self._rights = Rights()
         self.traffic = Traffic()
+        self._log = structlog.get_logger(__name__)
 
     @classmethod
     def connect(
@@ -302,6 +304,9 @@ class KubernetesClient:
             pool_timeout=timeout.left(),
             retries=False,
             redirect=False,
+        )
+        self._log.debug(
+            "Kubernetes request", method=method, path=path, status=response.status
         )
         return response.status, response.headers, response.data
 

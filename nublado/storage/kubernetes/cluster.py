@@ -181,6 +181,8 @@ class Cluster:
 
         Raises
         ------
+        KubernetesConflictError
+            Raised if it was read, and somebody else has changed it since.
         KubernetesError
             Raised if that is not possible.
         """
