@@ -194,6 +194,7 @@ class ProcessContext:
             config.name,
             labs=self.labs.table,
             inspector=self.labs.inspector,
+            history=self.history,
             images=self.images,
             fileservers=self.fileservers,
             fsadmin=self.fsadmin,

@@ -28,6 +28,7 @@ from nublado.handlers.page import render_page
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.notices import Notice
 from nublado.models.domain.status import ObjectLine
+from nublado.models.v1.history import dump_history
 from nublado.models.v1.notices import parse_notice
 from nublado.models.v1.status import dump_user
 
@@ -62,6 +63,7 @@ def user_page(username: str) -> Response:
         "admin-user.html",
         forms=True,
         user=dump_user(context.status.user(username)),
+        history=dump_history(username, context.history.of(username))["history"],
         objects=objects,
         problem=problem,
         token=form_token(),

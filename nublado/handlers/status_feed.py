@@ -18,12 +18,14 @@ __all__ = ["SECTIONS", "StatusFeed", "StatusSource", "shown_status"]
 SECTIONS = (
     "notices",
     "health",
+    "trend",
     "labs",
     "operations",
     "prepulls",
     "fileservers",
     "fsadmin",
     "failures",
+    "machinery",
 )
 """Sections of the page; each has a template."""
 

@@ -22,9 +22,11 @@ from nublado.models.domain.status import (
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.fsadmin.service import FsadminService
+from nublado.services.history import History
 from nublado.services.image import ImageService
 from nublado.services.lab.inspect import LabInspector
 from nublado.services.lab.record import LabRecord, LabTable
+from nublado.services.observed.trend import TREND_SECONDS, spawn_trend
 from nublado.services.operation import AnyOperation
 from nublado.services.streams import StreamWriter
 from nublado.storage.kubernetes.watcher import Watcher
@@ -56,6 +58,8 @@ class StatusService:
         Labs and the operations on them.
     inspector
         Knows where labs are, and why they ended.
+    history
+        Knows what has come to an end.
     images
         Images and the nodes that have them.
     fileservers
@@ -80,6 +84,7 @@ class StatusService:
         *,
         labs: LabTable,
         inspector: LabInspector,
+        history: History,
         images: ImageService,
         fileservers: FileserverService | None,
         fsadmin: FsadminService | None,
@@ -94,6 +99,7 @@ class StatusService:
         self._epoch = time.time() - time.monotonic()
         self._labs = labs
         self._inspector = inspector
+        self._history = history
         self._images = images
         self._fileservers = fileservers
         self._fsadmin = fsadmin
@@ -120,6 +126,7 @@ class StatusService:
             fsadmin=self._fsadmin.line() if self._fsadmin else None,
             jobs=self._jobs(),
             watchers=tuple(map(self._watcher_line, self._watchers)),
+            trend=spawn_trend(self._history.since(TREND_SECONDS), datetime.now(UTC)),
             failures=self._alerts.recent(),
         )
 
@@ -135,7 +142,7 @@ class StatusService:
             operation=_operation_line(newest) if newest else None,
             events=tuple(map(_last_event, newest.events.all())) if newest else (),
             has_fileserver=fileservers.is_running(username) if fileservers else None,
-            failures=tuple(f for f in self._alerts.recent() if f.user == username),
+            failures=tuple(f for f in self._alerts.recent() if username in f.users),
         )
 
     def _watcher_line(self, watcher: Watcher) -> WatcherLine:

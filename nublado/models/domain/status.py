@@ -19,6 +19,7 @@ __all__ = [
     "ObjectLine",
     "OperationLine",
     "ServiceStatus",
+    "TrendStep",
     "UserStatus",
     "WatcherLine",
 ]
@@ -55,6 +56,23 @@ class ObjectLine:
     name: str
     created: datetime | None
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrendStep:
+    """How many spawns came to an end within a few minutes.
+
+    Parameters
+    ----------
+    began
+        Beginning of those minutes.
+    succeeded, failed
+        How many.
+    """
+
+    began: datetime
+    succeeded: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +230,8 @@ class ServiceStatus:
         Background jobs by name.
     watchers
         Watches of Kubernetes.
+    trend
+        Spawns of the last hour, the oldest first.
     failures
         What went wrong lately, the newest first.
     """
@@ -229,4 +249,5 @@ class ServiceStatus:
     fsadmin: FsadminLine | None
     jobs: Mapping[str, JobState]
     watchers: tuple[WatcherLine, ...]
+    trend: tuple[TrendStep, ...]
     failures: tuple[FailureLine, ...]

@@ -153,6 +153,14 @@ class FailureSchema(Schema):
     users = fields.List(fields.String(), required=True)
 
 
+class TrendStepSchema(Schema):
+    """How many spawns came to an end within 5 minutes."""
+
+    began = fields.AwareDateTime(required=True)
+    succeeded = fields.Integer(required=True)
+    failed = fields.Integer(required=True)
+
+
 class UserStatusSchema(Schema):
     """What is known of one user's lab and file server."""
 
@@ -200,6 +208,11 @@ class ServiceStatusSchema(Schema):
     )
     jobs = fields.List(fields.Nested(JobSchema), required=True)
     watchers = fields.List(fields.Nested(WatcherLineSchema), required=True)
+    trend = fields.List(
+        fields.Nested(TrendStepSchema),
+        required=True,
+        metadata={"description": "Spawns of the last hour, the oldest first"},
+    )
     failures = fields.List(fields.Nested(FailureSchema), required=True)
 
 
@@ -253,6 +266,7 @@ def dump_status(status: ServiceStatus) -> JSON:
                 for name, job in sorted(status.jobs.items())
             ],
             "watchers": status.watchers,
+            "trend": status.trend,
             "failures": status.failures,
         }
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nublado.events import EventType
 from nublado.models.domain.kubernetes import (
     JSON,
     created_at,
@@ -62,13 +61,9 @@ class LabInspector:
             return "; ".join(f"{n.reason}: {n.message}" for n in notices) or None
         if state.status not in _OVER:
             return None
-        errors = [
-            event.message
-            for event in (record.newest.events.all() if record.newest else ())
-            if event.type is EventType.ERROR
-        ]
-        if errors:
-            return errors[-1]
+        for entry in self._labs.history.of(record.username):
+            if entry.reason is not None:
+                return entry.reason
         return describe_pod_end(pod) if pod else "Its pod is gone"
 
     def objects(self, username: str) -> tuple[ObjectLine, ...]:
