@@ -100,4 +100,6 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         )
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "Selected: 43/43" in result.stdout
+    selected = re.search(r"Selected: (\d+)/(\d+)", result.stdout)
+    assert selected is not None
+    assert int(selected[1]) == int(selected[2]) > 40
