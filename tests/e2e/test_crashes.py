@@ -209,13 +209,14 @@ def test_state_does_not_wait_for_the_registry(own_stack: Stack) -> None:
     own_stack.control.faults({"target": "registry", "status": 503})
     (user,) = restart(own_stack, [user])
     assert user.status == "running"
-    refused = User(own_stack, "hasty").create()
+    assert User(own_stack, "hasty").create().status_code == 201
+    refused = User(own_stack, "curious").create(image_tag="w_1999_01")
     assert refused.status_code == 503
     assert "registry" in refused.json()["detail"][0]["msg"].lower()
     assert problems(own_stack)
     assert user.delete().status_code == 204
     own_stack.control("DELETE", "/faults")
-    wait_for(lambda: User(own_stack, "hasty").create().status_code == 201)
+    wait_for(lambda: not problems(own_stack), 2 * SECONDS)
 
 
 def test_watches_that_end_every_second_and_expire(own_stack: Stack) -> None:

@@ -91,6 +91,7 @@ def test_httpx_sse_decodes_heartbeats_as_nothing(
         for _ in range(2):
             assert next(lines).startswith(b":")
     stack.control.settings(failing_pulls=[])
+    assert waiting.ended.wait(SECONDS)
     assert resumed.events() == waiting.seen[number:]
     assert resumed.decoded[0].retry == 2000
     assert whole.events() == waiting.seen

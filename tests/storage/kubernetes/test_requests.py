@@ -274,7 +274,7 @@ def test_a_redirect_is_never_taken_for_success(
     assert objects.read(CONFIG_MAP.at("default", "colours"), timeout()) is None
     cluster.control.faults({"method": "GET", "status": 302})
     with pytest.raises(KubernetesError, match="status 302"):
-        objects.read(CONFIG_MAP.at("default", "colours"), timeout(2.0))
+        objects.read(CONFIG_MAP.at("default", "colours"), timeout(20.0))
 
 
 def test_retries_are_logged_with_reason_attempt_and_delay(
