@@ -18,12 +18,16 @@ from tests.chart import CHART, helm, objects, render, values_for
 from tools.chart_schema import SCHEMA, chart_schema
 
 _CONFIGS = Path(__file__).parent / "data" / "configs"
+_RULES = CHART.parent.parent / "monitoring" / "rules.yaml"
 _EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 _ALL: dict[str, Any] = {
     "annotations": {"example.org/team": "platform"},
     "priorityClassName": "platform",
     "podDisruptionBudget": {"enabled": True},
-    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prom"}}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prom"}},
+    },
 }
 
 
@@ -74,6 +78,9 @@ def test_what_is_on_is_made(tmp_path: Path) -> None:
     service = of_kind("Service", found)
     wanted = monitor["spec"]["selector"]["matchLabels"]
     assert wanted.items() <= service["metadata"]["labels"].items()
+    rules = of_kind("PrometheusRule", found)
+    assert rules["metadata"]["labels"]["release"] == "prom"
+    assert rules["spec"] == yaml.safe_load(_RULES.read_text())
     budget = of_kind("PodDisruptionBudget", found)
     pod = of_kind("Deployment", found)["spec"]["template"]
     selected = budget["spec"]["selector"]["matchLabels"]
