@@ -506,7 +506,7 @@ def test_forced_deletion_and_loss_of_a_node_kill_at_once(cluster: Cluster) -> No
     pod = cluster.find() or pod
     cluster.control("DELETE", f"/nodes/{pod['spec']['nodeName']}")
     wait_for(lambda: not lab.answers())
-    assert cluster.find() is None
+    wait_for(lambda: cluster.find() is None)
 
 
 def test_deletion_of_the_namespace_ends_the_lab(cluster: Cluster) -> None:
