@@ -48,6 +48,8 @@ def _request_error(error: RequestError) -> Response:
 
 def _login_error(error: GafaelfawrUnavailableError) -> Response:
     """Every request of every user ends like this while it is away."""
+    if process().stopping:
+        return _cut_off(error)
     structlog.get_logger(__name__).warning("Cannot authenticate user", error=str(error))
     return _request_error(login_unavailable())
 
@@ -65,12 +67,16 @@ def _http_error(error: HTTPException) -> Response:
 
 def _internal_error(error: Exception) -> Response:
     if process().stopping:
-        # Whatever it was talking to has been closed under it.
-        kind = type(error).__name__
-        structlog.get_logger(__name__).info("Stop cut off request", kind=kind)
-        return _request_error(stopping())
+        return _cut_off(error)
     alerts().report(error, event="Internal error")
     return _error_response(500, internal_problem(g.request_id))
+
+
+def _cut_off(error: Exception) -> Response:
+    """A process that stops closes what its last requests are talking to."""
+    kind = type(error).__name__
+    structlog.get_logger(__name__).info("Stop cut off request", kind=kind)
+    return _request_error(stopping())
 
 
 def _error_response(status: int, *problems: JSON) -> Response:
