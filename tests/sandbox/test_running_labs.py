@@ -127,7 +127,7 @@ class Lab:
     def answers(self) -> bool:
         try:
             return bool(self("for_arguments"))
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
 
