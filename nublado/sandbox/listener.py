@@ -43,11 +43,6 @@ class Listener:
         """Where it is, once it has been started."""
         return f"http://{_HOST}:{self._port}"
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it listens."""
-        return self._site is not None
-
     async def start(self) -> None:
         """Begin to serve.
 
