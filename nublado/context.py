@@ -20,6 +20,7 @@ from nublado.descriptors import most_streams, raise_descriptor_limit
 from nublado.exceptions import NubladoError, ServiceUnavailableError
 from nublado.logging import LogLevel
 from nublado.models.domain.problem import Finding, ProblemKind
+from nublado.models.domain.runbook import Runbook
 from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
@@ -182,7 +183,11 @@ class ProcessContext:
             nodes=self._nodes,
             gafaelfawr=self.gafaelfawr,
         )
-        self.health = Health(self._checks(), self.alerts)
+        runbook = Runbook(
+            config.runbook_url
+            or f"{environment.external_url}{config.path_prefix}/runbook"
+        )
+        self.health = Health(self._checks(), self.alerts, runbook)
         self.actions = OperatorActions(
             labs=self.labs,
             fileservers=self.fileservers,
@@ -203,6 +208,7 @@ class ProcessContext:
             watchers=self.cluster.watchers,
             jobs=lambda: self.background.jobs,
             problems=self.health.problems,
+            runbook=runbook,
         )
         self.metrics = make_registry(self.status, self.load, self.queues)
         self._startup = Startup(

@@ -26,6 +26,7 @@ from nublado.handlers.operate import operate
 from nublado.handlers.page import moment
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
+from nublado.handlers.runbook import runbook
 from nublado.handlers.status_feed import StatusFeed
 from nublado.logging import configure_logging, log_uncaught_exceptions
 
@@ -93,6 +94,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
         fsadmin,
         desk,
         operate,
+        runbook,
         docs,
     ):
         below = routes.url_prefix or ""

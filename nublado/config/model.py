@@ -405,7 +405,8 @@ class Config:
 
     ``fileserver`` and ``fsadmin`` are None where they are disabled. ``metrics``
     is whether the file asks for the publication of events.
-    ``watch_reconnect_timeout`` is how long a watch may live (seconds).
+    ``watch_reconnect_timeout`` is how long a watch may live (seconds). Without
+    ``runbook_url``, the service serves the runbook itself.
     """
 
     lab: LabConfig
@@ -421,3 +422,4 @@ class Config:
     metrics: bool = False
     watch_reconnect_timeout: float = 180.0
     metadata_path: Path = Path("/etc/podinfo")
+    runbook_url: str | None = None

@@ -90,6 +90,11 @@ class _ServiceCollector(Collector):
         yield InfoMetricFamily(
             "nublado_build", "The release that runs", {"version": status.version}
         )
+        yield InfoMetricFamily(
+            "nublado_runbook",
+            "Where operators read what to do; the kind of a problem is the fragment",
+            {"url": status.runbook.url},
+        )
         yield from _problems(status)
         yield _counts(
             "nublado_labs",

@@ -8,8 +8,6 @@ from enum import StrEnum
 
 __all__ = ["Finding", "Problem", "ProblemKind"]
 
-_RUNBOOK = "https://nublado.lsst.io/runbook.html"
-
 
 class ProblemKind(StrEnum):
     """What is wrong; the value names its entry of the runbook."""
@@ -40,11 +38,6 @@ class ProblemKind(StrEnum):
     def impact(self) -> str:
         """What it means for users."""
         return _WORDS[self][1]
-
-    @property
-    def runbook(self) -> str:
-        """URL of the entry that says what to do."""
-        return f"{_RUNBOOK}#{self.value}"
 
 
 _WORDS = {

@@ -10,6 +10,7 @@ from nublado.constants import SIZE_NAMES
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.problem import Problem, ProblemKind
+from nublado.models.domain.runbook import Runbook
 from nublado.models.domain.status import ServiceStatus, UserStatus
 from nublado.models.v1.images import (
     NodeSchema,
@@ -219,7 +220,7 @@ class ServiceStatusSchema(Schema):
 _SERVICE_FIELDS = ("name", "version", "started", "streams", "most_streams")
 
 
-def dump_problem(problem: Problem) -> JSON:
+def dump_problem(problem: Problem, runbook: Runbook) -> JSON:
     """Show something that is wrong."""
     return {
         "kind": problem.kind,
@@ -227,7 +228,7 @@ def dump_problem(problem: Problem) -> JSON:
         "since": problem.since,
         "cause": problem.cause,
         "impact": problem.kind.impact,
-        "runbook": problem.kind.runbook,
+        "runbook": runbook.entry(problem.kind),
     }
 
 
@@ -244,7 +245,9 @@ def dump_status(status: ServiceStatus) -> JSON:
         {
             "service": {
                 **{name: getattr(status, name) for name in _SERVICE_FIELDS},
-                "problems": [dump_problem(problem) for problem in status.problems],
+                "problems": [
+                    dump_problem(problem, status.runbook) for problem in status.problems
+                ],
             },
             "counts": {state.value: counts[state.value] for state in LabStatus},
             "labs": status.labs,
