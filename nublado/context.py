@@ -24,6 +24,7 @@ from nublado.models.domain.runbook import Runbook
 from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
+from nublado.services.checks.configuration import cannot_be_used
 from nublado.services.checks.systems import (
     fails,
     follows,
@@ -115,7 +116,7 @@ class ProcessContext:
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
         self.log_level = LogLevel(config.log_level)
-        self.configuration = ConfigurationWatch(environment.config_path, self.alerts)
+        self.configuration = ConfigurationWatch(environment, self.alerts)
         self.notices = NoticeService(
             cluster=self.cluster,
             namespace=self.metadata.namespace,
@@ -209,6 +210,7 @@ class ProcessContext:
             jobs=lambda: self.background.jobs,
             problems=self.health.problems,
             runbook=runbook,
+            configuration=lambda: self.configuration.file,
         )
         self.metrics = make_registry(self.status, self.load, self.queues)
         self._startup = Startup(
@@ -223,6 +225,12 @@ class ProcessContext:
         self.streams.start()
         self._discovery.begin()
         self.cluster.start()
+        self.background.add(
+            "check-configuration",
+            self._look_at_configuration,
+            CONFIGURATION_INTERVAL,
+            quiet=True,
+        )
         self.background.start()
         self._startup.start()
         self.health.start()
@@ -317,6 +325,7 @@ class ProcessContext:
             ProblemKind.LABS_DIE: labs_die(self.history),
             ProblemKind.FILESERVERS: fileservers_fail(self.history, self.fileservers),
             ProblemKind.PREPULLING: prepulling_is_stuck(self.prepuller.stuck),
+            ProblemKind.CONFIGURATION: cannot_be_used(lambda: self.configuration.file),
             ProblemKind.JOB_FAILS: jobs_fail(lambda: self.background.jobs),
             ProblemKind.THREADS: near_limit(
                 "threads are busy", lambda: self.load.busy, self.load.limit
@@ -358,12 +367,6 @@ class ProcessContext:
                         DISCOVERY_REFRESH_INTERVAL,
                         quiet=True,
                     )
-                self.background.add(
-                    "check-configuration",
-                    self._look_at_configuration,
-                    CONFIGURATION_INTERVAL,
-                    quiet=True,
-                )
                 self.background.add(
                     "read-notices", self.notices.load, NOTICES_INTERVAL, quiet=True
                 )

@@ -96,6 +96,11 @@ class _ServiceCollector(Collector):
             {"url": status.runbook.url},
         )
         yield from _problems(status)
+        yield _gauge(
+            "nublado_configuration_changed",
+            "Whether the configuration file is another than the one that runs",
+            int(status.configuration.has_changed),
+        )
         yield _counts(
             "nublado_labs",
             "Labs by status",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from nublado import __version__
 from nublado.events import Event
+from nublado.models.domain.configuration_file import ConfigurationFile
 from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.problem import Problem
@@ -79,6 +80,8 @@ class StatusService:
         Returns what is wrong.
     runbook
         Says what to do about it.
+    configuration
+        Returns the configuration file, as it was found last.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class StatusService:
         jobs: Callable[[], Mapping[str, JobState]],
         problems: Callable[[], tuple[Problem, ...]],
         runbook: Runbook,
+        configuration: Callable[[], ConfigurationFile],
     ) -> None:
         self._name = name
         self._started = datetime.now(UTC)
@@ -113,6 +117,7 @@ class StatusService:
         self._jobs = jobs
         self._problems = problems
         self._runbook = runbook
+        self._configuration = configuration
 
     def status(self) -> ServiceStatus:
         """Return the state of the service now."""
@@ -123,6 +128,7 @@ class StatusService:
             started=self._started,
             problems=self._problems(),
             runbook=self._runbook,
+            configuration=self._configuration(),
             streams=self._streams.open,
             most_streams=self._streams.limit,
             labs=tuple(self._lab_lines()),

@@ -25,6 +25,7 @@ class ProblemKind(StrEnum):
     SPAWNS_WAIT = "spawns-wait"
     LABS_DIE = "labs-die"
     PREPULLING = "prepulling"
+    CONFIGURATION = "configuration"
     FILESERVERS = "file-servers"
     THREADS = "threads"
     STREAMS = "streams"
@@ -92,6 +93,10 @@ _WORDS = {
     ProblemKind.PREPULLING: (
         "Prepulling is stuck",
         "Labs with these images start slowly, or not at all, on these nodes.",
+    ),
+    ProblemKind.CONFIGURATION: (
+        "Configuration cannot be used",
+        "Nothing yet: the service runs with what it has read, until it is restarted.",
     ),
     ProblemKind.FILESERVERS: (
         "File servers do not start",

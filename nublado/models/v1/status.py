@@ -18,6 +18,7 @@ from nublado.models.v1.images import (
     dump_node,
     dump_prepull_images,
 )
+from nublado.models.v1.running import ConfigurationFileSchema
 
 __all__ = ["ServiceStatusSchema", "UserStatusSchema", "dump_status", "dump_user"]
 
@@ -48,6 +49,7 @@ class ServiceSchema(Schema):
         required=True,
         metadata={"description": "What is wrong, the gravest first"},
     )
+    configuration = fields.Nested(ConfigurationFileSchema, required=True)
     streams = fields.Integer(required=True)
     most_streams = fields.Integer(required=True)
 
@@ -217,7 +219,14 @@ class ServiceStatusSchema(Schema):
     failures = fields.List(fields.Nested(FailureSchema), required=True)
 
 
-_SERVICE_FIELDS = ("name", "version", "started", "streams", "most_streams")
+_SERVICE_FIELDS = (
+    "name",
+    "version",
+    "started",
+    "configuration",
+    "streams",
+    "most_streams",
+)
 
 
 def dump_problem(problem: Problem, runbook: Runbook) -> JSON:
