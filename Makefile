@@ -14,7 +14,7 @@ ALL_EXTRAS := --extra google --extra sandbox --extra docs --extra dev
 UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak bench docs format lock clean
+.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak bench docs format texts lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ docs: $(STAMP) ## The documentation as a site, in build/docs
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+texts: $(STAMP) ## Bring the catalogues of texts in line with the pages
+	$(BIN)/python -m tools.texts
 
 lock: ## Pin the dependencies again, with hashes (needs uv)
 	$(COMPILE) --extra google -o requirements/run.txt
