@@ -13,7 +13,9 @@ from nublado.config.pages import PagesSchema
 LOGO = """
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" role="img">
   <title>Observatory</title>
-  <defs><linearGradient id="a"><stop offset="0" stop-color="#fff"/></linearGradient></defs>
+  <defs>
+    <linearGradient id="a"><stop offset="0" stop-color="#fff"/></linearGradient>
+  </defs>
   <path d="M3 20h18" fill="url(#a)" stroke="currentColor"/>
   <use href="#a"/>
 </svg>
