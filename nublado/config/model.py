@@ -20,7 +20,7 @@ from nublado.constants import FILES_PREFIX, PATH_PREFIX
 from nublado.models.domain.image_filter import ImageFilters
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.resources import LabResources, Resources
-from nublado.units import bytes_to_rounded_text
+from nublado.units import bytes_to_text
 
 __all__ = [
     "AccessMode",
@@ -203,7 +203,7 @@ class LabSizeDefinition:
     def label(self) -> str:
         """Text for people, such as ``Small (1.0 CPU, 3Gi RAM)``."""
         limits = self.resources.limits
-        memory = self.memory_text or bytes_to_rounded_text(limits.memory)
+        memory = self.memory_text or bytes_to_text(limits.memory, exactly=False)
         return f"{self.size.title()} ({limits.label(memory)})"
 
 
