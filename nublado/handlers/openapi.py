@@ -157,6 +157,11 @@ def _parameters(rule: Rule, description: Description) -> Iterator[JSON]:
         text = "Id of the last event that was seen; only later ones are sent"
         header = _header("Last-Event-ID", text, "0f2f5e6a8c11:3")
         yield {**header, "required": False}
+    if description.takes_nonce:
+        text = "Nonce of the page that the answer is for, which allows its parts"
+        header = _header("X-CSP-Nonce", text, "PLpN3YqVQw0Bz9J0d1cI2w")
+        header["schema"]["pattern"] = "^[A-Za-z0-9+/_-]{16,128}={0,2}$"
+        yield {**header, "required": False}
 
 
 def _header(name: str, text: str, example: str) -> JSON:

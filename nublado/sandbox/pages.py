@@ -12,7 +12,7 @@ from nublado.pages.languages import DEFAULT, language
 from nublado.pages.look import look
 from nublado.pages.templates import prepare
 
-__all__ = ["render", "tell", "wants_page"]
+__all__ = ["make_nonce", "render", "tell", "wants_page"]
 
 _NONCE_BYTES = 16
 _templates = Environment(
@@ -22,7 +22,14 @@ _templates = Environment(
 prepare(_templates, look("Nublado", PagesConfig()), lambda: language(DEFAULT))
 
 
-def render(template: str, status: int = 200, **values: object) -> web.Response:
+def make_nonce() -> str:
+    """Make the nonce of a page."""
+    return secrets.token_urlsafe(_NONCE_BYTES)
+
+
+def render(
+    template: str, status: int = 200, *, nonce: str | None = None, **values: object
+) -> web.Response:
     """Make a page of a template.
 
     Parameters
@@ -31,14 +38,17 @@ def render(template: str, status: int = 200, **values: object) -> web.Response:
         Name of the template, which extends ``page.html`` of the service.
     status
         HTTP status of the answer.
+    nonce
+        Nonce of the page, where a part of it had to be made beforehand.
     values
         What the page shows.
     """
-    nonce = secrets.token_urlsafe(_NONCE_BYTES)
+    nonce = nonce or make_nonce()
     text = _templates.get_template(template).render(nonce=nonce, **values)
     policy = (
-        f"default-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src data:;"
-        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'self'; style-src 'self' 'nonce-{nonce}';"
+        f" script-src 'nonce-{nonce}'; img-src data:; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'none'"
     )
     return web.Response(
         text=text,
