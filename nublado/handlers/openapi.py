@@ -41,7 +41,8 @@ Spawns and manages JupyterLab pods for the users of a science platform.
 
 An ingress in front of the service authenticates every request, decides who may
 call which routes, and sets the headers `X-Auth-Request-User` and
-`X-Auth-Request-Token`. Every error is JSON of one shape.
+`X-Auth-Request-Token`. Every error is JSON of one shape; whoever prefers `text/html`
+to `application/json` gets a page that says the same.
 """
 _TAGS = {
     "labs": "Create, watch, delete labs",
