@@ -22,7 +22,9 @@
     }
     const next = page?.getElementById("files");
     connection.textContent = next ? "" : connection.dataset.lost;
-    connection.className = next ? "unseen" : "state bad";
+    connection.classList.toggle("unseen", Boolean(next));
+    connection.classList.toggle("state", !next);
+    connection.classList.toggle("bad", !next);
     pause = next ? PAUSE_SECONDS : Math.min(LONGEST_PAUSE_SECONDS, pause * 2);
     if (next) show(next);
     follow();
