@@ -50,7 +50,10 @@ _PURPOSES = (
 """What a size is good for, by the GiB of memory that it stays below."""
 
 _ENDS: dict[str, Text] = {
-    EndReason.OUT_OF_MEMORY: Text("It needed more memory than it may have."),
+    EndReason.OUT_OF_MEMORY: Text(
+        "It needed more memory than it may have, and there is no larger size for you."
+        " Work with less data at a time, or ask the operators of this platform."
+    ),
     EndReason.EVICTED: Text("The machine had to let go of it. Start another one."),
     EndReason.NODE_LOST: Text("The machine that it ran on failed. Start another one."),
     EndReason.DELETED: Text(

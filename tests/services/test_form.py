@@ -385,7 +385,7 @@ def test_lab_that_is_there_is_told(
     [
         (EndReason.OUT_OF_MEMORY, "small", "more memory than it may have. Choose a"),
         (EndReason.OUT_OF_MEMORY, "small", "such as Medium"),
-        (EndReason.OUT_OF_MEMORY, "large", "It needed more memory than it may have."),
+        (EndReason.OUT_OF_MEMORY, "large", "there is no larger size for you"),
         (EndReason.EVICTED, "small", "machine had to let go"),
         (EndReason.NODE_LOST, "small", "machine that it ran on failed"),
         (EndReason.DELETED, "small", "removed by somebody"),
@@ -416,7 +416,7 @@ def test_size_to_choose_next_is_one_that_the_quota_allows(platform: Platform) ->
     )
     end = platform.service.form(poor).last_end
     assert end is not None
-    assert str(end.reason) == "It needed more memory than it may have."
+    assert "there is no larger size for you" in str(end.reason)
 
 
 def test_spawn_that_failed_is_told_without_its_reason(platform: Platform) -> None:
