@@ -146,9 +146,19 @@ class ImageChoices:
         return by_digest
 
     def name_of(self, reference: str) -> str | None:
-        """Name of an image that is on offer; None if it is not."""
-        image = self.find(reference)
-        return image.name if image else None
+        """Name of this very image, if it is on offer; None if it is not.
+
+        A tag that points to another image by now is no name of it.
+        """
+        tagged, _, digest = reference.partition("@")
+        by_digest = None
+        for image in self._all():
+            shown, _, shown_digest = image.reference.partition("@")
+            if shown == tagged and shown_digest in ("", digest):
+                return image.name
+            if digest and shown_digest == digest:
+                by_digest = by_digest or image.name
+        return by_digest
 
     def _all(self) -> Iterator[FormImage]:
         for group in self.groups:

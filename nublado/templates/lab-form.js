@@ -112,6 +112,7 @@
     another.hidden = false;
     another.append(box);
     images.classList.add("nublado-chosen");
+    images.previousElementSibling.remove();
 
     // The list tells which image is started, also after a browser has restored it.
     function follow() {

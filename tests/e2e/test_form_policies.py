@@ -128,6 +128,7 @@ def test_image_that_is_shown_is_started(
         start(browser)
         assert page.selection.image_dropdown == first
         assert page.sent[-1]["size"] == ["small"]
+        assert set(page.sent[-1]) == {"image_list", "image_dropdown", "size"}
 
         browser.driver.get(page.url)
         choose_from_list(browser, "Daily 2026_11_10")

@@ -381,6 +381,24 @@ def test_lab_that_is_there_is_told(
 
 
 @pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("recommended@sha256:b", "Recommended (Weekly 2026_47)"),
+        ("recommended@sha256:d", "Weekly 2026_46"),
+        ("recommended@sha256:old", "recommended"),
+        ("w_2026_01@sha256:z", "Weekly 2026_01"),
+    ],
+)
+def test_lab_that_is_there_has_the_name_of_its_own_image(
+    platform: Platform, image: str, name: str
+) -> None:
+    platform.has(LabStatus.RUNNING, f"{PLACE}:{image}")
+    lab = platform.service.form(RACHEL).lab
+    assert lab is not None
+    assert lab.image == name
+
+
+@pytest.mark.parametrize(
     ("cause", "size", "words"),
     [
         (EndReason.OUT_OF_MEMORY, "small", "more memory than it may have. Choose a"),
