@@ -44,10 +44,10 @@ _NO_IMAGES = Text(
 )
 _PURPOSES = (
     (4, Text("For looking around, and for small notebooks.")),
-    (16, Text("For most work.")),
+    (15, Text("For most work.")),
     (float("inf"), Text("For large catalogues and many images at a time.")),
 )
-"""What a size is good for, by the GiB of memory that it stays below."""
+"""What a size is good for, by the GiB of memory that it has at most."""
 
 _ENDS: dict[str, Text] = {
     EndReason.OUT_OF_MEMORY: Text(
@@ -371,4 +371,4 @@ def _name(reference: str) -> str:
 
 def _purpose(definition: LabSizeDefinition) -> Text:
     memory = definition.resources.limits.memory / _GIBIBYTE
-    return next(purpose for most, purpose in _PURPOSES if memory < most)
+    return next(purpose for most, purpose in _PURPOSES if memory <= most)

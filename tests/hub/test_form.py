@@ -59,4 +59,4 @@ def test_nonce_is_that_of_the_page(
     form_nonce: object, handler: object, nonce: str | None
 ) -> None:
     spawner = SimpleNamespace(form_nonce=form_nonce, handler=handler)
-    assert NubladoSpawner._nonce(spawner) == nonce
+    assert NubladoSpawner._nonce(spawner) == nonce  # type: ignore[arg-type]
