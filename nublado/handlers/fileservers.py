@@ -45,6 +45,9 @@ __all__ = ["files", "fileservers"]
 fileservers = Blueprint("fileservers", __name__, url_prefix="/fileserver/v1")
 files = Blueprint("files", __name__)
 
+_AGAIN = "/_again"
+"""Where the button of the page sends its form; no user can have such a name."""
+
 _FOLLOW = "follow"
 """Parameter of a request that only looks; a page that reloads itself starts nothing."""
 
@@ -151,7 +154,7 @@ def landing(_path: str = "") -> Response:
     return _page(service, user.username, is_followed=is_followed)
 
 
-@files.post("")
+@files.post(_AGAIN)
 @describe(
     Caller.USER,
     ResponseSpec("Begun; to the page", HTTPStatus.SEE_OTHER, media_type="text/html"),
@@ -184,6 +187,7 @@ def _page(service: FileserverService, username: str, *, is_followed: bool) -> Re
         tokens_url=f"{process().environment.external_url}/auth/tokens",
         next_url=_follow_url() if is_begun else url_for("files.landing"),
         own_url=url_for("files.landing"),
+        again_url=url_for("files.start_again"),
         token=form_token(),
         longest=config.creation_timeout,
         idle=seconds_to_text(config.idle_timeout),

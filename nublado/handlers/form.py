@@ -112,9 +112,9 @@ def _nonce() -> str | None:
     https://www.w3.org/TR/CSP3/#grammardef-nonce-source
     """
     nonce = request.headers.get(_NONCE_HEADER)
-    if nonce and not _NONCE.fullmatch(nonce):
+    if nonce is not None and not _NONCE.fullmatch(nonce):
         problem = ValidationProblem(
             "value_error", "Header is not a nonce", ("header", _NONCE_HEADER)
         )
         raise ValidationProblemsError([problem])
-    return nonce or None
+    return nonce

@@ -14,6 +14,8 @@
     let page;
     try {
       const response = await fetch(shown().dataset.next, { headers: { Accept: "text/html" } });
+      // Who is not logged in any more is led to the login.
+      if (response.redirected || response.status === 401) return location.reload();
       // Only what is shown: the style of the page has a nonce of its own.
       const [main] = (await response.text()).match(/<main>[^]*<\/main>/);
       page = new DOMParser().parseFromString(main, "text/html");

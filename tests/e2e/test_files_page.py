@@ -81,7 +81,7 @@ def ask_again(
     token = re.search('name="token" value="([^"]+)"', page.text)
     assert token is not None
     return requests.post(
-        f"{files.stack.service.url}/files",
+        f"{files.stack.service.url}/files/_again",
         data={"token": token[1]},
         headers={
             "X-Auth-Request-User": files.name,
