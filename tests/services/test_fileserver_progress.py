@@ -105,6 +105,21 @@ def test_way_to_a_file_server_is_shown_step_by_step(
     assert service.running() == ["rachel"]
 
 
+def test_way_is_compared_with_that_of_others(
+    cluster: Cluster, service: FileserverService
+) -> None:
+    cluster.control.settings(gives_addresses=False)
+    service.begin(RACHEL)
+    assert service.progress("rachel").usual_seconds is None
+    assert settle(service).phase is FilesPhase.FAILED
+    cluster.control.settings(gives_addresses=True)
+    service.begin(user("mary").info)
+    wait_for(lambda: service.running() == ["mary"])
+    cluster.control.settings(gives_addresses=False)
+    service.begin(RACHEL, again=True)
+    wait_for(lambda: service.progress("rachel").usual_seconds)
+
+
 def test_file_server_is_begun_once(
     cluster: Cluster, service: FileserverService
 ) -> None:

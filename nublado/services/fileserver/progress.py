@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 from nublado.models.domain.failure import Cause
+from nublado.models.domain.history import HistoryKind, Result
 from nublado.models.domain.text import Text
 from nublado.services.fileserver.creation import Creation
 from nublado.services.fileserver.record import FileserverRecord
+from nublado.services.history import History
 from nublado.services.observed.fileserver import ObservedFileserver, Obstacle
 from nublado.services.operation import AnyOperation
 
@@ -24,6 +27,8 @@ __all__ = [
     "has_failed_lately",
 ]
 
+_LATELY_SECONDS = 7 * 86400.0
+_MOST_COMPARED = 20
 _REMEMBERED_SECONDS = 600.0
 """For how long a failure is shown to whoever opens the page, not tried again."""
 
@@ -93,6 +98,8 @@ class FilesProgress:
         The way to it, while it is on it.
     seconds
         For how long it has been on it.
+    usual_seconds
+        How long that took the last users; None if there were none lately.
     failure
         Why there is none.
     """
@@ -100,6 +107,7 @@ class FilesProgress:
     phase: FilesPhase
     steps: tuple[FilesStep, ...] = ()
     seconds: float = 0.0
+    usual_seconds: float | None = None
     failure: FilesFailure | None = None
 
 
@@ -145,7 +153,7 @@ _WRONG = (Text("Something went wrong that should not."), _LATER)
 
 
 def describe_files(
-    record: FileserverRecord | None, observed: ObservedFileserver
+    record: FileserverRecord | None, observed: ObservedFileserver, history: History
 ) -> FilesProgress:
     """Describe the file server of a user, or the way to it.
 
@@ -155,6 +163,8 @@ def describe_files(
         What is known of it; None if nothing ever was.
     observed
         What the watches know of it.
+    history
+        How long others took.
     """
     if record is None:
         return FilesProgress(FilesPhase.STOPPED)
@@ -164,6 +174,7 @@ def describe_files(
             FilesPhase.STARTING,
             tuple(_steps(observed)),
             max(0.0, time.time() - operation.started),
+            _usual_seconds(history),
         )
     if operation is not None:
         return FilesProgress(FilesPhase.CLEARING)
@@ -172,6 +183,18 @@ def describe_files(
     if isinstance(creation, Creation) and _has_failed(creation):
         return FilesProgress(FilesPhase.FAILED, failure=_failure(creation))
     return FilesProgress(FilesPhase.STOPPED)
+
+
+def _usual_seconds(history: History) -> float | None:
+    """How long creations took that succeeded lately."""
+    taken = [
+        seconds
+        for entry in history.since(_LATELY_SECONDS)
+        if entry.kind is HistoryKind.FILESERVER_CREATION
+        and entry.result is Result.SUCCEEDED
+        and (seconds := entry.total_seconds) is not None
+    ]
+    return median(taken[:_MOST_COMPARED]) if taken else None
 
 
 def has_failed_lately(creation: AnyOperation | None) -> bool:

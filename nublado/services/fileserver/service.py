@@ -113,7 +113,9 @@ class FileserverService:
     def progress(self, username: str) -> FilesProgress:
         """How far a user's file server is; costs no request."""
         return describe_files(
-            self._records.get(username), self._files.observe(username)
+            self._records.get(username),
+            self._files.observe(username),
+            self._files.history,
         )
 
     # --- Create and delete -----------------------------------------------
