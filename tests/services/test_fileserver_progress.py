@@ -30,25 +30,40 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+MakeService = Callable[[float], FileserverService]
+
+
 @pytest.fixture
-def service(cluster: Cluster) -> Iterator[FileserverService]:
-    config = cluster.config.fileserver
-    assert config is not None
-    connection = make_cluster(cluster.client(), cluster.config)
-    made = make_fileservers(
-        config=replace(config, creation_timeout=2.0),
-        volumes=cluster.config.lab.volumes,
-        platform=Environment(external_url="https://data.example.org").platform,
-        cluster=connection,
-        alerts=Alerts("test", None),
-        history=History(),
-        waiting=WaitingRoom(1),
-    )
-    connection.start()
-    connection.wait_synced(10)
-    yield made
-    made.stop()
-    connection.stop()
+def make_service(cluster: Cluster) -> Iterator[MakeService]:
+    """Make what manages file servers, which may take so many seconds to start."""
+    cleanup: list[Callable[[], None]] = []
+
+    def make(creation_timeout: float) -> FileserverService:
+        config = cluster.config.fileserver
+        assert config is not None
+        connection = make_cluster(cluster.client(), cluster.config)
+        service = make_fileservers(
+            config=replace(config, creation_timeout=creation_timeout),
+            volumes=cluster.config.lab.volumes,
+            platform=Environment(external_url="https://data.example.org").platform,
+            cluster=connection,
+            alerts=Alerts("test", None),
+            history=History(),
+            waiting=WaitingRoom(1),
+        )
+        connection.start()
+        cleanup.extend([connection.stop, service.stop])
+        connection.wait_synced(10)
+        return service
+
+    yield make
+    for end in reversed(cleanup):
+        end()
+
+
+@pytest.fixture
+def service(make_service: MakeService) -> FileserverService:
+    return make_service(60.0)
 
 
 def settle(service: FileserverService) -> FilesProgress:
@@ -73,6 +88,10 @@ def refuse_by_quota(cluster: Cluster) -> None:
 def refuse_objects(cluster: Cluster) -> None:
     quota = {"metadata": {"name": "none"}, "spec": {"hard": {"services": "0"}}}
     cluster.call(lambda s: s.store.create("ResourceQuota", quota, NAMESPACE))
+
+
+def allow_objects(cluster: Cluster) -> None:
+    cluster.call(lambda s: s.store.delete("ResourceQuota", NAMESPACE, "none"))
 
 
 def leave_no_room(cluster: Cluster) -> None:
@@ -108,11 +127,10 @@ def test_way_to_a_file_server_is_shown_step_by_step(
 def test_way_is_compared_with_that_of_others(
     cluster: Cluster, service: FileserverService
 ) -> None:
-    cluster.control.settings(gives_addresses=False)
+    refuse_objects(cluster)
     service.begin(RACHEL)
-    assert service.progress("rachel").usual_seconds is None
     assert settle(service).phase is FilesPhase.FAILED
-    cluster.control.settings(gives_addresses=True)
+    allow_objects(cluster)
     service.begin(user("mary").info)
     wait_for(lambda: service.running() == ["mary"])
     cluster.control.settings(gives_addresses=False)
@@ -186,12 +204,13 @@ def test_file_server_that_ends_at_once_is_cleared_away(
 )
 def test_failure_is_told_in_words(
     cluster: Cluster,
-    service: FileserverService,
+    make_service: MakeService,
     prepare: Callable[[Cluster], None],
     happened: str,
     remedy: str,
 ) -> None:
     prepare(cluster)
+    service = make_service(2.0)
     service.begin(RACHEL)
     progress = settle(service)
     assert progress.phase is FilesPhase.FAILED
@@ -204,10 +223,10 @@ def test_failure_is_told_in_words(
 def test_failure_is_not_tried_again_unasked(
     cluster: Cluster, service: FileserverService
 ) -> None:
-    cluster.control.settings(gives_addresses=False)
+    refuse_objects(cluster)
     service.begin(RACHEL)
     assert settle(service).phase is FilesPhase.FAILED
-    cluster.control.settings(gives_addresses=True)
+    allow_objects(cluster)
     service.begin(RACHEL)
     assert phase(service) is FilesPhase.FAILED
     service.begin(RACHEL, again=True)
@@ -217,10 +236,10 @@ def test_failure_is_not_tried_again_unasked(
 def test_old_failure_is_tried_again(
     cluster: Cluster, service: FileserverService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster.control.settings(gives_addresses=False)
+    refuse_objects(cluster)
     service.begin(RACHEL)
     assert settle(service).phase is FilesPhase.FAILED
-    cluster.control.settings(gives_addresses=True)
+    allow_objects(cluster)
     monkeypatch.setattr("nublado.services.fileserver.progress._REMEMBERED_SECONDS", 0.0)
     service.begin(RACHEL)
     assert settle(service).phase is FilesPhase.RUNNING
