@@ -11,6 +11,7 @@ from nublado.exceptions import (
     CrossSiteError,
     InvalidTokenError,
     LoginUnavailableError,
+    MaintenanceError,
     NotSupportedError,
     PermissionDeniedError,
     ServiceStartingError,
@@ -35,7 +36,7 @@ class ErrorWords:
     happened
         What has happened.
     remedy
-        What its reader can do; None if nothing.
+        What its reader can do; None if nothing, or nothing but to wait.
     """
 
     title: Text
@@ -43,7 +44,6 @@ class ErrorWords:
     remedy: Text | None = None
 
 
-_AGAIN = Text("This page tries again by itself.")
 _ASK = Text("If you think that it should work, ask the operators of this platform.")
 
 _WORDS: Mapping[type[Exception], ErrorWords] = {
@@ -53,22 +53,25 @@ _WORDS: Mapping[type[Exception], ErrorWords] = {
             "So nobody can be recognised at the moment. Labs and file servers that run"
             " are not affected."
         ),
-        _AGAIN,
     ),
     ServiceStartingError: ErrorWords(
         Text("The service is starting"),
         Text("It has just been started, and is not ready yet. Labs go on running."),
-        _AGAIN,
     ),
     ServiceStoppingError: ErrorWords(
         Text("The service is being restarted"),
         Text("It will be back in a moment. Labs go on running."),
-        _AGAIN,
+    ),
+    MaintenanceError: ErrorWords(
+        Text("No lab can be started now"),
+        Text(
+            "The operators of this platform let none be started at the moment. Labs"
+            " that run are not affected."
+        ),
     ),
     ServiceUnavailableError: ErrorWords(
         Text("The service is too busy"),
         Text("It has more to do at the moment than it can."),
-        _AGAIN,
     ),
     InvalidTokenError: ErrorWords(
         Text("Your login is not valid any more"),

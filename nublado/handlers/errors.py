@@ -117,16 +117,25 @@ def _error_response(
     retry_after
         After how many seconds another attempt may succeed; None if none will.
     """
-    if wants_page():
-        response = _page(status, problems, words, retry_after)
-    else:
-        response = jsonify(dump_error(problems))
-        response.status_code = status
+    page = _page(status, problems, words, retry_after) if wants_page() else None
+    response = page or jsonify(dump_error(problems))
+    response.status_code = status
     response.vary.add(VARIES_BY)
     return response
 
 
 def _page(
+    status: int, problems: list[JSON], words: ErrorWords, retry_after: int | None
+) -> Response | None:
+    """Make the page; None if that fails, since it may be what has failed before."""
+    try:
+        return _render(status, problems, words, retry_after)
+    except Exception as e:  # noqa: BLE001
+        alerts().report(e, event="Cannot show error on a page")
+        return None
+
+
+def _render(
     status: int, problems: list[JSON], words: ErrorWords, retry_after: int | None
 ) -> Response:
     is_safe = request.method in ("GET", "HEAD")
@@ -138,6 +147,7 @@ def _page(
         problems=problems,
         request_id=g.request_id,
         home_url=f"{process().environment.external_url}/",
+        retry_after=retry_after,
         reload_seconds=_reload_seconds(retry_after) if is_safe else None,
     )
 

@@ -142,6 +142,7 @@ def test_only_what_is_safe_is_done_again_by_itself(own_stack: Stack) -> None:
     assert page.status_code == 503
     assert title(page) == "The login service does not answer"
     assert "http-equiv" not in page.text
+    assert "Try again in a moment." in page.text
     assert "location.reload" not in page.text
 
 
