@@ -118,7 +118,6 @@ class ProcessContext:
         )
         waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.platform)
-        self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
@@ -129,6 +128,14 @@ class ProcessContext:
             history=self.history,
             discovery=lambda: self._discovery.lab_document,
             waiting=waiting,
+        )
+        self.forms = FormService(
+            config.lab,
+            builder,
+            self.images,
+            config.dropdown_menu,
+            labs=self.labs.table,
+            history=self.history,
         )
         self.prepuller = make_prepuller(
             config=config.lab,

@@ -39,6 +39,7 @@ __all__ = [
     "LabExistsError",
     "LabPodEndedError",
     "LabPodVanishedError",
+    "LoginUnavailableError",
     "MaintenanceError",
     "MalformedLabError",
     "MissingSecretError",
@@ -51,6 +52,8 @@ __all__ = [
     "OperationTimeoutError",
     "PermissionDeniedError",
     "PrepullError",
+    "ServiceStartingError",
+    "ServiceStoppingError",
     "ServiceUnavailableError",
     "SpawnInterruptedError",
     "UnknownImageError",
@@ -298,6 +301,27 @@ class ServiceUnavailableError(ClientRequestError):
     def __init__(self, message: str, retry_after: int = 2) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class LoginUnavailableError(ServiceUnavailableError):
+    """Nobody can be authenticated, since the login service does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("Login service does not answer, try again", 10)
+
+
+class ServiceStartingError(ServiceUnavailableError):
+    """What a request needs is not up yet."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Service is starting, try again: {reason}")
+
+
+class ServiceStoppingError(ServiceUnavailableError):
+    """The process is about to end; the next one can respond."""
+
+    def __init__(self) -> None:
+        super().__init__("Service is stopping, try again")
 
 
 class MaintenanceError(ServiceUnavailableError):

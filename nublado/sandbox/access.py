@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Group", "group_of", "start_links"]
-__all__ = ["Group", "group_of", "group_of_hub"]
+__all__ = ["Group", "group_of", "group_of_hub", "start_links"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ class HistoryEntry:
         How long each phase of a spawn took.
     image, size, node
         What it was about; None where unknown.
+    enable_debug
+        Whether a lab was asked to log more.
     bytes_pulled
         How much nodes fetched for it; None where they do not say.
     request_id
@@ -90,6 +92,7 @@ class HistoryEntry:
     seconds: Mapping[SpawnPhase, float] = field(default_factory=dict)
     image: str | None = None
     size: str | None = None
+    enable_debug: bool = False
     node: str | None = None
     bytes_pulled: int | None = None
     request_id: str | None = None

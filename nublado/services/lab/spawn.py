@@ -379,6 +379,7 @@ class Spawn(Operation[LabState]):
             ),
             image=self._state.options.image,
             size=self._state.options.size,
+            enable_debug=self._state.options.enable_debug,
             node=self._node,
             bytes_pulled=bytes_pulled(entry.events),
         )
