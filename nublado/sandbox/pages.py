@@ -7,6 +7,11 @@ import secrets
 from aiohttp import web
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
+from nublado.config.model import PagesConfig
+from nublado.pages.languages import DEFAULT, language
+from nublado.pages.look import look
+from nublado.pages.templates import prepare
+
 __all__ = ["render", "tell", "wants_page"]
 
 _NONCE_BYTES = 16
@@ -14,6 +19,7 @@ _templates = Environment(
     loader=ChoiceLoader([PackageLoader("nublado.sandbox"), PackageLoader("nublado")]),
     autoescape=True,
 )
+prepare(_templates, look("Nublado", PagesConfig()), lambda: language(DEFAULT))
 
 
 def render(template: str, status: int = 200, **values: object) -> web.Response:
