@@ -17,6 +17,7 @@ import structlog
 from nublado.config.model import LabConfig
 from nublado.constants import ANNOTATION_SPAWN, LABEL_CATEGORY, LABEL_USER
 from nublado.exceptions import MalformedLabError
+from nublado.models.domain.history import Asker
 from nublado.models.domain.kubernetes import (
     JSON,
     is_terminating,
@@ -330,7 +331,11 @@ class LabReconciler:
             if not record.adopt(verdict.state, uid_of(verdict.pod), seen):
                 return
             seen = record.changes
-        removal = (LostSpawn if verdict.lost else Deletion)(self._labs, record)
+        removal = (
+            LostSpawn(self._labs, record)
+            if verdict.lost
+            else Deletion(self._labs, record, Asker.SERVICE)
+        )
         if removal.begin_removal(seen, verdict.reason):
             self._service.run(removal)
 

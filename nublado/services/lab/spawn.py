@@ -260,6 +260,7 @@ class Spawn(Operation[LabState]):
         elapsed = seconds_since(pod["metadata"]["creationTimestamp"])
         spawn = cls(labs, record, state, url=state.internal_url, elapsed=elapsed)
         spawn._pod = pod
+        spawn._node = (pod.get("spec") or {}).get("nodeName")
         spawn._steps = (spawn._find_pod,)
         return spawn
 
@@ -332,6 +333,11 @@ class Spawn(Operation[LabState]):
             image=self._state.options.image,
             node=self._node,
         )
+
+    @property
+    def node(self) -> str | None:
+        """Where its pod is; None while that has no node."""
+        return self._node
 
     @property
     def trouble(self) -> SpawnTrouble | None:

@@ -26,7 +26,7 @@ _QUOTA = re.compile("exceeded quota")
 
 _REFUSALS = range(400, 500)
 _BUSY = frozenset({408, 429})
-_ENDS = {
+_ENDS: dict[str, Cause] = {
     EndReason.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
     EndReason.EVICTED: Cause.EVICTED,
     EndReason.NODE_LOST: Cause.NODE_LOST,
@@ -77,7 +77,7 @@ def explain(
     if isinstance(error, OperationTimeoutError) and error.waited_for:
         waited_for = error.waited_for
     return Failure(
-        cause=_cause(error, trouble or (last and cause_of(last)), phase),
+        cause=_cause(error, trouble or (cause_of(last) if last else None), phase),
         error=error,
         summary=str(error) if isinstance(error, NubladoError) else "Internal error",
         waited_for=waited_for if timed_out else None,
