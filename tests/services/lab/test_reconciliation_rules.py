@@ -9,7 +9,6 @@ import pytest
 from nublado.constants import ANNOTATION_SPAWN
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
-from nublado.services.progress import describe_progress
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from tests.cluster import SPECIFICATION, Cluster, Service, timeout, user
 from tests.waiting import wait_for
@@ -117,9 +116,9 @@ def test_less_than_that_is_removed_and_fails(cluster: Cluster, count: int) -> No
     assert not cluster.namespaces()
     spawn = service.labs.operation("rachel")
     assert spawn.events.all()[-1].type == "failed"
-    advice = describe_progress(spawn, None, None).advice
+    advice = service.progress.describe("rachel").advice
     assert advice is not None
-    assert "was interrupted" in advice.happened
+    assert "was interrupted" in str(advice.happened)
     assert messages[-2:] == [
         "The service was interrupted before your lab had started, try again",
         "Lab spawn failed",
