@@ -13,7 +13,6 @@ __all__ = [
     "DELETION_FAILED",
     "Advice",
     "advise",
-    "larger_size",
     "words_while_waiting",
 ]
 
@@ -198,8 +197,8 @@ _WAITING: Mapping[Cause, Text] = {
     Cause.STORAGE: Text("The storage of your files does not answer yet."),
     Cause.MACHINE: Text("The machine has trouble to start your lab; it tries again."),
     Cause.INIT_FAILED: Text(
-        "Getting your home directory ready has failed; it is tried again. That has"
-        " nothing to do with the image or the size that you chose."
+        "That has failed, and is tried again. It has nothing to do with the image or"
+        " the size that you chose."
     ),
     Cause.PROGRAM_ENDED: Text("Starting JupyterLab has failed; it is tried again."),
     Cause.NOT_SET_UP: Text(
@@ -228,17 +227,6 @@ def advise(cause: Cause, sizes: Sizes) -> Advice:
 def words_while_waiting(cause: Cause) -> Text | None:
     """Say what keeps a lab waiting that may still start."""
     return _WAITING.get(cause)
-
-
-def larger_size(sizes: Sizes) -> Text | None:
-    """Name the next larger size; None if there is none for this user."""
-    if sizes.larger is None:
-        return None
-    return Text(
-        "Choose %(size)s, which has %(memory)s.",
-        size=sizes.larger.size.title(),
-        memory=Memory(sizes.larger.resources.limits.memory),
-    )
 
 
 def _no_room(sizes: Sizes) -> Advice:
@@ -282,12 +270,24 @@ def _out_of_memory(sizes: Sizes) -> Advice:
             "Your lab needed more than %(memory)s of memory while it was starting.",
             memory=Memory(sizes.limits.memory),
         )
-    otherwise = Text(
-        "There is no larger size for you. Try again with “Reset user environment”"
-        " checked, which moves your own settings and packages aside. If that does not"
-        " help, tell the operators of this platform, with the details below."
+    if sizes.larger is None:
+        return Advice(
+            happened,
+            Text(
+                "There is no larger size for you. Try again with “Reset user"
+                " environment” checked, which moves your own settings and packages"
+                " aside. If that does not help, tell the operators of this platform,"
+                " with the details below."
+            ),
+        )
+    return Advice(
+        happened,
+        Text(
+            "Choose %(size)s, which has %(memory)s.",
+            size=sizes.larger.size.title(),
+            memory=Memory(sizes.larger.resources.limits.memory),
+        ),
     )
-    return Advice(happened, larger_size(sizes) or otherwise)
 
 
 _BY_SIZE: Mapping[Cause, Callable[[Sizes], Advice]] = {

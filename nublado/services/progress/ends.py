@@ -9,7 +9,6 @@ from datetime import datetime
 from nublado.models.domain.history import Asker, HistoryEntry, HistoryKind
 from nublado.models.domain.text import Memory, Text
 from nublado.services.observed.pod_end import EndReason
-from nublado.services.progress.advice import larger_size
 from nublado.services.progress.sizes import Sizes
 
 __all__ = ["LabEnd", "ends_of_lab", "who_stopped"]
@@ -151,7 +150,8 @@ def _out_of_memory(sizes: Sizes, *, was_restarted: bool) -> tuple[Text, Text]:
             " less data at a time, and shut down notebooks that you do not need."
         )
     return happened, Text(
-        "What was not saved is lost. For this work, start a lab of a larger size:"
-        " %(choice)s",
-        choice=larger_size(sizes),
+        "What was not saved is lost. For this work, choose %(size)s, which has"
+        " %(memory)s.",
+        size=sizes.larger.size.title(),
+        memory=Memory(sizes.larger.resources.limits.memory),
     )

@@ -361,9 +361,8 @@ def _settings(**settings: object) -> Strike:
         ),
         (
             _settings(exits={"inithome": 1}),
-            "Getting your home directory ready. Getting your home directory ready has"
-            " failed; it is tried again. That has nothing to do with the image or the"
-            " size",
+            "Getting your home directory ready. That has failed, and is tried again. It"
+            " has nothing to do with the image or the size",
             "has nothing to do with the image or the size that you chose. Tell",
         ),
         (
@@ -447,8 +446,8 @@ def test_kubernetes_that_does_not_answer_is_no_refusal() -> None:
     [
         (
             _finish(exit_code=137, reason="OOMKilled"),
-            "needed more than 3 GB. What was not saved is lost. For this work, start a"
-            " lab of a larger size: Choose Large, which has 64 GB.",
+            "needed more than 3 GB. What was not saved is lost. For this work, choose"
+            " Large, which has 64 GB.",
         ),
         (_finish(exit_code=1), "JupyterLab has ended with an error"),
         (_finish(exit_code=0), "JupyterLab has ended, without an error"),
