@@ -12,6 +12,9 @@ __all__ = ["Look", "look"]
 _LIGHT_GROUNDS = tuple(map(parse_colour, ("#ffffff", "#f2f4f7")))
 _DARK_GROUNDS = tuple(map(parse_colour, ("#16181b", "#22262b")))
 
+_ON_DARK = 6.5
+"""Contrast on dark pages, where saturated colours look duller."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -48,5 +51,5 @@ def look(name: str, pages: PagesConfig) -> Look:
         name=name,
         logo=pages.logo,
         accent=str(readable(accent, *_LIGHT_GROUNDS)),
-        accent_on_dark=str(readable(accent, *_DARK_GROUNDS)),
+        accent_on_dark=str(readable(accent, *_DARK_GROUNDS, least=_ON_DARK)),
     )

@@ -50,17 +50,26 @@ def contrast(one: Colour, other: Colour) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def readable(colour: Colour, *grounds: Colour) -> Colour:
+def readable(colour: Colour, *grounds: Colour, least: float = READABLE) -> Colour:
     """Change a colour as little as it needs to be read on all of some grounds.
 
     It becomes lighter if the grounds are dark, and darker if they are light.
+
+    Parameters
+    ----------
+    colour
+        The colour.
+    grounds
+        What it has to be read on.
+    least
+        Least contrast with each of them.
     """
     towards = 0.0 if min(map(_luminance, grounds)) > 0.18 else 1.0
     for step in range(_STEPS + 1):
         share = step / _STEPS
         mixed = Colour(*(part + (towards - part) * share for part in colour))
         shown = parse_colour(str(mixed))
-        if all(contrast(shown, ground) >= READABLE for ground in grounds):
+        if all(contrast(shown, ground) >= least for ground in grounds):
             return shown
     raise ValueError("no colour can be read on all of these grounds")
 
