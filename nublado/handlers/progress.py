@@ -25,6 +25,7 @@ from nublado.handlers.describe import (
 )
 from nublado.handlers.form_tokens import form_token, sender_of_form
 from nublado.handlers.page import render_page
+from nublado.pages.favicon import favicon
 from nublado.services.progress.page import Progress
 
 __all__ = ["progress"]
@@ -108,6 +109,7 @@ def _page(shown: Progress, username: str, version: str) -> Response:
         progress=shown,
         username=username,
         version=version,
+        icon=favicon(shown.phase),
         limit=context.config.lab.spawn_timeout,
         token=form_token() if shown.can_cancel else "",
         cancel_url=url_for("progress.cancel_spawn", username=username),
@@ -130,6 +132,7 @@ def _no_lab(username: str) -> Response:
         for_users=True,
         username=username,
         version=version,
+        icon=favicon(_NO_LAB),
     )
     response.set_etag(version)
     return response

@@ -27,10 +27,13 @@ function remember(key, value) {
 
 // --- Time that passes ---
 
+// As the page writes one second, one minute, and one of each.
 function duration(seconds) {
+  const [second, minute, both] = page().dataset.spans.split("|").map((text) => text.split("1"));
   const whole = Math.round(seconds), minutes = Math.floor(whole / 60), rest = whole % 60;
-  if (!minutes) return `${rest} s`;
-  return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
+  if (!minutes) return second.join(rest);
+  if (!rest) return minute.join(minutes);
+  return both[0] + minutes + both[1] + rest + both[2];
 }
 
 function tick() {
