@@ -44,7 +44,7 @@ function tick() {
   const { phase, seconds, late } = page().dataset;
   if (phase !== "starting") return;
   const total = Number(seconds) + passed;
-  document.title = `${duration(total)} · ${byId("title").textContent}`;
+  document.title = `${duration(total)} · ${document.querySelector("h1").textContent}`;
   if (late && total > Number(late)) byId("late").hidden = false;
 }
 
@@ -185,7 +185,7 @@ function replace(fetched) {
   const open = [...document.querySelectorAll("details[open]")].map((element) => element.id);
   document.querySelector("main").replaceWith(fetched.querySelector("main"));
   for (const id of open) if (byId(id)) byId(id).open = true;
-  document.title = byId("title")?.textContent ?? document.title;
+  document.title = document.querySelector("h1").textContent;
   loaded = performance.now();
   follow();
   const { phase } = page().dataset;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from html import unescape
 
 import pytest
@@ -13,6 +14,7 @@ from tests.e2e.browser import Browser, start_browser
 from tests.e2e.users import SECONDS, User
 from tests.waiting import wait_for
 
+TAG = "d_2026_10_28"
 QUOTA = {
     "kind": "Status",
     "reason": "Forbidden",
@@ -44,10 +46,14 @@ def stay(browser: Browser) -> None:
     browser.find("#open-itself").click()
 
 
-def hold(stack: Stack, user: User, tag: str) -> None:
-    """Begin a spawn that hangs because its image cannot be pulled."""
-    stack.control.settings(failing_pulls=[tag], pull_failure="unavailable")
-    assert user.create(image_tag=tag).status_code == 201
+def hold(stack: Stack, user: User) -> None:
+    """Begin a spawn that hangs: no node has its image, or can pull it."""
+    image = {"image": f"registry.example.org/sciplat/lab:{TAG}"}
+    for node in ("node-1", "node-2", "node-3"):
+        with suppress(requests.HTTPError):
+            stack.control("DELETE", f"/nodes/{node}/images", image)
+    stack.control.settings(failing_pulls=[TAG], pull_failure="unavailable")
+    assert user.create(image_tag=TAG).status_code == 201
 
 
 # --- Without a browser ------------------------------------------------------
@@ -130,7 +136,7 @@ def send_form(user: User, fields: dict[str, str], **headers: str) -> requests.Re
 
 
 def test_only_a_form_of_the_own_page_cancels(stack: Stack, user: User) -> None:
-    hold(stack, user, "d_2026_10_24")
+    hold(stack, user)
     fields = form_of(fetch(user))
     assert set(fields) == {"token", "operation"}
     somebody = User(stack, "somebody")
@@ -154,7 +160,7 @@ def test_only_a_form_of_the_own_page_cancels(stack: Stack, user: User) -> None:
 
 
 def test_an_old_form_does_not_delete_a_lab_that_runs(stack: Stack, user: User) -> None:
-    hold(stack, user, "d_2026_10_23")
+    hold(stack, user)
     fields = form_of(fetch(user))
     stack.control.settings(failing_pulls=[])
     wait_for(lambda: user.status == "running", SECONDS)
@@ -166,7 +172,7 @@ def test_an_old_form_does_not_delete_a_lab_that_runs(stack: Stack, user: User) -
 
 
 def test_spawn_is_watched_to_its_end(stack: Stack, user: User) -> None:
-    hold(stack, user, "d_2026_10_28")
+    hold(stack, user)
     with start_browser() as browser:
         watch(browser, user)
         browser.wait_for_text("h1", "Your lab is starting")
@@ -199,7 +205,7 @@ def test_spawn_is_watched_to_its_end(stack: Stack, user: User) -> None:
 def test_the_lab_opens_by_itself_but_not_from_an_old_page(
     stack: Stack, user: User
 ) -> None:
-    hold(stack, user, "d_2026_10_22")
+    hold(stack, user)
     with start_browser() as browser:
         watch(browser, user)
         browser.wait_for_text("#step", "Fetching the image")
@@ -215,7 +221,7 @@ def test_the_lab_opens_by_itself_but_not_from_an_old_page(
 
 
 def test_whoever_wants_to_is_notified(stack: Stack, user: User) -> None:
-    hold(stack, user, "d_2026_10_21")
+    hold(stack, user)
     with start_browser() as browser:
         # The page is in a tab that nobody sees, of a browser that asks and may.
         script = """
@@ -261,7 +267,7 @@ def test_an_open_page_tells_of_the_end_of_its_lab(stack: Stack, user: User) -> N
         assert browser.complaints() == []
         # JupyterHub clears away, the user starts another: it shows that as well.
         user.delete()
-        hold(stack, user, "d_2026_10_20")
+        hold(stack, user)
         browser.wait_for_text("h1", "Your lab is starting")
         stack.control.settings(failing_pulls=[])
 
@@ -271,7 +277,7 @@ def test_the_page_without_a_lab_shows_one_that_comes(stack: Stack, user: User) -
         watch(browser, user)
         browser.wait_for_text("h1", "You have no lab")
         assert browser.barriers() == []
-        hold(stack, user, "d_2026_10_19")
+        hold(stack, user)
         browser.wait_for_text("h1", "Your lab is starting")
         browser.wait_for_text("#step", "Fetching the image")
         stack.control.settings(failing_pulls=[])
@@ -298,7 +304,7 @@ def test_failed_spawn_says_what_to_do(stack: Stack, user: User) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_the_button_cancels(stack: Stack, user: User, *, scripts: bool) -> None:
-    hold(stack, user, f"d_2026_10_1{8 - scripts}")
+    hold(stack, user)
     with start_browser(scripts=scripts) as browser:
         watch(browser, user)
         browser.wait_for_text("h1", "Your lab is starting")
@@ -314,7 +320,7 @@ def test_the_button_cancels(stack: Stack, user: User, *, scripts: bool) -> None:
 
 
 def test_who_wants_less_motion_gets_none(stack: Stack, user: User) -> None:
-    hold(stack, user, "d_2026_10_16")
+    hold(stack, user)
     with start_browser() as browser:
         watch(browser, user)
         browser.wait_for_text("#step", "Fetching the image")
@@ -335,7 +341,7 @@ def test_who_wants_less_motion_gets_none(stack: Stack, user: User) -> None:
 @pytest.mark.parametrize("ending", ["kill", "stop"])
 def test_dropped_connection_loses_nothing(own_stack: Stack, ending: str) -> None:
     user = User(own_stack, "patient")
-    hold(own_stack, user, "d_2026_10_26")
+    hold(own_stack, user)
     with start_browser() as browser:
         watch(browser, user)
         browser.wait_for_text("#waits", "The image cannot be fetched yet")
@@ -351,7 +357,7 @@ def test_dropped_connection_loses_nothing(own_stack: Stack, ending: str) -> None
 
 
 def test_page_loads_itself_again_without_scripts(stack: Stack, user: User) -> None:
-    hold(stack, user, "d_2026_10_25")
+    hold(stack, user)
     with start_browser(scripts=False) as browser:
         watch(browser, user)
         assert browser.find("h1").text == "Your lab is starting"

@@ -328,8 +328,11 @@ class LabReconciler:
     def _remove(self, record: LabRecord, verdict: Remove, seen: int) -> None:
         """Delete what is left of a lab, unless something has begun with it."""
         if verdict.state is not None and verdict.pod is not None:
+            is_news = record.state is None
             if not record.adopt(verdict.state, uid_of(verdict.pod), seen):
                 return
+            if is_news and verdict.state.status is LabStatus.TERMINATED:
+                self._service.deaths.recall_end(verdict.state, verdict.pod)
             seen = record.changes
         removal = (
             LostSpawn(self._labs, record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +10,14 @@ from nublado.events import Event, EventType, Step
 from nublado.models.domain.history import SpawnPhase
 from nublado.services.observed.timeline import is_resumed, timeline
 
-__all__ = ["DeletionPhase", "LabStep", "Mark", "deletion_steps", "spawn_steps"]
+__all__ = [
+    "DeletionPhase",
+    "LabStep",
+    "Mark",
+    "deletion_steps",
+    "recalled_steps",
+    "spawn_steps",
+]
 
 _END_TYPES = (EventType.COMPLETE, EventType.FAILED)
 
@@ -97,6 +104,18 @@ def spawn_steps(
         known = stretches.get(phase)
         steps.append(LabStep(phase, mark, known.seconds(now) if known else None))
     return tuple(steps)
+
+
+def recalled_steps(seconds: Mapping[SpawnPhase, float]) -> tuple[LabStep, ...]:
+    """List the steps of a spawn that is done, of which only that is known.
+
+    Parameters
+    ----------
+    seconds
+        How long its phases took, as far as that is known.
+    """
+    phases = (phase for phase in SpawnPhase if phase is not SpawnPhase.CLEARED)
+    return tuple(LabStep(phase, Mark.DONE, seconds.get(phase)) for phase in phases)
 
 
 def deletion_steps(

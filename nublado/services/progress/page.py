@@ -18,6 +18,7 @@ from nublado.services.observed.steps import (
     LabStep,
     Mark,
     deletion_steps,
+    recalled_steps,
     spawn_steps,
 )
 from nublado.services.observed.timeline import was_fetched
@@ -114,7 +115,9 @@ class Progress:
         How much of it is done, from 0 to 100.
     started, ended
         When the operation began and ended (seconds since the epoch); ``ended`` is
-        None if it has not.
+        None if it has not, or nobody knows.
+    is_over
+        Whether it has ended.
     now
         The time (seconds since the epoch).
     operation
@@ -153,6 +156,7 @@ class Progress:
     percent: int
     started: float
     ended: float | None
+    is_over: bool
     now: float
     operation: str
     heard: int
@@ -229,7 +233,8 @@ def describe_progress(known: Known) -> Progress:
         estimate=_estimate(known, story, lab) if is_starting else None,
         percent=_percent(story.events, phase),
         started=story.accepted,
-        ended=story.end.timestamp if story.end else None,
+        ended=story.ended,
+        is_over=story.end is not None,
         now=known.now,
         operation=known.operation.events.id,
         heard=len(heard),
@@ -289,6 +294,8 @@ def _shown_steps(story: Story, now: float) -> tuple[ShownStep, ...]:
 
 
 def _steps(story: Story, now: float) -> tuple[LabStep, ...]:
+    if story.is_recalled:
+        return recalled_steps(story.recalled.seconds if story.recalled else {})
     if story.kind is not StoryKind.SPAWN:
         return deletion_steps(story.events, accepted=story.accepted, now=now)
     return spawn_steps(

@@ -7,7 +7,7 @@ failed, JupyterHub or this service, must not hide why it failed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nublado.events import Event, EventType
@@ -60,6 +60,10 @@ class Story:
         What its lines in the log have in common.
     reason
         Why it failed, in the words of the log.
+    is_recalled
+        Whether an earlier process has done it, so that there are no events.
+    recalled
+        What is still known of that; None if nothing is.
     """
 
     kind: StoryKind
@@ -73,6 +77,15 @@ class Story:
     node: str | None = None
     request_id: str | None = None
     reason: str | None = None
+    is_recalled: bool = False
+    recalled: HistoryEntry | None = None
+
+    @property
+    def ended(self) -> float | None:
+        """When it ended (seconds since the epoch); None if not, or nobody knows."""
+        if self.is_recalled:
+            return self.recalled.ended.timestamp() if self.recalled else None
+        return self.end.timestamp if self.end else None
 
     @property
     def end(self) -> Event | None:
@@ -101,7 +114,23 @@ def story_of(operation: AnyOperation, history: Sequence[HistoryEntry]) -> Story:
         failed = _failed_spawn(history)
         if failed is not None and not operation.cancels_spawn:
             return _of_entry(failed)
-    return _of_operation(operation, history)
+    story = _of_operation(operation, history)
+    is_done = story.end is not None and story.end.type is EventType.COMPLETE
+    if story.kind is StoryKind.SPAWN and is_done and story.began is None:
+        return _recalled(story, history)
+    return story
+
+
+def _recalled(story: Story, history: Sequence[HistoryEntry]) -> Story:
+    """Tell of a spawn that an earlier process has brought to its good end."""
+    entry = _newest_spawn(history)
+    started = entry.started if entry is not None else None
+    return replace(
+        story,
+        accepted=started.timestamp() if started else story.accepted,
+        is_recalled=True,
+        recalled=entry,
+    )
 
 
 def _of_operation(operation: AnyOperation, history: Sequence[HistoryEntry]) -> Story:
@@ -158,6 +187,9 @@ def _kind(operation: AnyOperation) -> StoryKind:
 
 def _node_of(history: Sequence[HistoryEntry]) -> str | None:
     """Where the newest lab of a user was."""
-    spawns = (entry for entry in history if entry.kind is HistoryKind.SPAWN)
-    newest = next(spawns, None)
+    newest = _newest_spawn(history)
     return newest.node if newest is not None else None
+
+
+def _newest_spawn(history: Sequence[HistoryEntry]) -> HistoryEntry | None:
+    return next((e for e in history if e.kind is HistoryKind.SPAWN), None)

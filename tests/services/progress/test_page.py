@@ -12,6 +12,7 @@ import pytest
 
 from nublado.exceptions import LabDeletionError
 from nublado.models.domain.history import Asker, HistoryKind
+from nublado.services.observed.steps import Mark
 from nublado.services.progress.page import Progress
 from nublado.services.progress.words import Phase
 from tests.cluster import SPECIFICATION, Cluster, Service, user
@@ -523,6 +524,42 @@ def test_reconciliation_does_not_hide_it_either(cluster: Cluster) -> None:
     service.reconciler.reconcile()
     wait_for(lambda: service.labs.table.state("rachel") is None)
     assert told(page(service)) == told(failed)
+
+
+# --- After a restart of the service ------------------------------------------
+
+
+def test_a_lab_that_ended_while_nobody_looked_is_told(cluster: Cluster) -> None:
+    earlier = cluster.service()
+    earlier.spawn("rachel")
+    earlier.stop()
+    cluster.control(
+        "POST", f"/pods/{POD}/finish", {"exit_code": 137, "reason": "OOMKilled"}
+    )
+    service = cluster.service()
+    service.reconciler.reconcile()
+    wait_for(lambda: service.labs.table.state("rachel") is None)
+    progress = page(service)
+    assert progress.phase is Phase.ENDED
+    (end,) = progress.ends
+    assert "needed more than 3 GB" in str(end.happened)
+
+
+def test_a_lab_that_runs_is_told_with_its_own_times(cluster: Cluster) -> None:
+    earlier = cluster.service()
+    earlier.spawn("rachel")
+    before = page(earlier)
+    earlier.stop()
+    service = cluster.service()
+    service.reconciler.reconcile()
+    progress = page(service)
+    assert progress.phase is Phase.RUNNING
+    assert (progress.node, progress.image) == (before.node, before.image)
+    assert {step.mark for step in progress.steps} == {Mark.DONE}
+    # Kubernetes counts whole seconds.
+    assert progress.seconds <= before.seconds + 2
+    seconds = [step.seconds for step in progress.steps if step.seconds is not None]
+    assert sum(seconds) == pytest.approx(progress.seconds, abs=0.01)
 
 
 def test_places_that_are_not_known_are_not_linked(cluster: Cluster) -> None:
