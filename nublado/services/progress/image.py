@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from nublado.models.domain.docker import split_reference
@@ -19,8 +20,8 @@ class LabImage:
     ----------
     name
         Name for people.
-    nodes
-        Nodes that have it; None where that is not known.
+    having, lacking
+        Nodes that have it, and nodes that do not; of others nobody knows.
     eligible
         Nodes that may run labs.
     size
@@ -28,12 +29,15 @@ class LabImage:
     """
 
     name: str
-    nodes: frozenset[str] | None = None
+    having: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()
     eligible: frozenset[str] = frozenset()
     size: int | None = None
 
     @classmethod
-    def named(cls, reference: str, inventory: ImageInventory) -> LabImage:
+    def named(
+        cls, reference: str, inventory: ImageInventory, seen: Collection[str] = ()
+    ) -> LabImage:
         """Find the image of a lab.
 
         Parameters
@@ -41,13 +45,26 @@ class LabImage:
         reference
             Its reference, with digest.
         inventory
-            All images that are known.
+            All images that are known, and the nodes.
+        seen
+            Nodes that have run it since they were looked at.
         """
         _, tag, digest = split_reference(reference)
         known = inventory.images.get(tag) if tag else None
-        if known is not None and known.digest == digest:
-            return cls(known.display_name, known.nodes, inventory.eligible, known.size)
-        return cls(RSPImageTag.parse(tag).display_name if tag else reference)
+        if known is not None and known.digest not in (digest, None):
+            known = None
+        size = known.size if known is not None else None
+        nodes = inventory.nodes.values()
+        having = {node.name for node in nodes if digest and digest in node.sizes}
+        having.update(seen)
+        unsure = {node.name for node in nodes if digest is None or node.may_omit(size)}
+        return cls(
+            name=known.display_name if known is not None else _name(tag, reference),
+            having=frozenset(having),
+            lacking=frozenset(inventory.nodes) - having - unsure,
+            eligible=inventory.eligible,
+            size=size,
+        )
 
     def lacks(self, node: str | None) -> bool | None:
         """Whether a node has to fetch it; None where that is not known.
@@ -57,10 +74,11 @@ class LabImage:
         node
             The node; None while the lab has none.
         """
-        if self.nodes is None or not self.eligible:
-            return None
-        if node is not None:
-            return node not in self.nodes
-        if self.eligible <= self.nodes:
+        candidates = self.eligible if node is None else {node}
+        if candidates and candidates <= self.having:
             return False
-        return None if self.eligible & self.nodes else True
+        return True if candidates and candidates <= self.lacking else None
+
+
+def _name(tag: str | None, reference: str) -> str:
+    return RSPImageTag.parse(tag).display_name if tag else reference

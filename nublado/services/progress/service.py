@@ -13,6 +13,9 @@ from nublado.services.progress.page import Known, Progress, describe_progress
 
 __all__ = ["ProgressService"]
 
+_SEEN_SECONDS = 900.0
+"""How long a node may be behind with the list of its images."""
+
 
 class ProgressService:
     """Describes labs to their users; costs no requests.
@@ -55,15 +58,23 @@ class ProgressService:
         state, last = record.state, record.last_state
         lab = state or last
         reference = lab.options.image if lab is not None else ""
+        now, spawns = time.time(), self._history.spawns()
+        seen = {
+            spawn.node
+            for spawn in spawns
+            if spawn.node is not None
+            and spawn.image == reference
+            and now - spawn.ended.timestamp() < _SEEN_SECONDS
+        }
         return describe_progress(
             Known(
                 operation=operation,
                 state=state,
                 last_state=last,
-                image=LabImage.named(reference, self._images.inventory),
+                image=LabImage.named(reference, self._images.inventory, seen),
                 history=self._history.of(username),
-                spawns=self._history.spawns(),
+                spawns=spawns,
                 sizes=self._config.sizes,
-                now=time.time(),
+                now=now,
             )
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from nublado.models.domain.node import Node
 from nublado.services.image_inventory import ImageInventory
 from nublado.services.progress.image import LabImage
 from tests.cluster import Cluster
@@ -31,22 +34,42 @@ ALL, SOME, NONE = frozenset({"a", "b"}), frozenset({"a"}), frozenset[str]()
 
 
 @pytest.mark.parametrize(
-    ("nodes", "node", "lacks"),
+    ("having", "lacking", "node", "lacks"),
     [
-        (ALL, None, False),
-        (SOME, None, None),
-        (NONE, None, True),
-        (SOME, "a", False),
-        (SOME, "b", True),
-        (None, "a", None),
-        (None, None, None),
+        (ALL, NONE, None, False),
+        (SOME, ALL - SOME, None, None),
+        (NONE, ALL, None, True),
+        (NONE, SOME, None, None),
+        (SOME, ALL - SOME, "a", False),
+        (SOME, ALL - SOME, "b", True),
+        (SOME, NONE, "b", None),
+        (SOME, NONE, "another", None),
     ],
 )
 def test_whether_it_has_to_be_fetched(
-    nodes: frozenset[str] | None, node: str | None, lacks: bool | None
+    having: frozenset[str],
+    lacking: frozenset[str],
+    node: str | None,
+    lacks: bool | None,
 ) -> None:
-    assert LabImage("Weekly", nodes, ALL).lacks(node) is lacks
+    assert LabImage("Weekly", having, lacking, ALL).lacks(node) is lacks
 
 
 def test_nobody_knows_without_nodes() -> None:
-    assert LabImage("Weekly", NONE, NONE).lacks(None) is None
+    assert LabImage("Weekly").lacks(None) is None
+
+
+def test_nodes_are_asked_by_digest(inventory: ImageInventory) -> None:
+    image = next(image for image in inventory.images if image.digest)
+    digest = str(image.digest)
+    nodes = (
+        Node("has", sizes={digest: 1}),
+        Node("lacks"),
+        Node("is-full", listed=50, smallest=10**12),
+    )
+    known = replace(inventory, nodes={node.name: node for node in nodes})
+    named = LabImage.named(image.reference_with_digest, known)
+    assert (named.having, named.lacking) == (frozenset({"has"}), frozenset({"lacks"}))
+    # A lab has run there since.
+    named = LabImage.named(image.reference_with_digest, known, ["lacks"])
+    assert (named.having, named.lacking) == (frozenset({"has", "lacks"}), frozenset())
