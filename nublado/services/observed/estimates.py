@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -154,5 +155,5 @@ def _fetches(spawns: Iterable[HistoryEntry]) -> list[float]:
 
 
 def _long(samples: Sequence[float]) -> float:
-    """How long at most nine tenths of them took."""
-    return sorted(samples)[int(_LONG_SHARE * (len(samples) - 1))]
+    """How long about nine tenths of them took at most."""
+    return sorted(samples)[math.ceil(_LONG_SHARE * (len(samples) - 1))]
