@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -96,13 +94,12 @@ def test_killed_in_the_middle_of_deletes(own_stack: Stack) -> None:
     users = crowd(own_stack, 6)
     for user in users:
         user.spawn()
-    own_stack.control.settings(termination_delay=1.0, namespace_delay=1.0)
-    for user in users[:4]:
-        script = "import requests, sys; requests.delete(sys.argv[1])"
-        command = [sys.executable, "-c", script, user.lab]
-        subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    wait_for(lambda: all(u.status == "terminating" for u in users[:4]))
-    own_stack.service.kill()
+    own_stack.control.settings(termination_delay=10.0, namespace_delay=1.0)
+    with ThreadPoolExecutor(4) as pool:
+        for user in users[:4]:
+            pool.submit(requests.delete, user.lab, timeout=SECONDS)
+        wait_for(lambda: all(u.status == "terminating" for u in users[:4]))
+        own_stack.service.kill()
     users = restart(own_stack, users)
     wait_for(lambda: [u.status for u in users] == [None] * 4 + ["running"] * 2)
     wait_for(lambda: _namespaces(own_stack) == {u.namespace for u in users[4:]})
