@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nublado.config.model import LabSizeDefinition
@@ -126,8 +126,6 @@ class Progress:
         How many events that has had.
     is_followed
         Whether it will have more.
-    events
-        What has happened so far.
     lab
         The lab, or the one that was there last; None where unknown.
     image
@@ -139,8 +137,10 @@ class Progress:
     lab_path, hub_path
         Where the lab is on the platform, and where to ask for another; None
         where there is none.
-    support
-        What whoever helps the user wants to know.
+    story
+        What is told.
+    newest
+        The newest operation.
     """
 
     phase: Phase
@@ -161,14 +161,24 @@ class Progress:
     operation: str
     heard: int
     is_followed: bool
-    events: tuple[ShownEvent, ...]
     lab: LabState | None
     image: LabImage
     node: str | None
     can_cancel: bool
     lab_path: str | None
     hub_path: str | None
-    support: str
+    story: Story = field(repr=False)
+    newest: AnyOperation = field(repr=False)
+
+    @property
+    def events(self) -> tuple[ShownEvent, ...]:
+        """What has happened so far."""
+        return show_events(self.story.events)
+
+    @property
+    def support(self) -> str:
+        """What whoever helps the user wants to know."""
+        return support_text(self.newest, self.story, self.lab, self.ends, self.now)
 
     @property
     def seconds(self) -> float:
@@ -239,14 +249,14 @@ def describe_progress(known: Known) -> Progress:
         operation=known.operation.events.id,
         heard=len(heard),
         is_followed=not (heard and heard[-1].type in _END_TYPES),
-        events=show_events(story.events),
         lab=lab,
         image=known.image,
         node=story.node,
         can_cancel=is_starting,
         lab_path=path if phase is Phase.RUNNING else None,
         hub_path=_hub_path(path),
-        support=support_text(known.operation, story, lab, ends, known.now),
+        story=story,
+        newest=known.operation,
     )
 
 

@@ -58,7 +58,8 @@ class ProgressService:
         state, last = record.state, record.last_state
         lab = state or last
         reference = lab.options.image if lab is not None else ""
-        now, spawns = time.time(), self._history.spawns()
+        is_going_on = record.operation is operation
+        now, spawns = time.time(), self._history.spawns() if is_going_on else ()
         seen = {
             spawn.node
             for spawn in spawns
