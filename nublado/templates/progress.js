@@ -5,7 +5,7 @@
 const byId = (id) => document.getElementById(id);
 const page = () => byId("progress");
 const isFramed = window.top !== window;
-const retryPause = 2000;
+const shortestRetry = 2000;
 const throttle = 200;
 const shortestPause = 5000;
 const longestPause = 60000;
@@ -13,6 +13,7 @@ let source = null;
 let timer = null;
 let update = null;
 let pause = shortestPause;
+let retry = shortestRetry;
 let loaded = performance.now();
 
 // --- What the browser remembers, where it may ---
@@ -135,7 +136,7 @@ function listen() {
   source.onerror = (event) => {
     if (event.data) return; // An event of the lab that is called so.
     say(page().dataset.lost);
-    if (source.readyState === EventSource.CLOSED) later(reload, retryPause);
+    if (source.readyState === EventSource.CLOSED) later(reload, retry);
   };
 }
 
@@ -197,9 +198,11 @@ async function reload() {
   source?.close();
   try {
     replace(await fetchPage(true));
+    retry = shortestRetry;
   } catch {
     say(page().dataset.lost ?? page().dataset.stale);
-    later(reload, retryPause);
+    later(reload, retry);
+    retry = Math.min(retry * 1.5, longestPause / 2);
   }
 }
 

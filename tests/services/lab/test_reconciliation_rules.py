@@ -108,8 +108,13 @@ def test_a_spawn_that_was_cut_off_is_completed(cluster: Cluster, count: int) -> 
 def test_less_than_that_is_removed_and_fails(cluster: Cluster, count: int) -> None:
     service = cluster.service()
     half_made(service, "rachel", count)
+    cluster.control.settings(held_namespaces=[f"{PREFIX}-rachel"])
     service.reconciler.reconcile()
     record = service.labs.table.get_or_add("rachel")
+    progress = service.progress.describe("rachel")
+    assert str(progress.title) == "The start of your lab was interrupted"
+    assert progress.is_followed
+    cluster.control.settings(held_namespaces=[])
     messages = service.messages("rachel")
     # Whoever is told so can begin again at once.
     assert record.operation is None
