@@ -38,6 +38,7 @@ from nublado.services.load import RequestLoad
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
 from nublado.services.notices import NoticeService
+from nublado.services.progress.service import ProgressService
 from nublado.services.pulse import Pulse
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
@@ -135,6 +136,12 @@ class ProcessContext:
             self.images,
             config.dropdown_menu,
             labs=self.labs.table,
+            history=self.history,
+        )
+        self.progress = ProgressService(
+            config=config.lab,
+            labs=self.labs,
+            images=self.images,
             history=self.history,
         )
         self.prepuller = make_prepuller(

@@ -50,6 +50,7 @@ def test_every_route_is_described() -> None:
     no_part_of_the_api = {
         ("/files/_again", "POST"),
         ("/files/{_path}", "GET"),
+        ("/nublado/spawner/v1/labs/{username}/cancel", "POST"),
         ("/nublado/admin/actions/{action}", "POST"),
         ("/nublado/admin/users/{username}/{action}", "POST"),
     }
