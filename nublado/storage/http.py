@@ -1,9 +1,9 @@
 """One HTTP client for registries, Gafaelfawr and Slack.
 
-It sends a request to the host that the URL names and nowhere else: proxies
-and credentials in the environment are ignored, cookies are not kept, and
-redirects are left to the caller, since they would carry secrets elsewhere.
-Certificates are checked against those that the system trusts.
+It sends a request to the host that the URL names and nowhere else. There is no
+session: sessions look for proxies and credentials in the environment, keep cookies
+and follow redirects, which would carry secrets elsewhere, and they take as long as
+the request. Certificates are checked against those that the system trusts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -42,6 +41,13 @@ _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
 _MAX_BYTES = 1024 * 1024
+_TICK_SECONDS = 0.1
+_SCHEMES = ("http://", "https://")
+_HEADERS = {
+    "User-Agent": f"nublado/{__version__}",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+}
 _INVALID = (
     InvalidHeader | InvalidSchema | InvalidURL | MissingSchema | LocationValueError
 )
@@ -164,21 +170,13 @@ class HTTPClient:
         self._service = service
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._in_flight: set[_Deadline] = set()
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers.update(
-            {"User-Agent": f"nublado/{__version__}", "Accept-Encoding": "identity"}
-        )
-        adapter = _Adapter(pool_maxsize=max_in_flight)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
+        self._adapter = _Adapter(pool_maxsize=max_in_flight)
 
     def close(self) -> None:
         """Close all connections, and end the requests that are in flight."""
         for deadline in [*self._in_flight]:
             deadline.end("client was closed")
-        self._session.close()
+        self._adapter.close()
 
     def send(self, request: HTTPRequest, *, seconds: float) -> HTTPResponse:
         """Send a request.
@@ -239,17 +237,22 @@ class HTTPClient:
         resources.callback(self._in_flight.discard, deadline)
         resources.enter_context(deadline.enforced())
         with deadline.errors():
-            response = self._session.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                data=request.body,
-                allow_redirects=False,
+            response = self._adapter.send(
+                _prepared(request),
                 stream=True,
                 timeout=(min(_CONNECT_SECONDS, left), min(_SILENCE_SECONDS, left)),
             )
             resources.callback(response.close)
         return response
+
+
+def _prepared(request: HTTPRequest) -> requests.PreparedRequest:
+    if not request.url.lower().startswith(_SCHEMES):
+        raise InvalidSchema
+    headers = {**_HEADERS, **request.headers}
+    return requests.Request(
+        request.method, request.url, headers, data=request.body
+    ).prepare()
 
 
 def _host_of(url: str) -> str:
@@ -279,15 +282,12 @@ class _Deadline:
     @contextmanager
     def enforced(self) -> Iterator[None]:
         """Watch what this thread connects to next, until the end of the block."""
-        timer = threading.Timer(self.left(), self.end, ("response takes too long",))
-        timer.name = "http-deadline"
-        timer.daemon = True
-        timer.start()
+        _KEEPER.keep(self)
         self.current.deadline = self
         try:
             yield
         finally:
-            timer.cancel()
+            _KEEPER.forget(self)
             self._socket = None
 
     def watch(self, connected: socket.socket) -> None:
@@ -325,6 +325,52 @@ class _Deadline:
             raise HTTPRequestError(self._reason, retryable=False) from None
 
 
+class _Keeper:
+    """One thread that ends the requests of all clients whose time is up.
+
+    It looks at them a few times in a second, and rests while there are none.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deadlines: set[_Deadline] = set()
+        self._some = threading.Event()
+        self._is_started = False
+
+    def keep(self, deadline: _Deadline) -> None:
+        """End a request when its time is up."""
+        with self._lock:
+            self._deadlines.add(deadline)
+            if not self._is_started:
+                self._is_started = True
+                threading.Thread(
+                    target=self._run, name="http-deadlines", daemon=True
+                ).start()
+        self._some.set()
+
+    def forget(self, deadline: _Deadline) -> None:
+        """Leave a request alone, which has ended."""
+        with self._lock:
+            self._deadlines.discard(deadline)
+
+    def _run(self) -> None:
+        while True:
+            self._some.wait()
+            self._some.clear()
+            while pending := self._pending():
+                for deadline in pending:
+                    if deadline.left() <= 0:
+                        deadline.end("response takes too long")
+                time.sleep(_TICK_SECONDS)
+
+    def _pending(self) -> list[_Deadline]:
+        with self._lock:
+            return list(self._deadlines)
+
+
+_KEEPER = _Keeper()
+
+
 def _innermost(error: BaseException) -> BaseException:
     """Find the cause of an error: what wraps it quotes the URL."""
     inner = getattr(error, "reason", None)
@@ -353,13 +399,6 @@ def _reason(cause: BaseException) -> str:
         # Begins with the connection that failed.
         text = text.split(": ", 1)[-1]
     return f"{type(cause).__name__}: {text}"
-
-
-class _Session(requests.Session):
-    """Leaves redirects alone, whose bodies it would read without a limit."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
 
 
 class _Adapter(HTTPAdapter):
