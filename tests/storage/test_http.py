@@ -280,7 +280,7 @@ def test_deadlines_of_all_clients_share_one_thread(
         _get(other, outside.url)
     other.close()
     names = [thread.name for thread in threading.enumerate()]
-    assert len([name for name in names if "deadline" in name]) == 1
+    assert names.count("http-deadlines") == 1
 
 
 def test_wait_for_other_requests_ends(outside: ScriptedServer) -> None:
