@@ -26,6 +26,7 @@ from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
 from nublado.exceptions import KubernetesError
 from nublado.metrics import KUBERNETES_SECONDS
 from nublado.models.domain.kubernetes import JSON
+from nublado.storage.kubernetes.connection import POOL_CLASSES
 from nublado.storage.kubernetes.retry import (
     Attempt,
     decide,
@@ -74,6 +75,7 @@ class KubernetesClient:
     ) -> None:
         self._configuration = configuration
         self._requests = _connections(configuration, pool_size, block=True)
+        self._requests.pool_classes_by_scheme = POOL_CLASSES
         self._slots = Slots(pool_size)
         self._watches = _connections(configuration, 8, block=False)
         self._rights = Rights()
@@ -315,7 +317,11 @@ class KubernetesClient:
         return f"{url}?{urlencode(query)}" if query else url
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": _USER_AGENT,
+        }
         for key in _TOKEN_KEYS:
             if token := self._configuration.get_api_key_with_prefix(key):
                 headers["Authorization"] = token
