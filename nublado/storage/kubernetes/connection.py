@@ -1,9 +1,9 @@
 """How a request to the API server is written and its response is read.
 
-urllib3 keeps connections, TLS, proxies and errors in order; but it prepares each
-request and each response in so many steps that they take longer than everything
-else that is done for it. Requests to an API server are small and of one form, so
-here they are sent in one piece, and their responses are read to the end at once.
+urllib3 makes connections, with TLS, and keeps them. But it prepares each request and
+each response in so many steps that they take longer than everything else that is done
+for it. Requests to an API server are small and of one form, so they are sent in one
+piece here, and their responses are read to the end at once.
 
 References
 ----------
@@ -13,57 +13,159 @@ https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import urllib3
+from kubernetes import client
+from kubernetes.client.rest import RESTClientObject
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
+from urllib3.util.ssl_match_hostname import CertificateError
 
-__all__ = ["POOL_CLASSES"]
+__all__ = ["Connections", "Response", "pool_manager"]
 
+_CONNECT_SECONDS = 5.0
 _RECEIVE_BYTES = 64 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
 _NO_BODY = (204, 304)
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response that has been read to its end.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    headers
+        Headers, by their names in small letters.
+    data
+        The body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Connections:
+    """Connections to the API server, used again and again.
+
+    A proxy, where one is configured, is left to urllib3.
+
+    Parameters
+    ----------
+    configuration
+        Where the API server is and how to authenticate.
+    number
+        How many there may be at a time; more requests wait.
+    """
+
+    def __init__(self, configuration: client.Configuration, number: int) -> None:
+        self._host = configuration.host
+        self._pools = pool_manager(configuration, number)
+        self._pools.connection_pool_kw["block"] = True
+        self._pool: _Exchange | None = None
+        if type(self._pools) is urllib3.PoolManager:
+            self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+            pool: Any = self._pools.connection_from_url(self._host)
+            self._pool = pool
+        self._base = urllib3.util.parse_url(self._host).path or ""
+
+    def close(self) -> None:
+        """Close all."""
+        self._pools.clear()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+    ) -> Response:
+        """Send a request.
+
+        Parameters
+        ----------
+        method, path, headers, body
+            The request.
+        seconds
+            How long the server may keep silent.
+
+        Raises
+        ------
+        urllib3.exceptions.HTTPError
+            Raised if there is no response, or only a part of one.
+        """
+        if self._pool is not None:
+            path = f"{self._base}{path}"
+            return self._pool.exchange(method, path, headers, body, seconds)
+        response = self._pools.urlopen(
+            method,
+            f"{self._host}{path}",
+            headers=headers,
+            body=body,
+            timeout=urllib3.Timeout(
+                connect=min(seconds, _CONNECT_SECONDS), read=seconds
+            ),
+            pool_timeout=seconds,
+            retries=False,
+            redirect=False,
+        )
+        found = {name.lower(): value for name, value in response.headers.items()}
+        return Response(response.status, found, response.data)
+
+
+def pool_manager(
+    configuration: client.Configuration, number: int
+) -> urllib3.PoolManager:
+    """Make what connects to the API server as the official client would."""
+    configuration.connection_pool_maxsize = number
+    manager: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
+    return manager
+
+
 class _Connection(HTTPConnection):
     """A connection that sends bytes and returns responses that are complete."""
 
-    def request(  # type: ignore[override]
+    def exchange(
         self,
         method: str,
-        url: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        **_: object,
-    ) -> None:
-        """Connect, unless that is done, and send a request."""
-        if self.sock is None:
-            self.connect()
-        self.sock.settimeout(self.timeout)
-        head = _head_of(method, url, self._host_header, headers or {}, body)
-        self.sock.sendall(head + body if body else head)
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        """Read a response to its end.
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+    ) -> Response:
+        """Send a request, and read the response to its end.
 
         Raises
         ------
         http.client.HTTPException
             Raised if that breaks off, or is no HTTP.
-        OSError
-            Raised if nothing comes.
+        OSError, urllib3.exceptions.HTTPError
+            Raised if there is no connection, or nothing comes.
         """
-        self.sock.settimeout(self.timeout)
-        reader = _Reader(self.sock)
-        status, headers = reader.read_head()
+        head = _head_of(method, path, self._host_header, headers, body)
+        if self.sock is None:
+            self.timeout = min(seconds, _CONNECT_SECONDS)
+            self.connect()
+        sock: Any = self.sock
+        sock.settimeout(seconds)
+        sock.sendall(head + body if body else head)
+        reader = _Reader(sock)
+        status, found = reader.read_head()
         while status < 200:
-            status, headers = reader.read_head()
-        data = b"" if status in _NO_BODY else reader.read_body(headers)
-        if reader.is_over(headers):
+            status, found = reader.read_head()
+        data = b"" if status in _NO_BODY else reader.read_body(found)
+        if reader.is_over(found):
             self.close()
-        return urllib3.HTTPResponse(data, headers, status, version=11)
+        return Response(status, found, data)
 
     @property
     def _host_header(self) -> str:
@@ -75,16 +177,44 @@ class _TLSConnection(_Connection, HTTPSConnection):
     pass
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection  # type: ignore[assignment]
+class _Exchange:
+    """Of a pool: exchanges a request for a response over one of its connections."""
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+    ) -> Response:
+        """Send a request; parameters and errors as of `Connections.send`."""
+        pool: Any = self
+        connection: _Connection = pool._get_conn(seconds)
+        is_whole = False
+        try:
+            response = connection.exchange(method, path, headers, body, seconds)
+            is_whole = True
+        except TimeoutError as e:
+            message = f"Read timed out. (read timeout={seconds:g})"
+            raise ReadTimeoutError(pool, path, message) from e
+        except (ssl.SSLError, CertificateError) as e:
+            raise SSLError(e) from e
+        except (OSError, http.client.HTTPException) as e:
+            raise ProtocolError("Connection aborted.", e) from e
+        finally:
+            if not is_whole:
+                connection.close()
+            pool._put_conn(connection)
+        return response
 
 
-class _TLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection  # type: ignore[assignment]
+class _Pool(_Exchange, urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
 
 
-POOL_CLASSES = {"http": _Pool, "https": _TLSPool}
-"""What a pool manager has to make, by scheme."""
+class _TLSPool(_Exchange, urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
 
 
 def _head_of(
