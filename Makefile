@@ -14,7 +14,7 @@ ALL_EXTRAS := --extra google --extra sandbox --extra docs --extra dev
 UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo hub browser lint test test-fast test-lowest test-hub soak bench docs format lock clean
+.PHONY: help python demo hub browser lint test coverage test-fast test-lowest test-hub soak bench docs format texts lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ browser: python ## Chromium for the tests of pages, installed where that is poss
 	@$(PYTHON) -m tools.install browser
 
 test: lint browser ## Everything that has to hold before a change lands
+	$(BIN)/pytest -n 5 --dist worksteal $(ARGS)
+
+coverage: $(STAMP) browser ## The same tests, with what they reach (takes half as long again)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 4 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=90
@@ -72,6 +75,9 @@ docs: $(STAMP) ## The documentation as a site, in build/docs
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+texts: $(STAMP) ## Bring the catalogues of texts in line with the pages
+	$(BIN)/python -m tools.texts
 
 lock: ## Pin the dependencies again, with hashes (needs uv)
 	$(COMPILE) --extra google -o requirements/run.txt

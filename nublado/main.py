@@ -23,7 +23,7 @@ from nublado.handlers.images import images
 from nublado.handlers.index import index, probes
 from nublado.handlers.labs import labs
 from nublado.handlers.operate import operate
-from nublado.handlers.page import moment
+from nublado.handlers.page import prepare_templates
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.handlers.state_answers import StateAnswers
@@ -54,7 +54,7 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.extensions["nublado"] = context
     app.extensions["nublado.form-tokens"] = FormTokens()
     app.extensions["nublado.status-feed"] = StatusFeed(app, context)
-    app.jinja_env.filters["moment"] = moment
+    prepare_templates(app)
     register_request_hooks(app)
     register_error_handlers(app)
     fileserver = context.config.fileserver

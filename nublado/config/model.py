@@ -41,6 +41,7 @@ __all__ = [
     "NFSSource",
     "NSSConfig",
     "PVCSource",
+    "PagesConfig",
     "Profile",
     "PullPolicy",
     "Style",
@@ -400,6 +401,26 @@ class FsadminConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PagesConfig:
+    """How pages for people look, and who may show them in frames.
+
+    Parameters
+    ----------
+    logo
+        Logo of the platform, an ``<svg>`` element without anything active.
+    accent_color
+        Colour of links and buttons.
+    frame_ancestors
+        Origins whose pages may show the page of a spawn in a frame, besides the
+        service's own.
+    """
+
+    logo: str | None = None
+    accent_color: str = "#0b5cad"
+    frame_ancestors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration.
 
@@ -416,6 +437,7 @@ class Config:
     log_level: str = "INFO"
     profile: Profile = Profile.PRODUCTION
     name: str = "Nublado"
+    pages: PagesConfig = PagesConfig()
     path_prefix: str = PATH_PREFIX
     style: Style = Style.OLD
     metrics: bool = False

@@ -16,6 +16,7 @@ from nublado.config.image_filters import ImageFiltersSchema
 from nublado.config.images import ImagesSchema
 from nublado.config.lab import LabSchema
 from nublado.config.model import Config, Profile
+from nublado.config.pages import PagesSchema
 from nublado.config.schema import ConfigSchema
 from nublado.config.sections import Section
 from nublado.config.values import found
@@ -50,6 +51,7 @@ class RootSchema(ConfigSchema):
     images = Section(ImagesSchema, required=True)
     fileserver = FileserverSection()
     fsadmin = Section(FsadminSchema)
+    pages = Section(PagesSchema)
     dropdown_menu = Section(ImageFiltersSchema)
     metrics = Given()
     watch_reconnect_timeout = Duration()

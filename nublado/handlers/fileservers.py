@@ -138,6 +138,7 @@ def landing(_path: str = "") -> Response:
     assert config is not None  # noqa: S101
     return render_page(
         "files.html",
+        for_users=True,
         username=user.username,
         url=service.url(user.username),
         tokens_url=f"{process().environment.external_url}/auth/tokens",

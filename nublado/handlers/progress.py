@@ -53,7 +53,10 @@ def lab_progress(username: str) -> Response:
     except UnknownUserError:
         if "text/html" in request.headers.get("Accept", ""):
             return render_page(
-                "no-lab.html", code=HTTPStatus.NOT_FOUND, username=username
+                "no-lab.html",
+                for_users=True,
+                code=HTTPStatus.NOT_FOUND,
+                username=username,
             )
         raise
     record = labs.table.get_or_add(username)
@@ -62,6 +65,7 @@ def lab_progress(username: str) -> Response:
     base_url = process().environment.external_url
     return render_page(
         "progress.html",
+        for_users=True,
         progress=described,
         deaths=deaths,
         username=username,

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from nublado.config.model import Config
+from nublado.config.model import Config, PagesConfig
 from nublado.models.domain.kubernetes import JSON
+from nublado.pages.look import Look, look
 from nublado.sandbox.artifact_registry import ArtifactRegistry
 from nublado.sandbox.control import make_control_app
 from nublado.sandbox.deployment import NAMESPACE, provide_for, write_metadata
@@ -29,6 +30,7 @@ from nublado.sandbox.kubernetes.server import ApiServer
 from nublado.sandbox.kubernetes.store import Store
 from nublado.sandbox.listener import Listener
 from nublado.sandbox.outage import ApiServerOutage
+from nublado.sandbox.pages import Pages
 from nublado.sandbox.registry import Registry
 from nublado.sandbox.roles import bind_roles
 from nublado.sandbox.stats import Stats
@@ -138,7 +140,12 @@ class Sandbox:
             if options.config.fileserver is not None:
                 prefixes["files_prefix"] = options.config.fileserver.path_prefix
         self.ingress = Ingress(
-            self.gafaelfawr, self.faults, self.stats, self.file_servers, **prefixes
+            self.gafaelfawr,
+            self.faults,
+            self.stats,
+            self.file_servers,
+            Pages(_look(options.config)),
+            **prefixes,
         )
         self.ingress.service_url = options.service_url
         self._listeners: list[Listener] = []
@@ -283,3 +290,10 @@ def _by_name(url: str) -> str:
 def describe(endpoints: Endpoints) -> JSON:
     """Endpoints as JSON, for whoever started the sandbox."""
     return asdict(endpoints)
+
+
+def _look(config: Config | None) -> Look:
+    """Look of the platform that a configuration is for."""
+    if config is None:
+        return look("Nublado", PagesConfig())
+    return look(config.name, config.pages)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.gafaelfawr import Gafaelfawr, Token
-from nublado.sandbox.pages import render, tell
+from nublado.sandbox.pages import Pages
 
 __all__ = ["SESSION", "Hub"]
 
@@ -35,6 +35,8 @@ class Hub:
         Tells where the service is, and asks it directly.
     prefix
         Path of the service's routes.
+    pages
+        Makes the pages.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class Hub:
         identify: Callable[[web.Request], Token | None],
         service: Callable[[], str | None],
         prefix: str,
+        pages: Pages,
     ) -> None:
         self._gafaelfawr = gafaelfawr
         self._identify = identify
         self._service = service
+        self._pages = pages
         self._base = PurePosixPath(prefix) / "spawner" / "v1"
 
     def add_routes(self, app: web.Application) -> None:
@@ -60,8 +64,10 @@ class Hub:
         async with self._ask("GET", f"lab-form/{user}", user, request) as answer:
             text = await answer.text()
             if answer.status != web.HTTPOk.status_code:
-                return render("spawn.html", answer.status, error=_words(text))
-            return render("spawn.html", form=text)
+                return self._pages.render(
+                    "spawn.html", answer.status, error=_words(text)
+                )
+            return self._pages.render("spawn.html", form=text)
 
     async def _spawn(self, request: web.Request) -> web.Response:
         """Send the fields as JupyterHub does: each is a list of strings."""
@@ -74,14 +80,14 @@ class Hub:
         async with self._ask("POST", path, user, request, body) as answer:
             if answer.status != web.HTTPCreated.status_code:
                 error = _words(await answer.text())
-                return render("spawn.html", answer.status, error=error)
+                return self._pages.render("spawn.html", answer.status, error=error)
         raise web.HTTPSeeOther(f"{self._base}/labs/{user}/progress")
 
     async def _lab(self, request: web.Request) -> web.Response:
         """Stand in for a lab: nothing runs in an embedded cluster."""
         user = self._user(request)
         text = f"This is where JupyterLab of {user} would be: nothing runs in here."
-        return tell(request, 200, f"Lab of {user}", text, "good")
+        return self._pages.tell(request, 200, f"Lab of {user}", text, "good")
 
     def _user(self, request: web.Request) -> str:
         token = self._identify(request)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from nublado.sandbox.ports import free_port
 from nublado.sandbox.server_process import ServerProcess, answers, on_leash
@@ -111,6 +112,7 @@ class HubProcess(ServerProcess):
         settings = {
             "directory": str(directory),
             "controller_url": stack.ingress_url,
+            "controller_path": urlsplit(stack.ingress_url).path,
             "gafaelfawr_url": stack.endpoints.gafaelfawr,
             "control_url": stack.endpoints.control,
             "proxy_api_url": proxy.api_url,

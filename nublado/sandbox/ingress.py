@@ -16,7 +16,7 @@ from nublado.sandbox.access import Group, group_of, group_of_hub, start_links
 from nublado.sandbox.faults import Faults
 from nublado.sandbox.gafaelfawr import USER_INFO_PATH, Gafaelfawr, Token
 from nublado.sandbox.hub import SESSION, Hub
-from nublado.sandbox.pages import render, tell, wants_page
+from nublado.sandbox.pages import Pages, wants_page
 from nublado.sandbox.proxy import Proxy, end_to_end
 from nublado.sandbox.repertoire import DISCOVERY_PATH, Repertoire
 from nublado.sandbox.stats import Stats
@@ -53,6 +53,8 @@ class Ingress:
         What goes wrong, and what is counted.
     file_servers
         Answer for paths below that of the files page.
+    pages
+        Makes the ingress's own pages.
     prefix, files_prefix
         Where the service is.
 
@@ -71,6 +73,7 @@ class Ingress:
         faults: Faults,
         stats: Stats,
         file_servers: FileServers,
+        pages: Pages,
         *,
         prefix: str = "/nublado",
         files_prefix: str = "/files",
@@ -82,6 +85,7 @@ class Ingress:
         self._stats = stats
         self._repertoire = Repertoire(stats)
         self._file_servers = file_servers
+        self._pages = pages
         self._prefix = prefix
         self._files_prefix = files_prefix
         self._proxy = Proxy()
@@ -100,7 +104,11 @@ class Ingress:
         app.router.add_get(USER_INFO_PATH, self._user_info)
         app.router.add_get(DISCOVERY_PATH, self._discovery)
         Hub(
-            self._gafaelfawr, self._token, lambda: self.service_url, self._prefix
+            self._gafaelfawr,
+            self._token,
+            lambda: self.service_url,
+            self._prefix,
+            self._pages,
         ).add_routes(app)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app
@@ -121,14 +129,14 @@ class Ingress:
         username = token.username if token else None
         groups = start_links(username, self._prefix, self._files_prefix)
         rd = request.query.get("rd", "/")
-        return render("home.html", username=username, groups=groups, rd=rd)
+        return self._pages.render("home.html", username=username, groups=groups, rd=rd)
 
     async def _log_in(self, request: web.Request) -> web.Response:
         form = await request.post()
         username, target = str(form.get("username", "")), str(form.get("rd", "/"))
         if not _USERNAME.fullmatch(username):
             problem = "That is not a username: lower-case letters, digits, hyphens."
-            return render("home.html", 400, problem=problem, rd=target)
+            return self._pages.render("home.html", 400, problem=problem, rd=target)
         is_local = target.startswith("/") and not target.startswith("//")
         response = web.Response(
             status=303, headers={"Location": target if is_local else "/"}
@@ -184,14 +192,16 @@ class Ingress:
             return await self._pass_to_file_server(request, file_server)
         group = group_of(request.path, self._prefix, self._files_prefix)
         if group is None:
-            return tell(request, 404, "Nothing is here", "default backend - 404")
+            return self._pages.tell(
+                request, 404, "Nothing is here", "default backend - 404"
+            )
         token = self._token(request)
         refusal = self._refuse(request, group, token)
         if refusal is not None:
             return refusal
         if self.service_url is None:
             text = "no service behind the ingress"
-            return tell(request, 503, "The service is not there", text)
+            return self._pages.tell(request, 503, "The service is not there", text)
         agent = request.headers.get("User-Agent", "")
         self._stats.request("ingress", request.method, group.scope or "anyone", agent)
         headers = self._headers(request, group, token, {"authorization", "cookie"})
@@ -223,7 +233,7 @@ class Ingress:
             return self._ask_to_log_in(request)
         if group.scope not in token.scopes:
             text = f"{group.scope} is needed, which {token.username} does not have"
-            return tell(request, 403, "Not allowed", text)
+            return self._pages.tell(request, 403, "Not allowed", text)
         return None
 
     def _headers(

@@ -7,62 +7,88 @@ import secrets
 from aiohttp import web
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
-__all__ = ["render", "tell", "wants_page"]
+from nublado.pages.languages import DEFAULT, language
+from nublado.pages.look import Look
+from nublado.pages.templates import prepare
+
+__all__ = ["Pages", "wants_page"]
 
 _NONCE_BYTES = 16
-_templates = Environment(
-    loader=ChoiceLoader([PackageLoader("nublado.sandbox"), PackageLoader("nublado")]),
-    autoescape=True,
-)
 
 
-def render(template: str, status: int = 200, **values: object) -> web.Response:
-    """Make a page of a template.
+class Pages:
+    """Makes pages that look like those of the service.
 
     Parameters
     ----------
-    template
-        Name of the template, which extends ``page.html`` of the service.
-    status
-        HTTP status of the answer.
-    values
-        What the page shows.
+    look
+        Name, logo and accent of the platform.
     """
-    nonce = secrets.token_urlsafe(_NONCE_BYTES)
-    text = _templates.get_template(template).render(nonce=nonce, **values)
-    policy = (
-        f"default-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src data:;"
-        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-    return web.Response(
-        text=text,
-        status=status,
-        content_type="text/html",
-        headers={"Content-Security-Policy": policy},
-    )
+
+    def __init__(self, look: Look) -> None:
+        self._templates = Environment(
+            loader=ChoiceLoader(
+                [PackageLoader("nublado.sandbox"), PackageLoader("nublado")]
+            ),
+            autoescape=True,
+        )
+        prepare(self._templates, look, lambda: language(DEFAULT))
+
+    def render(
+        self, template: str, status: int = 200, **values: object
+    ) -> web.Response:
+        """Make a page of a template.
+
+        Parameters
+        ----------
+        template
+            Name of the template, which extends ``page.html`` of the service.
+        status
+            HTTP status of the answer.
+        values
+            What the page shows.
+        """
+        nonce = secrets.token_urlsafe(_NONCE_BYTES)
+        text = self._templates.get_template(template).render(nonce=nonce, **values)
+        policy = (
+            f"default-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src data:;"
+            " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+        return web.Response(
+            text=text,
+            status=status,
+            content_type="text/html",
+            headers={"Content-Security-Policy": policy},
+        )
+
+    def tell(
+        self,
+        request: web.Request,
+        status: int,
+        title: str,
+        text: str,
+        kind: str = "bad",
+    ) -> web.Response:
+        """Say something: to browsers on a page, to programs in one line.
+
+        Parameters
+        ----------
+        request
+            What is answered.
+        status
+            HTTP status of the answer.
+        title, text
+            Headline, for browsers only, and what there is to say.
+        kind
+            ``good``, ``bad``, or nothing in between.
+        """
+        if wants_page(request):
+            return self.render(
+                "message.html", status, title=title, text=text, kind=kind
+            )
+        return web.Response(status=status, text=f"{text}\n")
 
 
 def wants_page(request: web.Request) -> bool:
     """Whether a browser is asking, rather than a program."""
     return "text/html" in request.headers.get("Accept", "")
-
-
-def tell(
-    request: web.Request, status: int, title: str, text: str, kind: str = "bad"
-) -> web.Response:
-    """Say something: to browsers on a page, to programs in one line.
-
-    Parameters
-    ----------
-    request
-        What is answered.
-    status
-        HTTP status of the answer.
-    title, text
-        Headline, for browsers only, and what there is to say.
-    kind
-        ``good``, ``bad``, or nothing in between.
-    """
-    if wants_page(request):
-        return render("message.html", status, title=title, text=text, kind=kind)
-    return web.Response(status=status, text=f"{text}\n")

@@ -22,7 +22,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize(
     ("path", "title"),
     [
-        ("/", "Demonstration platform"),
+        ("/", "Hello, mary"),
         ("/nb/hub/spawn", "Server options"),
         ("/nb/user/mary/lab", "Lab of mary"),
     ],
@@ -32,6 +32,7 @@ def test_pages_speak_the_language_of_the_service(
 ) -> None:
     browser.visit(stack.endpoints.ingress, "mary", path)
     assert browser.find("h1").text == title
+    assert browser.find("header.platform").text == stack.config.name
     assert browser.barriers() == []
     assert browser.complaints() == []
     style = "return getComputedStyle(document.body).maxWidth"

@@ -71,7 +71,10 @@ class Pages:
 
     def steps(self) -> list[str]:
         """Steps that the page with the progress has shown so far."""
-        return self.browser.texts(".progress-log-event")
+        script = "return [...document.querySelectorAll(arguments[0])]"
+        script += ".map((step) => step.textContent.trim())"
+        found: list[str] = self.driver.execute_script(script, ".progress-log-event")
+        return found
 
     def percent(self) -> int:
         """How far the bar is."""
@@ -82,6 +85,14 @@ class Pages:
         """Wait until the progress of a spawn has come to a step."""
         self.wait(lambda: re.search(pattern, "\n".join(self.steps())), pattern)
 
+    def progress_says(self) -> str:
+        """What the controller's page says, inside of JupyterHub's."""
+        self.driver.switch_to.frame(self._find(".nublado-progress"))
+        try:
+            return self.text()
+        finally:
+            self.driver.switch_to.default_content()
+
     def stop_from_home(self) -> None:
         """Stop the lab by the button on JupyterHub's home page."""
         self.driver.get(f"{self._url}/nb/hub/home")
@@ -90,7 +101,8 @@ class Pages:
         self.wait(lambda: not self._find("#stop").is_displayed(), "it has stopped")
 
     def stop_while_starting(self) -> None:
-        """Stop the lab by the button below its progress."""
+        """Stop the lab by JupyterHub's button below its progress."""
+        self._click(".nublado-hub > summary")
         self._click("#stop-server-btn")
 
     def text(self) -> str:

@@ -28,6 +28,10 @@ def test_events_reach_the_page_as_they_come(platform: Platform, pages: Pages) ->
     pages.wait_for_step("Container started")
     assert pages.steps()[1].startswith("Starting lab creation")
     assert 30 < pages.percent() < 90
+    pages.wait(
+        lambda: "Your lab is starting" in pages.progress_says(),
+        "the controller's page is shown in JupyterHub's",
+    )
     assert "/spawn-pending/" in pages.path
     platform.stack.control.settings(init_seconds=0.05)
     pages.wait_for_lab()

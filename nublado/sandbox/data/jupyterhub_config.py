@@ -26,6 +26,10 @@ c.JupyterHub.authenticator_class = "nublado"
 c.IngressAuthenticator.gafaelfawr_url = settings["gafaelfawr_url"]
 c.IngressAuthenticator.admin_users = {"admin"}
 
+# The controller's page of a spawn, inside of JupyterHub's
+c.JupyterHub.template_paths = [str(Path(__file__).parent / "hub-templates")]
+c.JupyterHub.template_vars = {"nublado_url": settings["controller_path"]}
+
 # Labs and proxy live on while JupyterHub is down
 c.JupyterHub.cleanup_servers = False
 c.ConfigurableHTTPProxy.should_start = False

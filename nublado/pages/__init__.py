@@ -1,0 +1,1 @@
+"""How pages for people speak and look, whoever serves them."""
