@@ -7,11 +7,9 @@ into them costs more than the request, and they change from release to release.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 
 import structlog
@@ -30,6 +28,7 @@ from nublado.storage.kubernetes.connection import (
     Response,
     pool_manager,
 )
+from nublado.storage.kubernetes.encoding import dump, load
 from nublado.storage.kubernetes.retry import (
     Attempt,
     decide,
@@ -296,7 +295,7 @@ class KubernetesClient:
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
-            data = json.dumps(body, separators=(",", ":")).encode()
+            data = dump(body)
         seconds = timeout.at_most(KUBERNETES_REQUEST_TIMEOUT)
         target = f"{path}?{urlencode(query)}" if query else path
         response = self._requests.send(method, target, headers, data, seconds)
@@ -321,8 +320,8 @@ class KubernetesClient:
 def _parse(data: bytes) -> JSON:
     """Parse a response; one that was cut off, or is a proxy's, is an error."""
     try:
-        parsed: Any = json.loads(data)
-    except ValueError as e:
+        parsed = load(data)
+    except (ValueError, RecursionError) as e:
         raise urllib3.exceptions.DecodeError("response is not JSON") from e
     if not isinstance(parsed, dict):
         raise urllib3.exceptions.DecodeError("response is not a JSON object")
