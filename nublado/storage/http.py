@@ -15,24 +15,30 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import (
-    InvalidHeader,
-    InvalidSchema,
-    InvalidURL,
-    MissingSchema,
-)
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from requests.exceptions import InvalidSchema
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, LocationValueError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import HTTPResponse as RawResponse
+from urllib3.util import parse_url
 
 from nublado import __version__
 from nublado.metrics import SERVICE_SECONDS
+from nublado.storage.exchange import (
+    Connection,
+    Exchange,
+    Pool,
+    Response,
+    ResponseTooLongError,
+    TLSConnection,
+    TLSPool,
+)
 from nublado.storage.traffic import Traffic
 
 __all__ = ["HTTPClient", "HTTPRequest", "HTTPRequestError", "HTTPResponse"]
@@ -42,15 +48,13 @@ _SILENCE_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
 _MAX_BYTES = 1024 * 1024
 _TICK_SECONDS = 0.1
+_MOST_ROUTES = 16
 _SCHEMES = ("http://", "https://")
 _HEADERS = {
     "User-Agent": f"nublado/{__version__}",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
 }
-_INVALID = (
-    InvalidHeader | InvalidSchema | InvalidURL | MissingSchema | LocationValueError
-)
 
 
 class HTTPRequestError(Exception):
@@ -171,12 +175,21 @@ class HTTPClient:
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._in_flight: set[_Deadline] = set()
         self._adapter = _Adapter(pool_maxsize=max_in_flight)
+        self._pools = PoolManager(
+            maxsize=max_in_flight, ssl_context=ssl.create_default_context()
+        )
+        self._pools.pool_classes_by_scheme = {
+            "http": _QuickPool,
+            "https": _QuickTLSPool,
+        }
+        self._route = lru_cache(_MOST_ROUTES)(self._find_route)
 
     def close(self) -> None:
         """Close all connections, and end the requests that are in flight."""
         for deadline in [*self._in_flight]:
             deadline.end("client was closed")
         self._adapter.close()
+        _close_pools(self._pools)
 
     def send(self, request: HTTPRequest, *, seconds: float) -> HTTPResponse:
         """Send a request.
@@ -223,9 +236,40 @@ class HTTPClient:
         else:
             self.traffic.note_success(host, seconds)
 
-    def _open(
-        self, request: HTTPRequest, deadline: _Deadline, resources: ExitStack
-    ) -> requests.Response:
+    def fetch(self, request: HTTPRequest, *, seconds: float) -> Response:
+        """Send a request whose response is short.
+
+        Parameters
+        ----------
+        request
+            The request.
+        seconds
+            How long it may take; see `send`.
+
+        Returns
+        -------
+        Response
+            All of the response, as it was sent.
+
+        Raises
+        ------
+        HTTPRequestError
+            Raised if there is none, it breaks off, or is longer than 1 MiB.
+        """
+        deadline = _Deadline(seconds)
+        began = time.monotonic()
+        try:
+            with ExitStack() as resources:
+                left = self._begin(deadline, resources)
+                response = self._exchange(request, deadline, left)
+        except HTTPRequestError as e:
+            self._note(request, None, time.monotonic() - began, str(e))
+            raise
+        self._note(request, response.status, time.monotonic() - began)
+        return response
+
+    def _begin(self, deadline: _Deadline, resources: ExitStack) -> float:
+        """Wait for others that are in flight; return how many seconds are left."""
         if not self._slots.acquire(timeout=max(deadline.left(), 0.0)):
             message = "too many requests are in flight"
             raise HTTPRequestError(message, retryable=False)
@@ -236,6 +280,12 @@ class HTTPClient:
         self._in_flight.add(deadline)
         resources.callback(self._in_flight.discard, deadline)
         resources.enter_context(deadline.enforced())
+        return left
+
+    def _open(
+        self, request: HTTPRequest, deadline: _Deadline, resources: ExitStack
+    ) -> requests.Response:
+        left = self._begin(deadline, resources)
         with deadline.errors():
             response = self._adapter.send(
                 _prepared(request),
@@ -245,14 +295,42 @@ class HTTPClient:
             resources.callback(response.close)
         return response
 
+    def _exchange(
+        self, request: HTTPRequest, deadline: _Deadline, left: float
+    ) -> Response:
+        with deadline.errors():
+            pool, path = self._route(request.url)
+            try:
+                return pool.exchange(
+                    request.method,
+                    path,
+                    {**_HEADERS, **request.headers},
+                    request.body,
+                    min(_SILENCE_SECONDS, left),
+                    _MAX_BYTES,
+                )
+            except ResponseTooLongError:
+                message = "response is too long"
+                raise HTTPRequestError(message, retryable=False) from None
+
+    def _find_route(self, url: str) -> tuple[Exchange, str]:
+        """Find the connections to a host, and what to ask it for."""
+        _check_scheme(url)
+        pool: Any = self._pools.connection_from_url(url)
+        return pool, parse_url(url).request_uri
+
 
 def _prepared(request: HTTPRequest) -> requests.PreparedRequest:
-    if not request.url.lower().startswith(_SCHEMES):
-        raise InvalidSchema
+    _check_scheme(request.url)
     headers = {**_HEADERS, **request.headers}
     return requests.Request(
         request.method, request.url, headers, data=request.body
     ).prepare()
+
+
+def _check_scheme(url: str) -> None:
+    if not url.lower().startswith(_SCHEMES):
+        raise InvalidSchema
 
 
 def _host_of(url: str) -> str:
@@ -310,12 +388,14 @@ class _Deadline:
         try:
             yield
             self._check()
-        except (requests.RequestException, HTTPError, OSError) as e:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as e:
             self._check()
             cause = _innermost(e)
             raise HTTPRequestError(
                 _reason(cause),
-                retryable=not isinstance(cause, ReadTimeoutError | _INVALID),
+                retryable=not (
+                    isinstance(cause, ReadTimeoutError) or _is_invalid(cause)
+                ),
                 speaks_tls=not _is_failed_handshake(cause),
             ) from None
 
@@ -385,12 +465,17 @@ def _is_failed_handshake(cause: BaseException) -> bool:
     return is_tls and not isinstance(cause, ssl.SSLCertVerificationError)
 
 
+def _is_invalid(cause: BaseException) -> bool:
+    """Whether the request could not even be sent; errors of TLS are values, too."""
+    return isinstance(cause, ValueError) and not isinstance(cause, ssl.SSLError)
+
+
 def _reason(cause: BaseException) -> str:
     """Say why a request failed, without its URL and headers."""
     match cause:
         case ReadTimeoutError():
             return "no response in time"
-        case _ if isinstance(cause, _INVALID):
+        case _ if _is_invalid(cause):
             return "URL or header is invalid"
         case requests.RequestException():
             return type(cause).__name__
@@ -414,13 +499,17 @@ class _Adapter(HTTPAdapter):
 
     def close(self) -> None:
         """Close idle connections now, not when their pools are collected."""
-        pools = self.poolmanager.pools
-        for key in pools.keys():  # noqa: SIM118, refuses to be iterated
-            pools[key].close()
+        _close_pools(self.poolmanager)
         super().close()
 
     def cert_verify(self, *_: object) -> None:
         """Leave the certificates to the context, not to certifi."""
+
+
+def _close_pools(manager: PoolManager) -> None:
+    pools = manager.pools
+    for key in pools.keys():  # noqa: SIM118, refuses to be iterated
+        pools[key].close()
 
 
 class _WatchedConnection(HTTPConnection):
@@ -439,3 +528,22 @@ class _WatchedPool(HTTPConnectionPool):
 
 class _WatchedTLSPool(HTTPSConnectionPool):
     ConnectionCls = _WatchedTLSConnection
+
+
+class _QuickConnection(Connection):
+    def opened(self, seconds: float) -> socket.socket:
+        sock = super().opened(seconds)
+        _Deadline.current.deadline.watch(sock)
+        return sock
+
+
+class _QuickTLSConnection(TLSConnection, _QuickConnection):
+    pass
+
+
+class _QuickPool(Pool):
+    ConnectionCls = _QuickConnection
+
+
+class _QuickTLSPool(TLSPool):
+    ConnectionCls = _QuickTLSConnection

@@ -23,11 +23,8 @@ from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
 from nublado.exceptions import KubernetesError
 from nublado.metrics import KUBERNETES_SECONDS
 from nublado.models.domain.kubernetes import JSON
-from nublado.storage.kubernetes.connection import (
-    Connections,
-    Response,
-    pool_manager,
-)
+from nublado.storage.exchange import Response
+from nublado.storage.kubernetes.connection import Connections, pool_manager
 from nublado.storage.kubernetes.encoding import dump, load
 from nublado.storage.kubernetes.retry import (
     Attempt,
