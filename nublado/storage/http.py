@@ -8,6 +8,7 @@ the request. Certificates are checked against those that the system trusts.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -175,9 +176,7 @@ class HTTPClient:
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._in_flight: set[_Deadline] = set()
         self._adapter = _Adapter(pool_maxsize=max_in_flight)
-        self._pools = PoolManager(
-            maxsize=max_in_flight, ssl_context=ssl.create_default_context()
-        )
+        self._pools = PoolManager(maxsize=max_in_flight, ssl_context=_system_trust())
         self._pools.pool_classes_by_scheme = {
             "http": _QuickPool,
             "https": _QuickTLSPool,
@@ -318,6 +317,17 @@ class HTTPClient:
         _check_scheme(url)
         pool: Any = self._pools.connection_from_url(url)
         return pool, parse_url(url).request_uri
+
+
+def _system_trust() -> ssl.SSLContext:
+    """What the system trusts; all clients share it, since it is slow to read."""
+    return _read_trust(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+
+
+@lru_cache(1)
+def _read_trust(*_: str | None) -> ssl.SSLContext:
+    """Read what is trusted where the environment says so."""
+    return ssl.create_default_context()
 
 
 def _prepared(request: HTTPRequest) -> requests.PreparedRequest:
@@ -490,8 +500,7 @@ class _Adapter(HTTPAdapter):
     """Never retries; trusts the certificates that the system trusts."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        context = ssl.create_default_context()
-        super().init_poolmanager(*args, ssl_context=context, **kwargs)
+        super().init_poolmanager(*args, ssl_context=_system_trust(), **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": _WatchedPool,
             "https": _WatchedTLSPool,
