@@ -24,16 +24,23 @@ __all__ = ["is_translated", "read_catalogue", "texts_of_pages"]
 
 _PACKAGE = Path(__file__).parent.parent / "nublado"
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
-_KEYWORDS = {"_": None, "Text": None, "Plural": (1, 2), "ngettext": (1, 2)}
+_KEYWORDS = {
+    "_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "Text": None,
+    "Plural": (1, 2),
+}
+"""What marks a text; ``{% trans %}`` is the second and the third."""
 _WIDTH = 100
 
 
-def texts_of_pages() -> Catalog:
-    """Find all texts, with the files that they stand in."""
+def texts_of_pages(package: Path = _PACKAGE) -> Catalog:
+    """Find all texts of a package, with the files that they stand in."""
     found = Catalog(project="nublado")
     options = {"templates/**.html": {"trimmed": "true"}}
     for file, _, message, _, _ in extract_from_dir(
-        _PACKAGE, _METHODS, options, keywords=_KEYWORDS
+        package, _METHODS, options, keywords=_KEYWORDS
     ):
         found.add(message, locations=[(f"nublado/{file}", 0)])
     return found

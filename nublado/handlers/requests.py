@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import logging
 import random
-import re
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from nublado.config.environment import Network
+from nublado.constants import REQUEST_ID_PATTERN
 from nublado.handlers.context import process
 from nublado.handlers.describe import Needs, description_of
 from nublado.handlers.problems import starting, stopping
@@ -37,7 +37,6 @@ COMMON_HEADERS = (
 )
 """Headers of every response that does not say otherwise."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _START_SECONDS = 1.0
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -105,7 +104,7 @@ def _end(_: BaseException | None) -> None:
 
 def request_id(given: str) -> str:
     """The id of a request: what its client calls it, if that may be one."""
-    if _REQUEST_ID.fullmatch(given):
+    if REQUEST_ID_PATTERN.fullmatch(given):
         return given
     return f"{random.getrandbits(64):016x}"
 

@@ -33,7 +33,7 @@ _ADMIN = Group("exec:admin")
 
 _ROUTES = (
     (r"/?", _ANYONE),
-    (r"/(openapi\.json|docs)/?", _ANYONE),
+    (r"/(openapi\.json|docs|runbook)/?", _ANYONE),
     (r"/spawner/v1/labs/[^/]+/(create|events|progress)/?", _USER),
     (r"/spawner/v1/lab-form/.*", _USER),
     (r"/(spawner|fileserver)/v1/user-status/?", _USER),

@@ -94,10 +94,19 @@ class Images:
         ]
 
     def _get(self, path: str) -> dict[str, Any]:
+        """Ask until the registry has been read."""
         url = f"{self.stack.api_url}/spawner/v1/{path}"
-        answer = requests.get(url, timeout=SECONDS)
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = {}
+
+        def is_told() -> bool:
+            answer = requests.get(url, timeout=SECONDS)
+            if answer.status_code == 503:
+                return False
+            assert answer.status_code == 200, answer.text
+            found.update(answer.json())
+            return True
+
+        wait_for(is_told)
         return found
 
 

@@ -203,6 +203,21 @@ def messages(catalogue: Catalog) -> Iterable[Message]:
     return (message for message in catalogue if message.id)
 
 
+def test_all_that_marks_a_text_is_found(tmp_path: Path) -> None:
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    (templates / "page.html").write_text(
+        "{{ _('one') }}{% trans a=1 %}two\n  {{ a }}{% endtrans %}"
+        "{% trans n=n %}three{% pluralize %}{{ n }} threes{% endtrans %}"
+    )
+    (tmp_path / "words.py").write_text(
+        'Text("four %(x)s", x=1)\nPlural("five", "%(num)s fives", num=n)\n'
+    )
+    found = {message.id for message in messages(texts_of_pages(tmp_path))}
+    plurals = {("three", "%(n)s threes"), ("five", "%(num)s fives")}
+    assert found == {"one", "two %(a)s", "four %(x)s"} | plurals
+
+
 @pytest.mark.parametrize("name", TRANSLATED)
 def test_catalogue_has_the_texts_of_pages(name: str) -> None:
     has = {message.id for message in messages(read_catalogue(name))}

@@ -39,6 +39,8 @@ class Failure:
         The exception in words that may be shown.
     waited_for
         For one that ran out of time, what Kubernetes gave as reason last.
+    container
+        Container that Kubernetes gave that reason for.
     object, image, node
         What it was about at that moment; None where unknown.
     """
@@ -47,6 +49,7 @@ class Failure:
     error: Exception = field(repr=False)
     summary: str
     waited_for: str | None = None
+    container: str | None = None
     object: str | None = None
     image: str | None = None
     node: str | None = None
@@ -56,7 +59,12 @@ class Failure:
         """Text of the event that reports it."""
         if self.cause is Cause.INTERNAL or self.waited_for is None:
             return self.summary
-        named = {"": self.object, "image ": self.image, "node ": self.node}
+        named = {
+            "": self.object,
+            "container ": self.container,
+            "image ": self.image,
+            "node ": self.node,
+        }
         facts = ", ".join(
             f"{key}{value}"
             for key, value in named.items()
@@ -70,6 +78,7 @@ class Failure:
         facts = {
             "cause": self.cause.value,
             "object": self.object,
+            "container": self.container,
             "image": self.image,
             "node": self.node,
         }

@@ -97,8 +97,10 @@ def _by_trouble(waiting: Sequence[SpawnTrouble]) -> list[str]:
 
 
 def _place(trouble: SpawnTrouble) -> str:
-    node = f", node {trouble.node}" if trouble.node else ""
-    return f" (image {trouble.image}{node})"
+    """Say where it is, as far as its text does not."""
+    named = {"image ": trouble.image, "node ": trouble.node}
+    facts = [f"{k}{v}" for k, v in named.items() if v and v not in trouble.text]
+    return f" ({', '.join(facts)})" if facts else ""
 
 
 def labs_die(history: History) -> Check:

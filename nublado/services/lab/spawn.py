@@ -143,6 +143,8 @@ class Spawn(Operation[LabState]):
         Seconds of its time that an earlier process has used up.
     resumable
         Whether another process could go on with it as it is.
+    request_id
+        Id of the request that an earlier process has accepted, where it is known.
     """
 
     kind = OperationKind.SPAWN
@@ -169,6 +171,7 @@ class Spawn(Operation[LabState]):
         url: str | None,
         elapsed: float = 0.0,
         resumable: bool = True,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(
             record.username,
@@ -177,6 +180,7 @@ class Spawn(Operation[LabState]):
             seconds=labs.config.spawn_timeout,
             elapsed=elapsed,
             resumable=resumable,
+            request_id=request_id,
         )
         self._labs = labs
         self._cluster = labs.cluster
@@ -240,7 +244,14 @@ class Spawn(Operation[LabState]):
         )
         url = internal_url(labs.builder.names(record.username), env)
         elapsed = seconds_since(namespace["metadata"]["creationTimestamp"])
-        spawn = cls(labs, record, state, url=url, elapsed=elapsed)
+        spawn = cls(
+            labs,
+            record,
+            state,
+            url=url,
+            elapsed=elapsed,
+            request_id=request.request_id,
+        )
         spawn._recorded, spawn._env = request, env
         spawn._keep_settings(env)
         spawn._steps = (
@@ -252,11 +263,22 @@ class Spawn(Operation[LabState]):
 
     @classmethod
     def from_pod(
-        cls, labs: LabContext, record: LabRecord, state: LabState, pod: JSON
+        cls,
+        labs: LabContext,
+        record: LabRecord,
+        state: LabState,
+        pod: JSON,
+        request_id: str | None = None,
     ) -> Self:
         """Follow a pod that an earlier process has created."""
-        elapsed = seconds_since(pod["metadata"]["creationTimestamp"])
-        spawn = cls(labs, record, state, url=state.internal_url, elapsed=elapsed)
+        spawn = cls(
+            labs,
+            record,
+            state,
+            url=state.internal_url,
+            elapsed=seconds_since(pod["metadata"]["creationTimestamp"]),
+            request_id=request_id,
+        )
         spawn._pod = pod
         spawn._steps = (spawn._find_pod,)
         return spawn
@@ -291,7 +313,7 @@ class Spawn(Operation[LabState]):
             1,
             step=Step.RESUMED,
         )
-        self._log.info("Resuming lab creation")
+        self._log.info("Resuming lab creation", request_id=self.request_id)
         return True
 
     def conclude(self) -> None:
@@ -387,6 +409,7 @@ class Spawn(Operation[LabState]):
             self._read_secrets(),
             self._read_pull_secret(),
             self._labs.discovery(),
+            self.request_id,
         )
         self._remaining = self._objects.remaining
 

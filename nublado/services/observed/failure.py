@@ -54,6 +54,7 @@ def explain(
         error=error,
         summary=str(error) if isinstance(error, NubladoError) else "Internal error",
         waited_for=waited_for if timed_out else None,
+        container=last.container if timed_out and last else None,
         object=error.object_name if isinstance(error, KubernetesError) else object,
         image=image,
         node=node,
