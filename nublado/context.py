@@ -38,6 +38,7 @@ from nublado.services.load import RequestLoad
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
 from nublado.services.notices import NoticeService
+from nublado.services.progress.service import ProgressService
 from nublado.services.pulse import Pulse
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
@@ -118,7 +119,6 @@ class ProcessContext:
         )
         waiting = WaitingRoom(environment.threads)
         builder = LabBuilder(config.lab, environment.platform)
-        self.forms = FormService(config.lab, builder, self.images, config.dropdown_menu)
         self.labs, self._reconciler = make_labs(
             config=config.lab,
             namespace=self.metadata.namespace,
@@ -129,6 +129,20 @@ class ProcessContext:
             history=self.history,
             discovery=lambda: self._discovery.lab_document,
             waiting=waiting,
+        )
+        self.forms = FormService(
+            config.lab,
+            builder,
+            self.images,
+            config.dropdown_menu,
+            labs=self.labs.table,
+            history=self.history,
+        )
+        self.progress = ProgressService(
+            config=config.lab,
+            labs=self.labs,
+            images=self.images,
+            history=self.history,
         )
         self.prepuller = make_prepuller(
             config=config.lab,

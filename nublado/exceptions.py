@@ -39,6 +39,7 @@ __all__ = [
     "LabExistsError",
     "LabPodEndedError",
     "LabPodVanishedError",
+    "LoginUnavailableError",
     "MaintenanceError",
     "MalformedLabError",
     "MissingSecretError",
@@ -51,6 +52,8 @@ __all__ = [
     "OperationTimeoutError",
     "PermissionDeniedError",
     "PrepullError",
+    "ServiceStartingError",
+    "ServiceStoppingError",
     "ServiceUnavailableError",
     "SpawnInterruptedError",
     "UnknownImageError",
@@ -300,6 +303,27 @@ class ServiceUnavailableError(ClientRequestError):
         self.retry_after = retry_after
 
 
+class LoginUnavailableError(ServiceUnavailableError):
+    """Nobody can be authenticated, since the login service does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("Login service does not answer, try again", 10)
+
+
+class ServiceStartingError(ServiceUnavailableError):
+    """What a request needs is not up yet."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Service is starting, try again: {reason}")
+
+
+class ServiceStoppingError(ServiceUnavailableError):
+    """The process is about to end; the next one can respond."""
+
+    def __init__(self) -> None:
+        super().__init__("Service is stopping, try again")
+
+
 class MaintenanceError(ServiceUnavailableError):
     """Operators let no labs be started; the message is theirs."""
 
@@ -412,16 +436,33 @@ class OperationTimeoutError(NubladoError):
 class LabPodEndedError(NubladoError):
     """The pod of a lab ended before or instead of starting.
 
-    ``reason`` is Kubernetes' word for it, such as ``OOMKilled``, if it gave one.
+    Parameters
+    ----------
+    message
+        How it ended, in words.
+    end
+        Why, as one of few words.
     """
 
-    def __init__(self, message: str, reason: str | None = None) -> None:
+    def __init__(self, message: str, end: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.end = end
 
 
 class LabPodVanishedError(NubladoError):
-    """The pod of a lab was deleted while it was waited for."""
+    """The pod of a lab was deleted while it was waited for.
+
+    Parameters
+    ----------
+    message
+        What has happened, in words.
+    end
+        Why it was deleted, as one of few words.
+    """
+
+    def __init__(self, message: str, end: str) -> None:
+        super().__init__(message)
+        self.end = end
 
 
 class SpawnInterruptedError(NubladoError):

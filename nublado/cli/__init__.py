@@ -23,6 +23,7 @@ COMMANDS = {
     "delete": "Delete a lab or file server of a running service.",
     "demo": "Spawn a lab on an embedded cluster, and show how it comes up.",
     "drain": "Let a running service start no labs.",
+    "form-policy": "Print what a hub's policy has to allow for the spawner form.",
     "history": "Show what a running service did for a user.",
     "hub": "Run the whole platform: a real JupyterHub, real JupyterLabs.",
     "images": "Show what the source of images has, and what comes of it.",

@@ -45,10 +45,7 @@ def log_level(
     reset: bool,
     as_json: bool,
 ) -> None:
-    """Show how much a running service logs, or have it log from LEVEL on for a time.
-
-    LEVEL is one of debug, info, warning, error, critical.
-    """
+    """Show how much a running service logs, or have it log more or less for a time."""
     if level is None and seconds is not None:
         raise click.UsageError("--for needs a level.")
     if level is not None and reset:

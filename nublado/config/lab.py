@@ -74,6 +74,7 @@ class LabSizeSchema(ConfigSchema):
     cpu = Cores()
     memory = WrittenMemory()
     resources = Section(LabResourcesSchema)
+    description = OptionalText()
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def check_form(self, _: Any, original: dict[str, Any], **__: Any) -> None:
@@ -92,12 +93,15 @@ class LabSizeSchema(ConfigSchema):
 
     def build(self, data: dict[str, Any]) -> LabSizeDefinition:
         """Create the definition."""
+        description = data.get("description")
         if "resources" in data:
-            return LabSizeDefinition(data["size"], data["resources"])
+            return LabSizeDefinition(
+                data["size"], data["resources"], description=description
+            )
         memory, memory_text = data["memory"]
         limits = Resources(data["cpu"], memory)
         resources = LabResources.from_limits(limits)
-        return LabSizeDefinition(data["size"], resources, memory_text)
+        return LabSizeDefinition(data["size"], resources, memory_text, description)
 
 
 class LabSecretSchema(ConfigSchema):

@@ -112,6 +112,8 @@ class Description:
         Whether the ingress must add their token as well.
     resumes
         Whether it takes up where an earlier answer stopped.
+    takes_nonce
+        Whether it can be told the nonce of the page that its answer is for.
     needs
         What has to be up before it can be used.
     is_form
@@ -125,6 +127,7 @@ class Description:
     needs_user: bool = False
     needs_token: bool = False
     resumes: bool = False
+    takes_nonce: bool = False
     needs: Needs = Needs.NOTHING
     is_form: bool = False
 

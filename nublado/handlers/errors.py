@@ -1,7 +1,8 @@
-"""Every error becomes JSON of one shape, whatever raised it."""
+"""Every error becomes JSON of one shape, or a page for whoever prefers one."""
 
 from __future__ import annotations
 
+import random
 from http import HTTPStatus
 
 import structlog
@@ -15,6 +16,9 @@ from nublado.exceptions import (
     ValidationProblemsError,
 )
 from nublado.handlers.context import alerts, process
+from nublado.handlers.error_words import ErrorWords, words_of, words_of_status
+from nublado.handlers.negotiation import VARIES_BY, wants_page
+from nublado.handlers.page import render_page
 from nublado.handlers.problems import (
     RequestError,
     framework_problem,
@@ -28,6 +32,10 @@ from nublado.models.v1.common import dump_error
 
 __all__ = ["register_error_handlers"]
 
+_LEAST_RELOAD_SECONDS = 5
+_RELOAD_SPREAD_SECONDS = 4
+"""So that not all who wait for the same thing come back at the same moment."""
+
 
 def register_error_handlers(app: Flask) -> None:
     """Turn errors of an application into the responses that the API promises."""
@@ -39,10 +47,20 @@ def register_error_handlers(app: Flask) -> None:
 
 
 def _request_error(error: RequestError) -> Response:
-    problems = problems_of(error, request.view_args or {})
-    response = _error_response(error.status, *problems)
-    if isinstance(error, ServiceUnavailableError):
-        response.headers["Retry-After"] = str(error.retry_after)
+    arguments = request.view_args or {}
+    words = words_of(
+        error,
+        user=request.headers.get("X-Auth-Request-User"),
+        owner=arguments.get("username"),
+    )
+    retry_after = (
+        error.retry_after if isinstance(error, ServiceUnavailableError) else None
+    )
+    response = _error_response(
+        error.status, problems_of(error, arguments), words, retry_after
+    )
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
     return response
 
 
@@ -58,7 +76,8 @@ def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if status >= 500 and status != HTTPStatus.SERVICE_UNAVAILABLE:
         return _internal_error(error)
-    response = _error_response(status, framework_problem(HTTPStatus(status)))
+    problem = framework_problem(HTTPStatus(status))
+    response = _error_response(status, [problem], words_of_status(status))
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
@@ -69,7 +88,7 @@ def _internal_error(error: Exception) -> Response:
     if process().stopping:
         return _cut_off(error)
     alerts().report(error, event="Internal error")
-    return _error_response(500, internal_problem(g.request_id))
+    return _error_response(500, [internal_problem(g.request_id)], words_of_status(500))
 
 
 def _cut_off(error: Exception) -> Response:
@@ -79,7 +98,62 @@ def _cut_off(error: Exception) -> Response:
     return _request_error(stopping())
 
 
-def _error_response(status: int, *problems: JSON) -> Response:
-    response = jsonify(dump_error(list(problems)))
+def _error_response(
+    status: int,
+    problems: list[JSON],
+    words: ErrorWords,
+    retry_after: int | None = None,
+) -> Response:
+    """Make the response: here alone is decided whether it is a page.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    problems
+        The error as the API describes it.
+    words
+        The error as a page tells it.
+    retry_after
+        After how many seconds another attempt may succeed; None if none will.
+    """
+    page = _page(status, problems, words, retry_after) if wants_page() else None
+    response = page or jsonify(dump_error(problems))
     response.status_code = status
+    response.vary.add(VARIES_BY)
     return response
+
+
+def _page(
+    status: int, problems: list[JSON], words: ErrorWords, retry_after: int | None
+) -> Response | None:
+    """Make the page; None if that fails, since it may be what has failed before."""
+    try:
+        return _render(status, problems, words, retry_after)
+    except Exception as e:  # noqa: BLE001
+        alerts().report(e, event="Cannot show error on a page")
+        return None
+
+
+def _render(
+    status: int, problems: list[JSON], words: ErrorWords, retry_after: int | None
+) -> Response:
+    is_safe = request.method in ("GET", "HEAD")
+    return render_page(
+        "error.html",
+        code=HTTPStatus(status),
+        for_users=True,
+        words=words,
+        problems=problems,
+        request_id=g.request_id,
+        home_url=f"{process().environment.external_url}/",
+        retry_after=retry_after,
+        reload_seconds=_reload_seconds(retry_after) if is_safe else None,
+    )
+
+
+def _reload_seconds(retry_after: int | None) -> int | None:
+    if retry_after is None:
+        return None
+    spread = random.randrange(_RELOAD_SPREAD_SECONDS)  # noqa: S311
+    return max(_LEAST_RELOAD_SECONDS, retry_after) + spread

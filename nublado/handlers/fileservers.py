@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
 from nublado.exceptions import (
     CrossSiteError,
@@ -31,8 +32,11 @@ from nublado.handlers.describe import (
     ResponseSpec,
     describe,
 )
+from nublado.handlers.form_tokens import form_token, sender_of_form
+from nublado.handlers.negotiation import VARIES_BY, wants_page
 from nublado.handlers.page import render_page
 from nublado.models.v1.common import FileserverStatusSchema
+from nublado.services.fileserver.progress import FilesPhase
 from nublado.services.fileserver.service import FileserverService
 from nublado.units import seconds_to_text
 
@@ -41,6 +45,11 @@ __all__ = ["files", "fileservers"]
 fileservers = Blueprint("fileservers", __name__, url_prefix="/fileserver/v1")
 files = Blueprint("files", __name__)
 
+_AGAIN = "/_again"
+"""Where the button of the page sends its form; no user can have such a name."""
+
+_FOLLOW = "follow"
+"""Parameter of a request that only looks; a page that reloads itself starts nothing."""
 
 _RUNNING = ResponseSpec(
     "It is running", schema=FileserverStatusSchema, example={"running": True}
@@ -129,21 +138,66 @@ def fileserver_user_status() -> Response:
 )
 @files.get("/<path:_path>")
 def landing(_path: str = "") -> Response:
-    """Start the caller's file server, and explain how to use it."""
+    """Start the caller's file server, and explain how to use it.
+
+    Whoever prefers HTML to JSON gets a page at once, which follows the start and
+    then explains; with `follow` it starts nothing. Others wait for the start.
+    """
     refuse_cross_site(unless_navigation=True)
     service = _service()
     user = authenticated_user()
-    service.create(user.info)
+    is_followed = _FOLLOW in request.args
+    if not wants_page():
+        service.create(user.info)
+    elif not is_followed:
+        service.begin(user.info)
+    return _page(service, user.username, is_followed=is_followed)
+
+
+@files.post(_AGAIN)
+@describe(
+    Caller.USER,
+    ResponseSpec("Begun; to the page", HTTPStatus.SEE_OTHER, media_type="text/html"),
+    needs=Needs.FILESERVERS,
+    is_form=True,
+)
+def start_again() -> BaseResponse:
+    """Start a file server that has failed or stopped."""
+    sender_of_form()
+    _service().begin(authenticated_user().info, again=True)
+    return redirect(_follow_url(), HTTPStatus.SEE_OTHER)
+
+
+def _page(service: FileserverService, username: str, *, is_followed: bool) -> Response:
+    """Show how far a file server is, or how to use it."""
+    progress = service.progress(username)
     config = process().config.fileserver
     assert config is not None  # noqa: S101
-    return render_page(
+    # A page that waits for the end of the last one, to start another, says so again.
+    is_begun = is_followed or progress.phase is FilesPhase.STARTING
+    failed = progress.phase is FilesPhase.FAILED
+    response = render_page(
         "files.html",
+        code=HTTPStatus.INTERNAL_SERVER_ERROR if failed else HTTPStatus.OK,
         for_users=True,
-        username=user.username,
-        url=service.url(user.username),
+        forms=True,
+        progress=progress,
+        username=username,
+        url=service.url(username),
         tokens_url=f"{process().environment.external_url}/auth/tokens",
+        next_url=_follow_url() if is_begun else url_for("files.landing"),
+        own_url=url_for("files.landing"),
+        again_url=url_for("files.start_again"),
+        token=form_token(),
+        longest=config.creation_timeout,
         idle=seconds_to_text(config.idle_timeout),
     )
+    response.vary.add(VARIES_BY)
+    return response
+
+
+def _follow_url() -> str:
+    return f"{url_for('files.landing')}?{_FOLLOW}"
 
 
 def _service() -> FileserverService:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template, send_from_directory, url_for
+import re
 
-from nublado import __version__
+from flask import Blueprint, Response, g, render_template, request, url_for
+from markupsafe import escape
+
 from nublado.constants import DROPDOWN_SENTINEL
-from nublado.exceptions import InvalidTokenError
+from nublado.exceptions import (
+    InvalidTokenError,
+    ValidationProblem,
+    ValidationProblemsError,
+)
 from nublado.handlers.context import authenticated_user, process
 from nublado.handlers.describe import (
     MISSING_HEADER,
@@ -16,48 +22,99 @@ from nublado.handlers.describe import (
     ResponseSpec,
     describe,
 )
+from nublado.handlers.page import speak_language_of_reader
+from nublado.pages.form import form_policy, form_script, form_style
+from nublado.services.form import SpawnerForm
+from nublado.services.form_images import ImageChoices
 
 __all__ = ["form"]
 
 form = Blueprint("form", __name__, url_prefix="/spawner/v1/lab-form")
 
-_ASSETS = "static"
-_ASSETS_SECONDS = 3600
-_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
+_NONCE_HEADER = "x-csp-nonce"
+_NONCE = re.compile(r"[A-Za-z0-9+/_-]{16,128}={0,2}", re.ASCII)
+
+_lists: dict[str, tuple[ImageChoices, str]] = {}
+"""By language, the list as it was rendered last."""
 
 
 @form.get("/<username>")
 @describe(
     Caller.USER,
-    ResponseSpec("The form, for a page of JupyterHub", media_type="text/html"),
+    ResponseSpec(
+        "The form, for a page of JupyterHub",
+        media_type="text/html",
+        headers={
+            "Content-Security-Policy": "What the policy of that page has to allow for"
+            " the form to have its style and its script"
+        },
+    ),
     errors=[InvalidTokenError(), NOT_MINE, MISSING_HEADER],
     needs_user=True,
     needs_token=True,
+    takes_nonce=True,
     needs=Needs.IMAGES,
 )
 def lab_form(username: str) -> Response:
-    """Form of a user."""
+    """Form of a user.
+
+    It can be used without its style and script, too.
+    """
+    nonce = _nonce()
     user = authenticated_user(username)
-    page = render_template(
+    speak_language_of_reader()
+    chosen = process().forms.form(user.info)
+    base_url = process().environment.external_url
+    progress = url_for("progress.lab_progress", username=username)
+    lab_path = chosen.lab.path if chosen.lab else None
+    text = render_template(
         "lab-form.html",
-        form=process().forms.form(user.info),
+        form=chosen,
         notices=process().notices.current,
         sentinel=DROPDOWN_SENTINEL,
-        asset=_asset_url,
+        progress_url=f"{base_url}{progress}",
+        lab_url=lab_path and f"{base_url}{lab_path}",
+        style=form_style(),
+        script=form_script(),
+        nonce=nonce,
+        listed=_list(chosen),
     )
-    response = Response(page, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = _POLICY
+    response = Response(text, content_type="text/html; charset=utf-8")
+    allowed = "; ".join(f"{k} {v}" for k, v in form_policy(nonce).items())
+    response.headers["Content-Security-Policy"] = f"default-src 'none'; {allowed}"
+    response.vary.add("Accept-Language")
     return response
 
 
-@form.get("/static/<path:name>")
-def asset(name: str) -> Response:
-    """Style and script of the form.
+def _list(chosen: SpawnerForm) -> str:
+    """Render the list of images, which is the same for all but for what is chosen."""
+    images, name = chosen.images, g.language.name
+    rendered = _lists.get(name)
+    if rendered is None or rendered[0] is not images:
+        text = render_template("lab-form-list.html", images=images)
+        rendered = _lists[name] = (images, text)
+    if chosen.chosen is None:
+        return rendered[1]
+    value = f'value="{escape(chosen.chosen.reference)}"'
+    return rendered[1].replace(value, f"{value} selected", 1)
 
-    They lie below the form, so that whoever may see the form may have them.
+
+def _nonce() -> str | None:
+    """Nonce of the page that the form is for.
+
+    Raises
+    ------
+    ValidationProblemsError
+        Raised if it is none, as the standard for policies defines them.
+
+    References
+    ----------
+    https://www.w3.org/TR/CSP3/#grammardef-nonce-source
     """
-    return send_from_directory(_ASSETS, name, max_age=_ASSETS_SECONDS)
-
-
-def _asset_url(name: str) -> str:
-    return url_for("form.asset", name=name, v=__version__)
+    nonce = request.headers.get(_NONCE_HEADER)
+    if nonce is not None and not _NONCE.fullmatch(nonce):
+        problem = ValidationProblem(
+            "value_error", "Header is not a nonce", ("header", _NONCE_HEADER)
+        )
+        raise ValidationProblemsError([problem])
+    return nonce

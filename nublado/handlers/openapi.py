@@ -41,7 +41,8 @@ Spawns and manages JupyterLab pods for the users of a science platform.
 
 An ingress in front of the service authenticates every request, decides who may
 call which routes, and sets the headers `X-Auth-Request-User` and
-`X-Auth-Request-Token`. Every error is JSON of one shape.
+`X-Auth-Request-Token`. Every error is JSON of one shape; whoever prefers `text/html`
+to `application/json` gets a page that says the same.
 """
 _TAGS = {
     "labs": "Create, watch, delete labs",
@@ -157,6 +158,11 @@ def _parameters(rule: Rule, description: Description) -> Iterator[JSON]:
     if description.resumes:
         text = "Id of the last event that was seen; only later ones are sent"
         header = _header("Last-Event-ID", text, "0f2f5e6a8c11:3")
+        yield {**header, "required": False}
+    if description.takes_nonce:
+        text = "Nonce of the page that the answer is for, which allows its parts"
+        header = _header("X-CSP-Nonce", text, "PLpN3YqVQw0Bz9J0d1cI2w")
+        header["schema"]["pattern"] = "^[A-Za-z0-9+/_-]{16,128}={0,2}$"
         yield {**header, "required": False}
 
 

@@ -7,6 +7,9 @@ from http import HTTPStatus
 
 from nublado.exceptions import (
     ClientRequestError,
+    LoginUnavailableError,
+    ServiceStartingError,
+    ServiceStoppingError,
     ServiceUnavailableError,
     UnknownUserError,
     ValidationProblem,
@@ -75,17 +78,17 @@ def internal_problem(request_id: str) -> JSON:
 
 def starting(reason: str) -> ServiceUnavailableError:
     """Error of a request that came before what it needs was up."""
-    return ServiceUnavailableError(f"Service is starting, try again: {reason}")
+    return ServiceStartingError(reason)
 
 
 def login_unavailable() -> ServiceUnavailableError:
     """Error of a request whose user cannot be looked up."""
-    return ServiceUnavailableError("Login service does not answer, try again", 10)
+    return LoginUnavailableError()
 
 
 def stopping() -> ServiceUnavailableError:
     """Error of a request that came too late."""
-    return ServiceUnavailableError("Service is stopping, try again")
+    return ServiceStoppingError()
 
 
 def missing_headers(*names: str) -> ValidationProblemsError:

@@ -154,16 +154,29 @@ class Controller:
         self._hub_token = hub_token
         self._http = http
 
-    async def lab_form(self, username: str, token: str) -> str:
+    async def lab_form(
+        self,
+        username: str,
+        token: str,
+        *,
+        languages: str | None = None,
+        nonce: str | None = None,
+    ) -> str:
         """Form from which a user chooses a lab, as HTML.
 
         Parameters
         ----------
         username, token
             The user.
+        languages
+            Languages that they read, as their browser says it.
+        nonce
+            Nonce of the page that the form is for, if it has one.
         """
         path = f"lab-form/{quote(username, safe='')}"
-        answer = await self._ask("GET", path, token)
+        given = {"Accept-Language": languages, "X-CSP-Nonce": nonce}
+        headers = {name: value for name, value in given.items() if value}
+        answer = await self._ask("GET", path, token, headers=headers)
         _expect(answer, httpx.codes.OK)
         return str(answer.text)
 
@@ -241,13 +254,19 @@ class Controller:
                         yield _decode(event)
 
     async def _ask(
-        self, method: str, path: str, token: str, body: object = None
+        self,
+        method: str,
+        path: str,
+        token: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         with _outages():
             return await self._http.request(
                 method,
                 f"{self._base}/{path}",
-                headers=_authorization(token),
+                headers={**_authorization(token), **(headers or {})},
                 json=body,
             )
 

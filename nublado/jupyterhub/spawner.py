@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from jupyterhub.spawner import Spawner
 from tornado import web
-from traitlets import Integer, Unicode, default
+from traitlets import Callable, Integer, Unicode, default
 
 from nublado.jupyterhub.controller import (
     Controller,
@@ -98,6 +98,16 @@ class NubladoSpawner(Spawner):
         """,
     ).tag(config=True)
 
+    form_nonce = Callable(
+        None,
+        allow_none=True,
+        help="""
+        Tells the nonce in the content security policy of JupyterHub's page with
+        the form; called with the handler of the request. Without it, the policy
+        has to allow style and script of the form by their hashes.
+        """,
+    ).tag(config=True)
+
     _http: httpx.AsyncClient | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -149,7 +159,12 @@ class NubladoSpawner(Spawner):
             async with asyncio.timeout(self.form_timeout):
                 while True:
                     try:
-                        return await self._controller().lab_form(self.user.name, token)
+                        return await self._controller().lab_form(
+                            self.user.name,
+                            token,
+                            languages=self._languages(),
+                            nonce=self._nonce(),
+                        )
                     except UnavailableError as e:
                         self.log.warning("Form for %s: %s", self.user.name, e)
                         await pauses.take(e.retry_after)
@@ -265,6 +280,20 @@ class NubladoSpawner(Spawner):
             reason = str(e) or "no answer in time"
             self.log.warning("State of the lab of %s: %s", self.user.name, reason)
             raise UnavailableError(reason) from e
+
+    def _languages(self) -> str | None:
+        """Languages of whoever looks at JupyterHub's page."""
+        if self.handler is None:
+            return None
+        languages = self.handler.request.headers.get("Accept-Language")
+        return str(languages) if languages else None
+
+    def _nonce(self) -> str | None:
+        """Nonce of JupyterHub's page, if it has one."""
+        if self.form_nonce is None or self.handler is None:
+            return None
+        nonce = self.form_nonce(self.handler)
+        return str(nonce) if nonce else None
 
     def _new_spawn(self, token: str) -> LabSpawn:
         return LabSpawn(

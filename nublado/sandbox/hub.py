@@ -11,7 +11,7 @@ from aiohttp import web
 
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.gafaelfawr import Gafaelfawr, Token
-from nublado.sandbox.pages import Pages
+from nublado.sandbox.pages import Pages, make_nonce
 
 __all__ = ["SESSION", "Hub"]
 
@@ -60,14 +60,15 @@ class Hub:
         app.router.add_get("/nb/user/{path:.*}", self._lab)
 
     async def _show(self, request: web.Request) -> web.Response:
-        user = self._user(request)
-        async with self._ask("GET", f"lab-form/{user}", user, request) as answer:
+        user, nonce = self._user(request), make_nonce()
+        path = f"lab-form/{user}"
+        async with self._ask("GET", path, user, request, nonce=nonce) as answer:
             text = await answer.text()
             if answer.status != web.HTTPOk.status_code:
                 return self._pages.render(
                     "spawn.html", answer.status, error=_words(text)
                 )
-            return self._pages.render("spawn.html", form=text)
+            return self._pages.render("spawn.html", nonce=nonce, form=text)
 
     async def _spawn(self, request: web.Request) -> web.Response:
         """Send the fields as JupyterHub does: each is a list of strings."""
@@ -76,12 +77,22 @@ class Hub:
         options = {name: [str(v) for v in fields.getall(name)] for name in fields}
         environment = {"JUPYTERHUB_SERVICE_PREFIX": f"/nb/user/{user}/"}
         body = {"options": options, "env": environment}
+        status, text = await self._create(user, request, body)
+        if status == web.HTTPConflict.status_code:
+            # As JupyterHub does, which has no key to a lab that was there before.
+            async with self._ask("DELETE", f"labs/{user}", user, request):
+                pass
+            status, text = await self._create(user, request, body)
+        if status != web.HTTPCreated.status_code:
+            return self._pages.render("spawn.html", status, error=_words(text))
+        raise web.HTTPSeeOther(f"{self._base}/labs/{user}/progress")
+
+    async def _create(
+        self, user: str, request: web.Request, body: JSON
+    ) -> tuple[int, str]:
         path = f"labs/{user}/create"
         async with self._ask("POST", path, user, request, body) as answer:
-            if answer.status != web.HTTPCreated.status_code:
-                error = _words(await answer.text())
-                return self._pages.render("spawn.html", answer.status, error=error)
-        raise web.HTTPSeeOther(f"{self._base}/labs/{user}/progress")
+            return answer.status, await answer.text()
 
     async def _lab(self, request: web.Request) -> web.Response:
         """Stand in for a lab: nothing runs in an embedded cluster."""
@@ -102,12 +113,17 @@ class Hub:
         user: str,
         request: web.Request,
         body: JSON | None = None,
+        nonce: str | None = None,
     ) -> aiohttp.client._RequestContextManager:
         session = request.app[SESSION]
         headers = {
             "X-Auth-Request-User": user,
             "X-Auth-Request-Token": self._gafaelfawr.token_of(user),
         }
+        if nonce is not None:
+            headers["X-CSP-Nonce"] = nonce
+        if language := request.headers.get("Accept-Language"):
+            headers["Accept-Language"] = language
         url = f"{self._service()}{self._base}/{path}"
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         return session.request(method, url, headers=headers, json=body, timeout=timeout)

@@ -11,9 +11,14 @@ from nublado.pages.languages import DEFAULT, language
 from nublado.pages.look import Look
 from nublado.pages.templates import prepare
 
-__all__ = ["Pages", "wants_page"]
+__all__ = ["Pages", "make_nonce", "wants_page"]
 
 _NONCE_BYTES = 16
+
+
+def make_nonce() -> str:
+    """Make the nonce of a page."""
+    return secrets.token_urlsafe(_NONCE_BYTES)
 
 
 class Pages:
@@ -35,7 +40,12 @@ class Pages:
         prepare(self._templates, look, lambda: language(DEFAULT))
 
     def render(
-        self, template: str, status: int = 200, **values: object
+        self,
+        template: str,
+        status: int = 200,
+        *,
+        nonce: str | None = None,
+        **values: object,
     ) -> web.Response:
         """Make a page of a template.
 
@@ -45,14 +55,17 @@ class Pages:
             Name of the template, which extends ``page.html`` of the service.
         status
             HTTP status of the answer.
+        nonce
+            Nonce of the page, where a part of it had to be made beforehand.
         values
             What the page shows.
         """
-        nonce = secrets.token_urlsafe(_NONCE_BYTES)
+        nonce = nonce or make_nonce()
         text = self._templates.get_template(template).render(nonce=nonce, **values)
         policy = (
-            f"default-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src data:;"
-            " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            f"default-src 'self'; style-src 'self' 'nonce-{nonce}';"
+            f" script-src 'nonce-{nonce}'; img-src data:; form-action 'self';"
+            " base-uri 'none'; frame-ancestors 'none'"
         )
         return web.Response(
             text=text,

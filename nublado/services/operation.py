@@ -16,7 +16,7 @@ import structlog
 
 from nublado.confidential import Confidential, keeping
 from nublado.events import EventLog
-from nublado.exceptions import OperationCancelledError, ServiceUnavailableError
+from nublado.exceptions import OperationCancelledError, ServiceStoppingError
 from nublado.models.domain.failure import Failure
 from nublado.models.domain.history import HistoryEntry, HistoryKind, Result
 from nublado.services.alerts import Alerts
@@ -241,7 +241,7 @@ class Operation(ABC, Generic[T]):
             Raised if the process stops; the next one goes on with it.
         """
         if self._abandoned:
-            raise ServiceUnavailableError("Service is stopping, try again")
+            raise ServiceStoppingError
 
     def cancel(self) -> None:
         """Stop it at its next step, and notify its listeners now."""

@@ -114,9 +114,10 @@ def test_all_of_it_is_there_without_scripts(stack: Stack) -> None:
         assert not plain.find_all("#fold")[0].is_displayed()
         names = operations(stack)
         assert len(plain.find_all(".side a[href^='#']:has(.verb)")) == len(names)
-        summary = plain.find(".entry[data-of=drain] > summary")
-        summary.click()
+        plain.find(".entry[data-of=drain] > summary").click()
         assert plain.find("#drain").is_displayed()
+        plain.find("nav a[href='#create_lab']").click()
+        assert plain.find("#create_lab").is_displayed()
 
 
 def test_each_route_has_a_command(stack: Stack) -> None:

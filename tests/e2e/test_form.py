@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urljoin
 
@@ -53,8 +55,7 @@ def test_form_has_the_fields_of_the_api(user: User) -> None:
     policy = answer.headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     for field in (
-        '<input type="radio" name="image_list"',
-        f'value="{SENTINEL}"',
+        f'<input type="hidden" name="image_list" value="{SENTINEL}">',
         '<select name="image_dropdown"',
         '<input type="radio" name="size" id="nublado-size-small" value="small" checked',
         "Small (1.0 CPU, 3Gi RAM)",
@@ -62,16 +63,21 @@ def test_form_has_the_fields_of_the_api(user: User) -> None:
         'name="reset_user_env" id="nublado-reset" value="true"',
     ):
         assert field in answer.text
-    assert " onclick=" not in answer.text
-    assert "<style" not in answer.text
+    assert answer.text.count("<style>") == answer.text.count("<script>") == 1
+    for elsewhere in (" onclick=", " style=", " src=", "<link", "http-equiv"):
+        assert elsewhere not in answer.text
 
 
-def test_sizes_above_the_quota_are_not_offered(user: User) -> None:
+def test_sizes_above_the_quota_cannot_be_chosen(user: User) -> None:
     text = fetch(user).text
-    assert 'value="small"' in text
-    assert 'value="large"' not in text
+    assert 'value="small" checked required' in text
+    assert 'value="large" disabled' in text
+    assert "More than your quota allows." in text
+    assert "You may use up to 9 CPUs and 27 GB of memory." in text
     set_quota(user, cpu=16.0, memory=64)
-    assert 'value="large"' in fetch(user).text
+    text = fetch(user).text
+    assert 'value="large" required' in text
+    assert "More than your quota allows." not in text
 
 
 @pytest.mark.parametrize(
@@ -88,7 +94,9 @@ def test_form_explains_why_there_is_no_lab(
     answer = fetch(user)
     assert answer.status_code == 200
     assert reason in answer.text
-    assert "<input" not in answer.text
+    assert "data-refused" in answer.text
+    for field in ("<input", "<select"):
+        assert field not in answer.text.partition("<script>")[0]
 
 
 def test_form_of_another_user_is_denied(user: User) -> None:
@@ -99,25 +107,14 @@ def test_form_of_another_user_is_denied(user: User) -> None:
     assert requests.get(url, timeout=SECONDS).status_code == 422
 
 
-def test_style_and_script_are_served(user: User) -> None:
-    base = f"{user.stack.api_url}/spawner/v1/lab-form/static"
-    for name, kind in (("lab-form.css", "text/css"), ("lab-form.js", "javascript")):
-        answer = requests.get(f"{base}/{name}", timeout=SECONDS)
-        assert kind in answer.headers["Content-Type"]
-        assert "max-age" in answer.headers["Cache-Control"]
-        tagged = {"If-None-Match": answer.headers["ETag"]}
-        again = requests.get(f"{base}/{name}", headers=tagged, timeout=SECONDS)
-        assert again.status_code == 304
-    escape = requests.get(f"{base}/..%2Fmain.py", timeout=SECONDS)
-    assert escape.status_code == 404
-
-
 def test_menu_image_is_spawned_from_the_page(user: User) -> None:
     with start_browser() as browser:
         log_in(browser, user)
-        menu = browser.find_all("input[name=image_list]")
-        assert menu[0].is_selected()
-        wanted = menu[0].get_attribute("value")
+        menu = browser.find_all("[data-image]")
+        assert browser.find("#nublado-image-1").is_selected()
+        wanted = menu[1].get_attribute("data-image")
+        browser.find("#nublado-image-2").click()
+        assert not browser.find("#nublado-dropdown").is_displayed()
         browser.find("#nublado-debug").click()
         assert browser.barriers() == []
         browser.find("input[type=submit]").click()
@@ -131,14 +128,15 @@ def test_menu_image_is_spawned_from_the_page(user: User) -> None:
 def test_filtered_image_is_spawned_from_the_page(user: User) -> None:
     with start_browser() as browser:
         log_in(browser, user)
+        browser.find("#nublado-image-other").click()
         field = browser.find("#nublado-filter")
         everything = len(Select(browser.find("#nublado-dropdown")).options)
         field.send_keys("DAILY d_2026_11_10")
-        found = Select(browser.find("#nublado-dropdown")).options
-        assert [option.text for option in found] == ["Daily 2026_11_10"]
+        (found,) = Select(browser.find("#nublado-dropdown")).options
+        assert found.text.startswith("Daily 2026_11_10")
+        assert found.text.endswith("old")
         status = browser.find("#nublado-found").text
         assert status == f"1 of {everything} images"
-        assert browser.find("#nublado-image-other").is_selected()
         field.send_keys(Keys.ENTER)
         assert browser.driver.current_url.endswith("/nb/hub/spawn")
         browser.find("input[type=submit]").click()
@@ -146,27 +144,118 @@ def test_filtered_image_is_spawned_from_the_page(user: User) -> None:
         assert browser.complaints() == []
 
 
-def test_choosing_in_the_dropdown_checks_the_sentinel(user: User) -> None:
-    with start_browser() as browser:
-        log_in(browser, user)
-        dropdown = Select(browser.find("#nublado-dropdown"))
-        dropdown.select_by_visible_text("Daily 2026_11_11")
-        assert browser.find("#nublado-image-other").is_selected()
-        browser.find("input[type=submit]").click()
-        assert ":d_2026_11_11@sha256:" in spawned_image(browser)
-
-
-def test_form_is_correct_without_scripts(user: User) -> None:
+def test_form_is_complete_without_scripts(user: User) -> None:
     with start_browser(scripts=False) as browser:
         log_in(browser, user)
         assert not browser.find("#nublado-filter").is_displayed()
-        browser.find("#nublado-image-other").click()
-        dropdown = Select(browser.find("#nublado-dropdown"))
-        dropdown.select_by_visible_text("Daily 2026_11_12")
+        assert not browser.find(".nublado-another").is_displayed()
+        dropdown = browser.find("#nublado-dropdown")
+        path = ".//option[starts-with(., 'Daily 2026_11_12')]"
+        dropdown.find_element("xpath", path).click()
         browser.find("input[type=submit]").click()
         browser.wait_for_path("/progress")
     wait_for(lambda: user.state().status_code == 200)
     assert ":d_2026_11_12@sha256:" in user.state().json()["options"]["image"]
+
+
+def test_last_choice_is_chosen_again(user: User) -> None:
+    set_quota(user, cpu=16.0, memory=64)
+    user.spawn(image_tag="d_2026_11_10", size="large", enable_debug=True)
+    assert user.delete().status_code == 204
+    with start_browser() as browser:
+        log_in(browser, user)
+        chosen = Select(browser.find("#nublado-dropdown")).first_selected_option
+        assert chosen.text.startswith("Daily 2026_11_10")
+        assert browser.find("#nublado-image-other").is_selected()
+        assert browser.find("#nublado-size-large").is_selected()
+        assert browser.find("#nublado-debug").is_selected()
+        assert not browser.find("#nublado-reset").is_selected()
+
+
+def test_choice_of_a_kept_lab_survives_a_restart(own_stack: Stack) -> None:
+    user = User(own_stack, "rachel")
+    user.spawn(image_tag="d_2026_11_10", enable_debug=True)
+    own_stack.service.kill()
+    own_stack.start_service()
+    own_stack.service.wait_ready()
+    wait_for(lambda: fetch(user).status_code == 200)
+    text = fetch(user).text
+    assert "Your lab is running." in text
+    assert re.search(r':d_2026_11_10[^"]*" selected', text)
+    assert 'id="nublado-debug" value="true" checked' in text
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_lab_that_is_there_is_shown_and_not_ended_unasked(
+    user: User, scripts: bool
+) -> None:
+    user.spawn()
+    with start_browser(scripts=scripts) as browser:
+        log_in(browser, user)
+        notice = browser.find(".nublado-lab")
+        assert "Your lab is running. Image: Recommended (Weekly" in notice.text
+        assert "Size: Small." in notice.text
+        if scripts:
+            assert browser.barriers() == []
+        way = browser.find(".nublado-lab a[href$='/progress']").get_attribute("href")
+        assert way == f"{user.stack.ingress_url}/spawner/v1/labs/{user.name}/progress"
+        browser.find("input[type=submit]").click()
+        assert browser.driver.current_url.endswith("/nb/hub/spawn")
+        assert user.status == "running"
+        before = user.state().json()
+        dropdown = browser.find("#nublado-dropdown")
+        if scripts:
+            browser.find("#nublado-image-other").click()
+        path = ".//option[starts-with(., 'Daily 2026_11_11')]"
+        dropdown.find_element("xpath", path).click()
+        browser.find("#nublado-replace").click()
+        browser.find("input[type=submit]").click()
+        browser.wait_for_path("/progress")
+    wait_for(lambda: user.status == "running")
+    assert user.state().json() != before
+    assert ":d_2026_11_11@" in user.state().json()["options"]["image"]
+
+
+def test_lab_that_is_shut_down_is_waited_for(user: User) -> None:
+    user.spawn()
+    user.stack.control.settings(termination_delay=30)
+    with ThreadPoolExecutor(1) as pool:
+        deletion = pool.submit(user.delete)
+        try:
+            wait_for(lambda: "Your last lab is being shut down." in fetch(user).text)
+            text = fetch(user).text.partition("<script>")[0]
+            assert "data-refused" in text
+            assert "<select" not in text
+        finally:
+            user.stack.control.settings(termination_delay=0.01)
+        deletion.result(SECONDS)
+
+
+def test_end_of_the_last_lab_is_told_with_a_larger_size(user: User) -> None:
+    set_quota(user, cpu=16.0, memory=64)
+    user.spawn()
+    path = f"/pods/{user.namespace}/{user.name}-nb/finish"
+    user.stack.control("POST", path, {"exit_code": 137, "reason": "OOMKilled"})
+    wait_for(lambda: "Your last lab ended on" in fetch(user).text)
+    assert "Choose a larger size, such as Large." in fetch(user).text
+
+
+def test_form_that_cannot_succeed_cannot_be_sent(user: User) -> None:
+    set_quota(user, spawn=False)
+    with start_browser() as browser:
+        log_in(browser, user)
+        assert "may not run labs" in browser.find(".nublado-refusal").text
+        assert not browser.find("input[type=submit]").is_enabled()
+        assert browser.barriers() == []
+
+
+def test_form_speaks_the_language_of_its_reader(user: User) -> None:
+    url = f"{user.stack.api_url}/spawner/v1/lab-form/{user.name}"
+    headers = {**user.headers, "Accept-Language": "fr"}
+    answer = requests.get(url, headers=headers, timeout=SECONDS)
+    assert answer.headers["Vary"] == "Accept-Language"
+    assert '<div class="nublado-form" lang="fr">' in answer.text
+    assert 'lang="en"' in fetch(user).text
 
 
 def test_form_fits_a_phone(user: User) -> None:
@@ -180,8 +269,10 @@ def test_form_fits_a_phone(user: User) -> None:
         assert width <= 360
 
 
-def test_stack_has_menu_images_first(stack: Stack, user: User) -> None:
+def test_recommended_image_is_chosen_first(stack: Stack, user: User) -> None:
     images = requests.get(f"{stack.api_url}/spawner/v1/images", timeout=SECONDS).json()
     form = fetch(user).text
-    first = form.partition('name="image_list"')[2].partition(" checked")[0]
-    assert images["recommended"]["reference"] in first
+    (chosen,) = re.findall(r'<option value="([^"]+)" selected>', form)
+    assert chosen.startswith(images["recommended"]["reference"])
+    first = form.partition("data-image=")[2]
+    assert first.startswith(f'"{chosen}"')

@@ -145,6 +145,16 @@ def test_what_nodes_lack_is_pulled_and_shown(own_stack: Stack) -> None:
     assert table[2].endswith("late")
 
 
+def test_what_users_are_told_is_json_for_programs(nublado: Commands) -> None:
+    drained = nublado.json("drain", "Moving house.", "--for", "2h")["drain"]
+    assert (drained["message"], drained["by"]) == ("Moving house.", "admin")
+    told = nublado.json("announce", "Cake at noon.")
+    assert told["drain"] == drained
+    assert told["announcement"]["message"] == "Cake at noon."
+    assert nublado.json("undrain")["drain"] is None
+    assert nublado.json("announce", "--end") == {"drain": None, "announcement": None}
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

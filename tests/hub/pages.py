@@ -51,7 +51,7 @@ class Pages:
 
     def choose_uncached_image(self) -> str:
         """Choose an image that no node has; returns its tag."""
-        self._click("input[value=use_image_from_dropdown]")
+        self._click("#nublado-image-other")
         menu = Select(self._find("select[name=image_dropdown]"))
         option = next(o for o in menu.options if "starts fast" not in o.text)
         reference = option.get_attribute("value")

@@ -383,3 +383,26 @@ def test_listeners_of_progress() -> None:
         return [*await asyncio.gather(early, late), await collect()]
 
     assert asyncio.run(listen()) == [["one", "two", "three"]] * 3
+
+
+def test_form_is_asked_for_as_its_reader_needs_it(spawn: Conversation) -> None:
+    spawn.outside.default = Reply(200, b"<p>form</p>")
+    form = spawn.talk(
+        lambda controller: controller.lab_form(
+            "rachel", "user-token", languages="fr, en;q=0.5", nonce="PLpN3YqVQw0Bz9J0d"
+        )
+    )
+    assert form == "<p>form</p>"
+    (request,) = spawn.outside.received
+    assert request.path == "/nublado/spawner/v1/lab-form/rachel"
+    assert request.headers["authorization"] == "Bearer user-token"
+    assert request.headers["accept-language"] == "fr, en;q=0.5"
+    assert request.headers["x-csp-nonce"] == "PLpN3YqVQw0Bz9J0d"
+
+
+def test_form_needs_neither_nonce_nor_languages(spawn: Conversation) -> None:
+    spawn.outside.default = Reply(200, b"<p>form</p>")
+    spawn.talk(lambda controller: controller.lab_form("rachel", "user-token"))
+    (request,) = spawn.outside.received
+    assert "x-csp-nonce" not in request.headers
+    assert "accept-language" not in request.headers

@@ -66,12 +66,13 @@ class LabSizeDefinition:
     """Resources of a lab of one size.
 
     ``memory_text`` is the limit of memory for people, where it has been written
-    for them.
+    for them, and ``description`` what operators say the size is good for.
     """
 
     size: str
     resources: LabResources
     memory_text: str | None = None
+    description: str | None = None
 
     @property
     def label(self) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from nublado.exceptions import (
     KubernetesConflictError,
     KubernetesError,
@@ -9,7 +12,7 @@ from nublado.exceptions import (
     OperationCancelledError,
     OperationTimeoutError,
 )
-from nublado.models.domain.failure import Failure
+from nublado.models.domain.failure import Cause, Failure
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.history import HistoryKind
 from nublado.models.domain.kubernetes import JSON, is_terminating, uid_of
@@ -17,7 +20,7 @@ from nublado.services.fileserver.context import WATCHED, FileserverContext
 from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.fileserver.removal import FOREGROUND, remove_fileserver
 from nublado.services.observed.failure import explain
-from nublado.services.observed.fileserver import ObservedFileserver
+from nublado.services.observed.fileserver import ObservedFileserver, Obstacle
 from nublado.services.operation import Operation, OperationKind
 from nublado.storage.kubernetes.cache import Change
 from nublado.storage.kubernetes.mailbox import Mailbox
@@ -47,6 +50,8 @@ class Creation(Operation[str]):
         Record of the file server.
     user
         Whose it is.
+    when_running
+        Is called once it runs: it may have ended before the watches told of it.
     """
 
     kind = OperationKind.SPAWN
@@ -56,7 +61,11 @@ class Creation(Operation[str]):
     epitaph = "File server creation failed"
 
     def __init__(
-        self, files: FileserverContext, record: FileserverRecord, user: UserInfo
+        self,
+        files: FileserverContext,
+        record: FileserverRecord,
+        user: UserInfo,
+        when_running: Callable[[FileserverRecord], None],
     ) -> None:
         super().__init__(
             user.username,
@@ -67,8 +76,15 @@ class Creation(Operation[str]):
         self._files = files
         self._record = record
         self._user = user
+        self._when_running = when_running
         self._uids: dict[str, str] = {}
+        self._obstacle: Obstacle | None = None
         self._mailbox: Mailbox[Change] = Mailbox(self.timeout)
+
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """What kept users from being served when it failed; None if nothing did."""
+        return self._obstacle
 
     def notice(self, change: Change) -> None:
         """Receive a change of one of its objects; never blocks."""
@@ -89,6 +105,7 @@ class Creation(Operation[str]):
         """Record that it runs."""
         self._record.end(self, job_uid=result)
         self.events.complete(f"File server for {self.username} is running", 100)
+        self._when_running(self._record)
 
     def fail(self, failure: Failure) -> None:
         """Remove what was created, so that nothing is left."""
@@ -112,10 +129,14 @@ class Creation(Operation[str]):
     def explain(self, error: Exception) -> Failure:
         """Explain the error by what there is of the file server."""
         observed = self._files.observe(self.username)
-        obstacle = observed.obstacle
+        self._obstacle = observed.obstacle
+        text = observed.obstacle_text
         if isinstance(error, OperationTimeoutError) and not observed.has_pod:
-            obstacle = ": ".join(filter(None, (obstacle, self._refusal())))
-        return explain(error, waited_for=obstacle)
+            text = ": ".join(filter(None, (text, self._refusal())))
+        failure = explain(error, waited_for=text)
+        if failure.cause is Cause.TIMED_OUT and observed.cause is not None:
+            failure = replace(failure, cause=observed.cause)
+        return failure
 
     # --- Steps -----------------------------------------------------------
 

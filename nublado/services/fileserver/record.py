@@ -26,6 +26,7 @@ class FileserverRecord:
         self._job_uid: str | None = None
         self._has_remains = False
         self._operation: AnyOperation | None = None
+        self._creation: AnyOperation | None = None
         self._changes = 0
 
     @property
@@ -37,6 +38,11 @@ class FileserverRecord:
     def operation(self) -> AnyOperation | None:
         """What is being done to the file server now."""
         return self._operation
+
+    @property
+    def creation(self) -> AnyOperation | None:
+        """The newest creation, which may be over; None if none ever began."""
+        return self._creation
 
     @property
     def changes(self) -> int:
@@ -57,6 +63,7 @@ class FileserverRecord:
                 if self._job_uid is not None:
                     return None
                 self._begin(creation)
+                self._creation = creation
             return self._operation
 
     def begin_removal(

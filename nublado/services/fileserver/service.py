@@ -16,6 +16,11 @@ from nublado.exceptions import (
 from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.services.fileserver.context import WATCHED, FileserverContext
 from nublado.services.fileserver.creation import Creation
+from nublado.services.fileserver.progress import (
+    FilesProgress,
+    describe_files,
+    has_failed_lately,
+)
 from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.fileserver.removal import Removal
 from nublado.services.observed.fileserver import ObservedFileserver
@@ -89,7 +94,7 @@ class FileserverService:
             (
                 record.username,
                 datetime.fromtimestamp(operation.started, UTC),
-                self._files.observe(record.username).obstacle,
+                self._files.observe(record.username).obstacle_text,
             )
             for record in list(self._records.values())
             if isinstance(operation := record.operation, Creation)
@@ -105,7 +110,40 @@ class FileserverService:
         """URL of a user's file server."""
         return self._files.builder.url(username)
 
+    def progress(self, username: str) -> FilesProgress:
+        """How far a user's file server is; costs no request."""
+        return describe_files(
+            self._records.get(username),
+            self._files.observe(username),
+            self._files.history,
+        )
+
     # --- Create and delete -----------------------------------------------
+
+    def begin(self, user: UserInfo, *, again: bool = False) -> None:
+        """Begin to create a user's file server, unless there is one or one begins.
+
+        One that has just failed is not tried again by itself.
+
+        Parameters
+        ----------
+        user
+            Whose it is.
+        again
+            Try once more what has just failed.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if the process stops.
+        """
+        record = self._record(user.username)
+        if not again and has_failed_lately(record.creation):
+            return
+        creation = self._new_creation(record, user)
+        if record.begin_creation(creation) is creation:
+            self._creations.submit(creation)
+            creation.check_abandoned()
 
     def create(self, user: UserInfo) -> None:
         """Create a user's file server unless it is running; wait until it is.
@@ -129,7 +167,7 @@ class FileserverService:
         record = self._record(user.username)
         limit = Timeout("File server creation", self._patience + _SLACK_SECONDS)
         while True:
-            creation = Creation(self._files, record, user)
+            creation = self._new_creation(record, user)
             current = record.begin_creation(creation)
             if current is None:
                 return
@@ -145,7 +183,9 @@ class FileserverService:
                 break
         if not current.succeeded:
             raise FileserverCreationError(current.reason)
-        self._remove_if_ended(record)
+
+    def _new_creation(self, record: FileserverRecord, user: UserInfo) -> Creation:
+        return Creation(self._files, record, user, self._remove_if_ended)
 
     def delete(self, username: str) -> None:
         """Delete a user's file server and wait until it is gone.

@@ -17,6 +17,7 @@ import structlog
 from nublado.config.model import LabConfig
 from nublado.constants import ANNOTATION_SPAWN, LABEL_CATEGORY, LABEL_USER
 from nublado.exceptions import MalformedLabError
+from nublado.models.domain.history import Asker
 from nublado.models.domain.kubernetes import (
     JSON,
     is_terminating,
@@ -343,10 +344,17 @@ class LabReconciler:
     def _remove(self, record: LabRecord, verdict: Remove, seen: int) -> None:
         """Delete what is left of a lab, unless something has begun with it."""
         if verdict.state is not None and verdict.pod is not None:
+            is_news = record.state is None
             if not record.adopt(verdict.state, uid_of(verdict.pod), seen):
                 return
+            if is_news and verdict.state.status is LabStatus.TERMINATED:
+                self._service.deaths.recall_end(verdict.state, verdict.pod)
             seen = record.changes
-        removal = (LostSpawn if verdict.lost else Deletion)(self._labs, record)
+        removal = (
+            LostSpawn(self._labs, record)
+            if verdict.lost
+            else Deletion(self._labs, record, Asker.SERVICE)
+        )
         if removal.begin_removal(seen, verdict.reason):
             self._service.run(removal)
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
+from nublado.models.domain.failure import Cause
 from nublado.models.domain.kubernetes import JSON, PodPhase, is_terminating, uid_of
+from nublado.services.observed.notices import cause_of
+from nublado.services.observed.pod_status import waiting_notices
 
-__all__ = ["ObservedFileserver", "refusal_of_pod"]
+__all__ = ["ObservedFileserver", "Obstacle", "refusal_of_pod"]
 
 _ENDED = (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+
+class Obstacle(StrEnum):
+    """What keeps users from being served, in the order in which it is overcome."""
+
+    NO_POD = "no pod"
+    POD = "pod does not run"
+    ENDED = "pod has ended"
+    NO_INGRESS = "no ingress"
+    NO_ADDRESS = "no address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +87,36 @@ class ObservedFileserver:
         return bool(self._pods_of_job)
 
     @property
-    def obstacle(self) -> str:
-        """What keeps users from being served."""
+    def obstacle(self) -> Obstacle | None:
+        """What keeps users from being served; None if nothing does."""
         pods = self._pods_of_job
+        if not pods:
+            return Obstacle.NO_POD
         if not any(map(_is_running, pods)):
-            return f"pod is {_phase(pods[0])}" if pods else "there is no pod"
-        return "ingress has no address" if self.ingress else "there is no ingress"
+            has_ended = all(_phase(pod) in _ENDED for pod in pods)
+            return Obstacle.ENDED if has_ended else Obstacle.POD
+        if self._has_address:
+            return None
+        return Obstacle.NO_ADDRESS if self.ingress else Obstacle.NO_INGRESS
+
+    @property
+    def obstacle_text(self) -> str:
+        """The same in words for operators."""
+        match self.obstacle:
+            case Obstacle.NO_POD:
+                return "there is no pod"
+            case Obstacle.POD | Obstacle.ENDED:
+                return f"pod is {_phase(self._pods_of_job[0])}"
+            case Obstacle.NO_INGRESS:
+                return "there is no ingress"
+            case _:
+                return "ingress has no address"
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why its pod does not run, where Kubernetes says so."""
+        notices = [n for pod in self._pods_of_job for n in waiting_notices(pod)]
+        return next(filter(None, map(cause_of, notices)), None)
 
     @property
     def _pods_of_job(self) -> list[JSON]:
