@@ -24,6 +24,7 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.form_tokens import form_token, sender_of_form
+from nublado.handlers.negotiation import VARIES_BY, wants_page
 from nublado.handlers.page import render_page
 from nublado.pages.favicon import favicon
 from nublado.services.progress.page import Progress
@@ -61,7 +62,7 @@ def lab_progress(username: str) -> Response:
     try:
         shown = process().progress.describe(username)
     except UnknownUserError:
-        if "text/html" in request.headers.get("Accept", ""):
+        if wants_page():
             return _no_lab(username)
         raise
     version = _version(shown.version)
@@ -134,6 +135,7 @@ def _no_lab(username: str) -> Response:
         version=version,
         icon=favicon(_NO_LAB),
     )
+    response.vary.add(VARIES_BY)
     response.set_etag(version)
     return response
 

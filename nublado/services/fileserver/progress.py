@@ -134,9 +134,22 @@ _CANCELLED = (
     Text("If you do not know why, ask the operators of this platform."),
 )
 _ENDED = (Text("Its program ended while it was starting."), _LATER)
+_NO_IMAGE = (Text("The program of file servers could not be fetched."), _TELL)
+_NO_MACHINE = (Text("No machine had room for it."), _LATER)
 _CAUSES: dict[Cause, tuple[Text, Text]] = {
-    Cause.IMAGE: (Text("The program of file servers could not be fetched."), _TELL),
-    Cause.NO_ROOM: (Text("No machine had room for it."), _LATER),
+    Cause.IMAGE: _NO_IMAGE,
+    Cause.IMAGE_MISSING: _NO_IMAGE,
+    Cause.IMAGE_DENIED: _NO_IMAGE,
+    Cause.NO_ROOM: _NO_MACHINE,
+    Cause.NO_NODE: _NO_MACHINE,
+    Cause.STORAGE: (
+        Text("Your files could not be reached: their storage did not answer."),
+        _LATER,
+    ),
+    Cause.KUBERNETES: (
+        Text("The cluster that runs the labs did not answer."),
+        _LATER,
+    ),
     Cause.QUOTA: (Text("There are as many file servers as there may be."), _LATER),
     Cause.PROGRAM_ENDED: _ENDED,
     Cause.NOT_SET_UP: (Text("This platform is not set up completely."), _TELL),

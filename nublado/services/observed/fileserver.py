@@ -116,7 +116,8 @@ class ObservedFileserver:
     def cause(self) -> Cause | None:
         """Why its pod does not run, where Kubernetes says so."""
         notices = [n for pod in self._pods_of_job for n in waiting_notices(pod)]
-        return next(filter(None, map(cause_of, notices)), None)
+        causes = (cause_of(notice, main=None) for notice in notices)
+        return next(filter(None, causes), None)
 
     @property
     def _pods_of_job(self) -> list[JSON]:
