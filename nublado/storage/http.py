@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
@@ -25,7 +25,6 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import HTTPResponse as RawResponse
 from urllib3.util import parse_url
 
@@ -40,6 +39,7 @@ from nublado.storage.exchange import (
     TLSConnection,
     TLSPool,
 )
+from nublado.storage.http_deadline import Deadline, HTTPRequestError
 from nublado.storage.traffic import Traffic
 
 __all__ = ["HTTPClient", "HTTPRequest", "HTTPRequestError", "HTTPResponse"]
@@ -48,7 +48,6 @@ _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
 _MAX_BYTES = 1024 * 1024
-_TICK_SECONDS = 0.1
 _MOST_ROUTES = 16
 _SCHEMES = ("http://", "https://")
 _HEADERS = {
@@ -56,29 +55,6 @@ _HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
 }
-
-
-class HTTPRequestError(Exception):
-    """There was no response, no complete one, or none that is of use.
-
-    The text says why, without URL or headers, which may be secret.
-    ``retryable`` is false where another attempt would only take as long,
-    ``retry_after`` is how many seconds it has to wait at least. ``speaks_tls``
-    is false where what listens does not seem to know TLS.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        retryable: bool = True,
-        retry_after: float = 0.0,
-        speaks_tls: bool = True,
-    ) -> None:
-        super().__init__(reason)
-        self.retryable = retryable
-        self.speaks_tls = speaks_tls
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +84,7 @@ class HTTPResponse:
         self,
         url: str,
         response: requests.Response,
-        deadline: _Deadline,
+        deadline: Deadline,
         resources: ExitStack,
     ) -> None:
         self.url = url
@@ -174,7 +150,7 @@ class HTTPClient:
         self.traffic = Traffic()
         self._service = service
         self._slots = threading.BoundedSemaphore(max_in_flight)
-        self._in_flight: set[_Deadline] = set()
+        self._in_flight: set[Deadline] = set()
         self._adapter = _Adapter(pool_maxsize=max_in_flight)
         self._pools = PoolManager(maxsize=max_in_flight, ssl_context=_system_trust())
         self._pools.pool_classes_by_scheme = {
@@ -211,7 +187,7 @@ class HTTPClient:
         HTTPRequestError
             Raised if there is no response.
         """
-        deadline = _Deadline(seconds)
+        deadline = Deadline(seconds)
         began = time.monotonic()
         try:
             with ExitStack() as acquired:
@@ -255,7 +231,7 @@ class HTTPClient:
         HTTPRequestError
             Raised if there is none, it breaks off, or is longer than 1 MiB.
         """
-        deadline = _Deadline(seconds)
+        deadline = Deadline(seconds)
         began = time.monotonic()
         try:
             with ExitStack() as resources:
@@ -267,7 +243,7 @@ class HTTPClient:
         self._note(request, response.status, time.monotonic() - began)
         return response
 
-    def _begin(self, deadline: _Deadline, resources: ExitStack) -> float:
+    def _begin(self, deadline: Deadline, resources: ExitStack) -> float:
         """Wait for others that are in flight; return how many seconds are left."""
         if not self._slots.acquire(timeout=max(deadline.left(), 0.0)):
             message = "too many requests are in flight"
@@ -282,7 +258,7 @@ class HTTPClient:
         return left
 
     def _open(
-        self, request: HTTPRequest, deadline: _Deadline, resources: ExitStack
+        self, request: HTTPRequest, deadline: Deadline, resources: ExitStack
     ) -> requests.Response:
         left = self._begin(deadline, resources)
         with deadline.errors():
@@ -295,7 +271,7 @@ class HTTPClient:
         return response
 
     def _exchange(
-        self, request: HTTPRequest, deadline: _Deadline, left: float
+        self, request: HTTPRequest, deadline: Deadline, left: float
     ) -> Response:
         with deadline.errors():
             pool, path = self._route(request.url)
@@ -350,152 +326,6 @@ def _host_of(url: str) -> str:
         return "unknown host"
 
 
-class _Deadline:
-    """Ends a request, in whatever phase it is, by shutting its socket down.
-
-    Timeouts of sockets start again with each byte that arrives.
-    """
-
-    current = threading.local()
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._socket: socket.socket | None = None
-        self._reason: str | None = None
-
-    def left(self) -> float:
-        """Seconds left; negative once it has passed."""
-        return self._end - time.monotonic()
-
-    @contextmanager
-    def enforced(self) -> Iterator[None]:
-        """Watch what this thread connects to next, until the end of the block."""
-        _KEEPER.keep(self)
-        self.current.deadline = self
-        try:
-            yield
-        finally:
-            _KEEPER.forget(self)
-            self._socket = None
-
-    def watch(self, connected: socket.socket) -> None:
-        """Shut a socket down when the time has come."""
-        self._socket = connected
-        if self._reason is not None:
-            self.end(self._reason)
-
-    def end(self, reason: str) -> None:
-        """End the request, if it has not ended; its error says why."""
-        self._reason = reason
-        if self._socket is not None:
-            with suppress(OSError):
-                # Not that of ssl, which takes the session from who reads.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Make errors of the libraries ours."""
-        try:
-            yield
-            self._check()
-        except (requests.RequestException, HTTPError, OSError, ValueError) as e:
-            self._check()
-            cause = _innermost(e)
-            raise HTTPRequestError(
-                _reason(cause),
-                retryable=not (
-                    isinstance(cause, ReadTimeoutError) or _is_invalid(cause)
-                ),
-                speaks_tls=not _is_failed_handshake(cause),
-            ) from None
-
-    def _check(self) -> None:
-        # A body that ends with its connection would seem to be complete.
-        if self._reason is not None:
-            raise HTTPRequestError(self._reason, retryable=False) from None
-
-
-class _Keeper:
-    """One thread that ends the requests of all clients whose time is up.
-
-    It looks at them a few times in a second, and rests while there are none.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._deadlines: set[_Deadline] = set()
-        self._some = threading.Event()
-        self._is_started = False
-
-    def keep(self, deadline: _Deadline) -> None:
-        """End a request when its time is up."""
-        with self._lock:
-            self._deadlines.add(deadline)
-            if not self._is_started:
-                self._is_started = True
-                threading.Thread(
-                    target=self._run, name="http-deadlines", daemon=True
-                ).start()
-        self._some.set()
-
-    def forget(self, deadline: _Deadline) -> None:
-        """Leave a request alone, which has ended."""
-        with self._lock:
-            self._deadlines.discard(deadline)
-
-    def _run(self) -> None:
-        while True:
-            self._some.wait()
-            self._some.clear()
-            while pending := self._pending():
-                for deadline in pending:
-                    if deadline.left() <= 0:
-                        deadline.end("response takes too long")
-                time.sleep(_TICK_SECONDS)
-
-    def _pending(self) -> list[_Deadline]:
-        with self._lock:
-            return list(self._deadlines)
-
-
-_KEEPER = _Keeper()
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Find the cause of an error: what wraps it quotes the URL."""
-    inner = getattr(error, "reason", None)
-    if not isinstance(inner, BaseException):
-        inner = next((a for a in error.args if isinstance(a, BaseException)), None)
-    return error if inner is None else _innermost(inner)
-
-
-def _is_failed_handshake(cause: BaseException) -> bool:
-    """Whether there is no TLS, rather than a certificate that is not trusted."""
-    is_tls = isinstance(cause, ssl.SSLError)
-    return is_tls and not isinstance(cause, ssl.SSLCertVerificationError)
-
-
-def _is_invalid(cause: BaseException) -> bool:
-    """Whether the request could not even be sent; errors of TLS are values, too."""
-    return isinstance(cause, ValueError) and not isinstance(cause, ssl.SSLError)
-
-
-def _reason(cause: BaseException) -> str:
-    """Say why a request failed, without its URL and headers."""
-    match cause:
-        case ReadTimeoutError():
-            return "no response in time"
-        case _ if _is_invalid(cause):
-            return "URL or header is invalid"
-        case requests.RequestException():
-            return type(cause).__name__
-    text = str(cause)
-    if isinstance(cause, HTTPError):
-        # Begins with the connection that failed.
-        text = text.split(": ", 1)[-1]
-    return f"{type(cause).__name__}: {text}"
-
-
 class _Adapter(HTTPAdapter):
     """Never retries; trusts the certificates that the system trusts."""
 
@@ -523,7 +353,7 @@ def _close_pools(manager: PoolManager) -> None:
 
 class _WatchedConnection(HTTPConnection):
     def getresponse(self) -> RawResponse:  # type: ignore[override]
-        _Deadline.current.deadline.watch(self.sock)
+        Deadline.current.deadline.watch(self.sock)
         return super().getresponse()
 
 
@@ -542,7 +372,7 @@ class _WatchedTLSPool(HTTPSConnectionPool):
 class _QuickConnection(Connection):
     def opened(self, seconds: float) -> socket.socket:
         sock = super().opened(seconds)
-        _Deadline.current.deadline.watch(sock)
+        Deadline.current.deadline.watch(sock)
         return sock
 
 
