@@ -2,11 +2,13 @@
 
 urllib3 makes connections, with TLS, and keeps them. But it prepares each request and
 each response in so many steps that they take longer than everything else that is done
-for it. Here it is asked for connections alone.
+for it. Here it is asked for connections alone, and responses are read by
+Node.js' parser.
 
 References
 ----------
 https://www.rfc-editor.org/rfc/rfc9112
+https://github.com/MagicStack/httptools
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import urllib3
+from httptools import HttpParserError, HttpResponseParser
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
 from urllib3.util.ssl_match_hostname import CertificateError
@@ -37,8 +41,6 @@ __all__ = [
 _CONNECT_SECONDS = 5.0
 _RECEIVE_BYTES = 64 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
-_HEAD_END = b"\r\n\r\n"
-_NO_BODY = (204, 304)
 
 
 class ResponseTooLongError(Exception):
@@ -91,13 +93,10 @@ class Connection(HTTPConnection):
         sock = self.opened(seconds)
         sock.sendall(head + body if body else head)
         reader = _Reader(sock, most_bytes)
-        status, found = reader.read_head()
-        while status < 200:
-            status, found = reader.read_head()
-        data = b"" if status in _NO_BODY else reader.read_body(found)
-        if reader.is_over(found):
+        response = reader.read()
+        if not reader.is_kept:
             self.close()
-        return Response(status, found, data)
+        return response
 
     def opened(self, seconds: float) -> socket.socket:
         """Connect, unless that is done, and return the socket."""
@@ -198,118 +197,101 @@ def _head_of(
 
 
 class _Reader:
-    """Reads a response off a socket."""
+    """Reads one response off a socket, by the parser of Node.js.
+
+    Parameters
+    ----------
+    sock
+        Where it comes from.
+    most_bytes
+        How long its body may be.
+    """
 
     def __init__(self, sock: socket.socket, most_bytes: float) -> None:
         self._sock = sock
         self._most_bytes = most_bytes
-        self._received = b""
-        self._is_http_11 = True
-        self._ends_with_connection = False
+        self._parser = HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._has_begun = False
+        self._has_head = False
+        self._is_whole = False
+        self.is_kept = False
 
-    def read_head(self) -> tuple[int, dict[str, str]]:
-        """Read status and headers, those by their names in small letters."""
-        head = self._read_until(_HEAD_END).decode("latin-1")
-        first, *lines = head.split("\r\n")
-        version, _, rest = first.partition(" ")
-        status = rest[:3]
-        if not (
-            version.startswith("HTTP/1.") and status.isdigit() and len(status) == 3
-        ):
-            raise http.client.BadStatusLine(first[:64])
-        self._is_http_11 = version != "HTTP/1.0"
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        return int(status), headers
-
-    def read_body(self, headers: Mapping[str, str]) -> bytes:
-        """Read a body, whose end its headers tell.
+    def read(self) -> Response:
+        """Read it to its end.
 
         Raises
         ------
+        http.client.HTTPException
+            Raised if it breaks off, or is no HTTP.
         ResponseTooLongError
             Raised if it is longer than it may be.
         """
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            return self._read_chunks()
-        if "content-length" in headers:
-            length = _number(headers["content-length"], 10)
-            self._check_length(length)
-            return self._read(length)
-        return self._read_to_end()
+        while not self._is_whole:
+            data = self._sock.recv(_RECEIVE_BYTES)
+            if data:
+                self._take(data)
+            else:
+                self._end()
+        status = self._parser.get_status_code()
+        return Response(status, self._headers, b"".join(self._body))
 
-    def is_over(self, headers: Mapping[str, str]) -> bool:
-        """Whether the connection is of no further use."""
-        wish = headers.get("connection", "").lower()
-        is_kept = "close" not in wish if self._is_http_11 else "keep-alive" in wish
-        return self._ends_with_connection or not is_kept or bool(self._received)
-
-    def _read_chunks(self) -> bytes:
-        chunks: list[bytes] = []
-        length = 0
-        while True:
-            line = self._read_until(b"\r\n")
-            size = _number(line.partition(b";")[0].decode("latin-1"), 16)
-            if size == 0:
-                break
-            length += size
-            self._check_length(length)
-            chunks.append(self._read(size))
-            if self._read(2) != b"\r\n":
-                raise http.client.IncompleteRead(b"")
-        while self._read_until(b"\r\n"):
-            pass
-        return b"".join(chunks)
-
-    def _read_to_end(self) -> bytes:
-        self._ends_with_connection = True
-        parts, length = [self._received], len(self._received)
-        self._check_length(length)
-        while part := self._sock.recv(_RECEIVE_BYTES):
-            parts.append(part)
-            length += len(part)
-            self._check_length(length)
-        return b"".join(parts)
-
-    def _check_length(self, length: int) -> None:
-        if length > self._most_bytes:
+    def _take(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as e:
+            if not self._is_whole:
+                raise http.client.HTTPException(f"Response is no HTTP: {e}") from e
+            # What comes behind it was not asked for.
+            self.is_kept = False
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            raise http.client.LineTooLong("response")
+        promised = int(self._headers.get("content-length") or 0)
+        if max(promised, self._body_bytes) > self._most_bytes:
             raise ResponseTooLongError
 
-    def _read(self, size: int) -> bytes:
-        parts = [self._received]
-        missing = size - len(self._received)
-        while missing > 0:
-            parts.append(self._receive())
-            missing -= len(parts[-1])
-        data = b"".join(parts)
-        self._received = data[size:]
-        return data[:size]
+    def _end(self) -> None:
+        """Take the end of the connection for that of a response that names none."""
+        if not self._has_begun:
+            raise http.client.RemoteDisconnected("Remote end closed connection")
+        has_end = self._headers.keys() & {"content-length", "transfer-encoding"}
+        if has_end or not self._has_head:
+            raise http.client.IncompleteRead(b"".join(self._body))
+        self._is_whole = True
 
-    def _read_until(self, end: bytes) -> bytes:
-        """Read a head or a line, without its end."""
-        while end not in self._received and len(self._received) <= _MOST_HEAD_BYTES:
-            self._received += self._receive()
-        found, _, self._received = self._received.partition(end)
-        if len(found) > _MOST_HEAD_BYTES:
-            raise http.client.LineTooLong("response")
-        return found
+    # --- What the parser calls -------------------------------------------
 
-    def _receive(self) -> bytes:
-        data = self._sock.recv(_RECEIVE_BYTES)
-        if not data:
-            if not self._received:
-                raise http.client.RemoteDisconnected("Remote end closed connection")
-            raise http.client.IncompleteRead(self._received)
-        return data
+    def on_message_begin(self) -> None:
+        """Note that a response begins, perhaps behind the one that was asked for."""
+        self._has_begun = True
+        if self._is_whole:
+            self.is_kept = False
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        if not self._has_head:
+            self._head_bytes += len(name) + len(value) + len(": \r\n")
+            text = value.decode("latin-1").strip()
+            self._headers[name.decode("latin-1").lower()] = text
 
-def _number(digits: str, base: int) -> int:
-    try:
-        number = int(digits.strip(), base)
-    except ValueError as e:
-        raise http.client.HTTPException("A length is no number") from e
-    if number < 0:
-        raise http.client.HTTPException("A length is negative")
-    return number
+    def on_headers_complete(self) -> None:
+        """Take the head, unless it is that of an interim response."""
+        if self._parser.get_status_code() < HTTPStatus.OK:
+            self._headers.clear()
+        elif not self._is_whole:
+            self._has_head = True
+
+    def on_body(self, data: bytes) -> None:
+        """Take a part of the body."""
+        if not self._is_whole:
+            self._body.append(data)
+            self._body_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        """Note the end."""
+        if self._has_head and not self._is_whole:
+            self._is_whole = True
+            self.is_kept = self._parser.should_keep_alive()
