@@ -27,6 +27,7 @@ from nublado.services.observed.pod_end import EndReason
 __all__ = [
     "FormService",
     "LabThere",
+    "LastChoice",
     "LastEnd",
     "SizeChoice",
     "SpawnerForm",
@@ -185,8 +186,20 @@ class SpawnerForm:
 
 
 @dataclass(frozen=True, slots=True)
-class _LastChoice:
-    image: str
+class LastChoice:
+    """What a user had last.
+
+    Parameters
+    ----------
+    image
+        Reference of the image; None if that is not known.
+    size
+        Name of the size; None if that is not known.
+    enable_debug
+        Whether the lab was to log more.
+    """
+
+    image: str | None
     size: str | None
     enable_debug: bool = False
 
@@ -228,23 +241,31 @@ class FormService:
         self._history = history
         self._choices: tuple[ImageInventory, date, ImageChoices] | None = None
 
-    def form(self, user: UserInfo) -> SpawnerForm:
-        """Make the form of a user."""
+    def form(self, user: UserInfo, remembered: LastChoice | None = None) -> SpawnerForm:
+        """Make the form of a user.
+
+        Parameters
+        ----------
+        user
+            Who it is for.
+        remembered
+            What others remember of their last choice, for where nothing is known.
+        """
         state = self._labs.state(user.username)
         history = [e for e in self._history.of(user.username) if e.kind in _OF_LABS]
-        last = _last_choice(state, history)
+        last = _last_choice(state, history) or remembered or LastChoice(None, None)
         images = self._image_choices()
-        chosen = images.find(last.image) if last else None
+        chosen = images.find(last.image) if last.image else None
         quota = user.notebook_quota
-        sizes = self._sizes(user, last.size if last else None)
+        sizes = self._sizes(user, last.size)
         return SpawnerForm(
             images=images,
             chosen=chosen or images.first,
             is_last_choice=chosen is not None,
-            gone=_name(last.image) if last and not chosen else None,
+            gone=_name(last.image) if last.image and not chosen else None,
             sizes=sizes,
             quota=quota.resources if quota else None,
-            enable_debug=last is not None and last.enable_debug,
+            enable_debug=last.enable_debug,
             lab=self._lab_there(state),
             last_end=self._last_end(user, history),
             refusal=self._refusal(user, sizes, images),
@@ -349,14 +370,14 @@ class FormService:
 
 def _last_choice(
     state: LabState | None, history: Sequence[HistoryEntry]
-) -> _LastChoice | None:
+) -> LastChoice | None:
     """What the user has, or had last."""
     if state is not None:
         options = state.options
-        return _LastChoice(options.image, options.size, options.enable_debug)
+        return LastChoice(options.image, options.size, options.enable_debug)
     for entry in history:
         if entry.image is not None:
-            return _LastChoice(entry.image, entry.size, entry.enable_debug)
+            return LastChoice(entry.image, entry.size, entry.enable_debug)
     return None
 
 

@@ -172,6 +172,24 @@ def test_last_choice_is_chosen_again(user: User) -> None:
         assert not browser.find("#nublado-reset").is_selected()
 
 
+def test_jupyterhub_may_remember_the_last_choice(user: User) -> None:
+    url = f"{user.stack.api_url}/spawner/v1/lab-form/{user.name}"
+    image = "registry.example.org/sciplat/lab:d_2026_11_10"
+    sent = {"image_list": SENTINEL, "image_dropdown": image, "size": "small"}
+
+    def chosen(**query: str) -> list[str]:
+        answer = requests.get(url, query, headers=user.headers, timeout=SECONDS)
+        assert answer.status_code == 200
+        assert "alert(1)" not in answer.text
+        return re.findall(r':([^":@]+)(?:@[^"]*)?" selected>', answer.text)
+
+    assert chosen(**sent) == ["d_2026_11_10"]
+    assert chosen(**sent, enable_debug="true") == ["d_2026_11_10"]
+    assert chosen() == ["recommended"]
+    assert chosen(**{**sent, "size": "rubbish"}) == ["recommended"]
+    assert chosen(**{**sent, "image_dropdown": "<script>alert(1)"}) == ["recommended"]
+
+
 def test_choice_of_a_kept_lab_survives_a_restart(own_stack: Stack) -> None:
     user = User(own_stack, "rachel")
     user.spawn(image_tag="d_2026_11_10", enable_debug=True)

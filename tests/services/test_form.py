@@ -22,7 +22,7 @@ from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
 from nublado.sandbox.tags import make_tags
 from nublado.services.builder.lab import LabBuilder
-from nublado.services.form import FormService
+from nublado.services.form import FormService, LastChoice
 from nublado.services.form_images import ImageChoices, choose_images
 from nublado.services.history import History
 from nublado.services.image_inventory import ImageInventory
@@ -309,6 +309,32 @@ def test_old_image_of_thousands_is_chosen_again(
     assert form.chosen.tag == "d_2022_07_04"
     assert not form.chosen.is_described
     assert form.is_last_choice
+
+
+def test_what_others_remember_counts_where_nothing_is_known(
+    platform: Platform,
+) -> None:
+    remembered = LastChoice(f"{PLACE}:w_2026_46", "medium", enable_debug=True)
+    form = platform.service.form(RACHEL, remembered)
+    assert form.chosen is not None
+    assert form.chosen.tag == "w_2026_46"
+    assert form.is_last_choice
+    assert form.enable_debug
+    assert [s.size for s in form.sizes if s.is_default] == ["medium"]
+
+    platform.had(image=f"{PLACE}:w_2026_48@sha256:c", size="small")
+    form = platform.service.form(RACHEL, remembered)
+    assert form.chosen is not None
+    assert form.chosen.tag == "w_2026_48"
+    assert not form.enable_debug
+
+
+def test_size_alone_may_be_remembered(platform: Platform) -> None:
+    form = platform.service.form(RACHEL, LastChoice(None, "medium"))
+    assert form.chosen is not None
+    assert form.chosen.tag == "recommended"
+    assert form.gone is None
+    assert [s.size for s in form.sizes if s.is_default] == ["medium"]
 
 
 # --- Sizes ----------------------------------------------------------------
