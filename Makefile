@@ -14,7 +14,7 @@ ALL_EXTRAS := --extra google --extra sandbox --extra docs --extra dev
 UNIT := tests --ignore tests/e2e --ignore tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo hub browser lint test coverage test-fast test-lowest test-hub soak bench docs format texts lock clean
+.PHONY: help python demo hub browser lint audit test coverage test-fast test-lowest test-hub soak bench docs format texts lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,12 +34,17 @@ $(STAMP): $(LOCKED) setup.cfg pyproject.toml
 demo: $(STAMP) ## Spawn a lab on an embedded cluster (ARGS=--exit to stop afterwards)
 	@$(BIN)/nublado demo $(ARGS)
 
-lint: $(STAMP) ## Formatting, lint, types, layering, locks
+lint: $(STAMP) ## Formatting, lint, types, layering, locks, bill of materials
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_lock requirements/run.txt=google requirements/dev.txt=google,sandbox,docs,dev
+	$(BIN)/python -m tools.sbom requirements/run.txt build/sbom.json
+	$(BIN)/python -m tools.audit requirements/run.txt
+
+audit: $(STAMP) ## Fail if a vulnerability is known of what the service runs on, and has been fixed
+	$(BIN)/python -m tools.audit --fail requirements/run.txt
 
 browser: python ## Chromium for the tests of pages, installed where that is possible
 	@$(PYTHON) -m tools.install browser

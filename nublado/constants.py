@@ -36,6 +36,7 @@ __all__ = [
     "NOTICES_NAME",
     "PATH_PREFIX",
     "POD_STOP_GRACE_SECONDS",
+    "REQUEST_ID_PATTERN",
     "RESERVED_ENV",
     "RESERVED_ENV_PREFIX",
     "RESERVED_PATHS",
@@ -117,6 +118,9 @@ DISCOVERY_PATH = "/etc/nublado/discovery/v1.json"
 
 KUBERNETES_NAME_PATTERN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 """Matches (with ``fullmatch``) a DNS label, which most object names are."""
+
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+"""Matches (with ``fullmatch``) ids of requests that are taken over from outside."""
 
 USERNAME_PATTERN = re.compile(r"(?!.{33})(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 """Matches (with ``fullmatch``) the usernames that Gafaelfawr allows.

@@ -17,27 +17,14 @@ from nublado.constants import (
     NOTICES_INTERVAL,
 )
 from nublado.descriptors import most_streams, raise_descriptor_limit
-from nublado.exceptions import NubladoError, ServiceUnavailableError
+from nublado.exceptions import ServiceUnavailableError
 from nublado.logging import LogLevel
-from nublado.models.domain.problem import Finding, ProblemKind
+from nublado.models.domain.problem import ProblemKind
+from nublado.models.domain.runbook import Runbook
 from nublado.services.actions import OperatorActions
 from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
-from nublado.services.checks.systems import (
-    fails,
-    follows,
-    is_slow,
-    jobs_fail,
-    nodes_lost,
-)
-from nublado.services.checks.work import (
-    fileservers_fail,
-    labs_die,
-    near_limit,
-    prepulling_is_stuck,
-    spawns_fail,
-    spawns_wait,
-)
+from nublado.services.checks.complete import all_checks
 from nublado.services.configuration import ConfigurationWatch
 from nublado.services.discovery import DiscoveryService
 from nublado.services.fileserver.service import FileserverService
@@ -46,10 +33,12 @@ from nublado.services.fsadmin.service import FsadminService
 from nublado.services.health import Check, Health
 from nublado.services.history import History
 from nublado.services.image import ImageService
+from nublado.services.image_upkeep import ImageUpkeep
 from nublado.services.load import RequestLoad
 from nublado.services.metrics import make_registry
 from nublado.services.nodes import NodeService
 from nublado.services.notices import NoticeService
+from nublado.services.progress.service import ProgressService
 from nublado.services.pulse import Pulse
 from nublado.services.source.configured import make_image_source
 from nublado.services.status import StatusService
@@ -114,7 +103,7 @@ class ProcessContext:
         client = KubernetesClient.connect(environment.kubeconfig)
         self.cluster = make_cluster(client, config)
         self.log_level = LogLevel(config.log_level)
-        self.configuration = ConfigurationWatch(environment.config_path, self.alerts)
+        self.configuration = ConfigurationWatch(environment, self.alerts)
         self.notices = NoticeService(
             cluster=self.cluster,
             namespace=self.metadata.namespace,
@@ -149,6 +138,12 @@ class ProcessContext:
             labs=self.labs.table,
             history=self.history,
         )
+        self.progress = ProgressService(
+            config=config.lab,
+            labs=self.labs,
+            images=self.images,
+            history=self.history,
+        )
         self.prepuller = make_prepuller(
             config=config.lab,
             timeout=config.images.prepull_timeout,
@@ -156,6 +151,13 @@ class ProcessContext:
             images=self.images,
             nodes=self._nodes,
             cluster=self.cluster,
+            alerts=self.alerts,
+        )
+        self._upkeep = ImageUpkeep(
+            images=self.images,
+            nodes=self._nodes,
+            memory=self._image_memory,
+            prepuller=self.prepuller,
             alerts=self.alerts,
         )
         self.fileservers: FileserverService | None = None
@@ -189,7 +191,11 @@ class ProcessContext:
             nodes=self._nodes,
             gafaelfawr=self.gafaelfawr,
         )
-        self.health = Health(self._checks(), self.alerts)
+        runbook = Runbook(
+            config.runbook_url
+            or f"{environment.external_url}{config.path_prefix}/runbook"
+        )
+        self.health = Health(self._checks(), self.alerts, runbook)
         self.actions = OperatorActions(
             labs=self.labs,
             fileservers=self.fileservers,
@@ -210,6 +216,8 @@ class ProcessContext:
             watchers=self.cluster.watchers,
             jobs=lambda: self.background.jobs,
             problems=self.health.problems,
+            runbook=runbook,
+            configuration=lambda: self.configuration.file,
         )
         self.metrics = make_registry(self.status, self.load, self.queues)
         self._startup = Startup(
@@ -224,6 +232,12 @@ class ProcessContext:
         self.streams.start()
         self._discovery.begin()
         self.cluster.start()
+        self.background.add(
+            "check-configuration",
+            self._look_at_configuration,
+            CONFIGURATION_INTERVAL,
+            quiet=True,
+        )
         self.background.start()
         self._startup.start()
         self.health.start()
@@ -303,45 +317,33 @@ class ProcessContext:
         return queues
 
     def _checks(self) -> dict[ProblemKind, Check]:
-        """What is looked for, the gravest first."""
-        return {
-            ProblemKind.PROCESS: _joined(self.unhealthy),
-            ProblemKind.STARTING: _joined(self._not_up),
-            ProblemKind.KUBERNETES_FAILS: fails(self.cluster.traffic),
-            ProblemKind.NOT_FOLLOWED: self._when_up(follows(self.cluster.watchers)),
-            ProblemKind.KUBERNETES_SLOW: is_slow(self.cluster.traffic),
-            ProblemKind.GAFAELFAWR: fails(self.gafaelfawr.traffic),
-            ProblemKind.REGISTRY: fails(self.images.traffic),
-            ProblemKind.NODES_LOST: nodes_lost(lambda: self._pulse.lost_nodes),
-            ProblemKind.SPAWNS_FAIL: spawns_fail(self.history),
-            ProblemKind.SPAWNS_WAIT: spawns_wait(self.labs.table),
-            ProblemKind.LABS_DIE: labs_die(self.history),
-            ProblemKind.FILESERVERS: fileservers_fail(self.history, self.fileservers),
-            ProblemKind.PREPULLING: prepulling_is_stuck(self.prepuller.stuck),
-            ProblemKind.JOB_FAILS: jobs_fail(lambda: self.background.jobs),
-            ProblemKind.THREADS: near_limit(
-                "threads are busy", lambda: self.load.busy, self.load.limit
-            ),
-            ProblemKind.STREAMS: near_limit(
-                "event streams are open",
-                lambda: self.streams.open,
-                self.streams.limit,
-            ),
-        }
+        return all_checks(
+            unhealthy=self.unhealthy,
+            not_up=self._not_up,
+            unready=self.unready,
+            cluster=self.cluster,
+            gafaelfawr=self.gafaelfawr,
+            images=self.images,
+            pulse=self._pulse,
+            history=self.history,
+            labs=self.labs.table,
+            fileservers=self.fileservers,
+            prepuller=self.prepuller,
+            configuration=self.configuration,
+            jobs=lambda: self.background.jobs,
+            load=self.load,
+            streams=self.streams,
+        )
 
     def _not_up(self) -> list[str]:
         return self.unready() or self._startup.problems()
-
-    def _when_up(self, check: Check) -> Check:
-        """Make a check that finds nothing before labs have been read."""
-        return lambda: None if self.unready() else check()
 
     def _steps(self) -> dict[Part, list[Callable[[], None]]]:
         """What comes before the first use of each part."""
         steps = {Part.LABS: [self._sync, self.notices.load, self._reconciler.reconcile]}
         if self.fileservers is not None:
             steps[Part.FILESERVERS] = [self.fileservers.reconcile]
-        steps[Part.IMAGES] = [self._recall_images, self.refresh_images]
+        steps[Part.IMAGES] = [self._upkeep.recall, self._upkeep.refresh]
         return steps
 
     def _is_usable(self, part: Part) -> bool:
@@ -359,12 +361,6 @@ class ProcessContext:
                         DISCOVERY_REFRESH_INTERVAL,
                         quiet=True,
                     )
-                self.background.add(
-                    "check-configuration",
-                    self._look_at_configuration,
-                    CONFIGURATION_INTERVAL,
-                    quiet=True,
-                )
                 self.background.add(
                     "read-notices", self.notices.load, NOTICES_INTERVAL, quiet=True
                 )
@@ -412,33 +408,3 @@ class ProcessContext:
         except KeyError as e:
             problem = self._startup.problem(Part.IMAGES)
             raise ServiceUnavailableError(problem) from e
-
-    def _recall_images(self) -> None:
-        """Begin with what was known before, and with what nodes have."""
-        self.images.recall(self._image_memory.recall(), self._nodes.list())
-
-    def refresh_images(self) -> None:
-        """List images again, and which nodes have them."""
-        nodes = self._nodes.list()
-        try:
-            self.images.refresh(nodes)
-        finally:
-            if not self.images.inventory.is_provisional:
-                self._image_memory.keep(self.images.remember())
-                self._start_prepulling()
-
-    def _start_prepulling(self) -> None:
-        try:
-            self.prepuller.start_missing()
-        except NubladoError as e:
-            self.alerts.report(e, event="Cannot start prepulling")
-
-
-def _joined(reasons: Callable[[], list[str]]) -> Check:
-    """Make a check of what gives reasons."""
-
-    def check() -> Finding | None:
-        found = reasons()
-        return Finding("; ".join(found)) if found else None
-
-    return check

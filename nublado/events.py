@@ -27,6 +27,7 @@ class Step(StrEnum):
     ACCEPTED = "accepted"
     RESUMED = "resumed"
     CLEARING = "clearing"
+    CLEARED = "cleared"
     STOPPING = "stopping"
     REMOVING = "removing"
     CREATED = "created"
@@ -36,7 +37,11 @@ class Step(StrEnum):
     PULL_FAILING = "pull-failing"
     PULLED = "pulled"
     PREPARING = "preparing"
+    MOUNT_FAILING = "mount-failing"
+    MACHINE_FAILING = "machine-failing"
+    INIT_FAILING = "init-failing"
     STARTING = "starting"
+    START_FAILING = "start-failing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -436,16 +436,33 @@ class OperationTimeoutError(NubladoError):
 class LabPodEndedError(NubladoError):
     """The pod of a lab ended before or instead of starting.
 
-    ``reason`` is Kubernetes' word for it, such as ``OOMKilled``, if it gave one.
+    Parameters
+    ----------
+    message
+        How it ended, in words.
+    end
+        Why, as one of few words.
     """
 
-    def __init__(self, message: str, reason: str | None = None) -> None:
+    def __init__(self, message: str, end: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.end = end
 
 
 class LabPodVanishedError(NubladoError):
-    """The pod of a lab was deleted while it was waited for."""
+    """The pod of a lab was deleted while it was waited for.
+
+    Parameters
+    ----------
+    message
+        What has happened, in words.
+    end
+        Why it was deleted, as one of few words.
+    """
+
+    def __init__(self, message: str, end: str) -> None:
+        super().__init__(message)
+        self.end = end
 
 
 class SpawnInterruptedError(NubladoError):

@@ -26,8 +26,10 @@ from nublado.handlers.operate import operate
 from nublado.handlers.page import prepare_templates
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
+from nublado.handlers.runbook import runbook
 from nublado.handlers.status_feed import StatusFeed
 from nublado.logging import configure_logging, log_uncaught_exceptions
+from nublado.pages.brief import shorten_digests
 
 __all__ = ["create_app", "register_routes"]
 
@@ -54,6 +56,7 @@ def create_app(context: ProcessContext | None = None) -> Flask:
     app.extensions["nublado.form-tokens"] = FormTokens()
     app.extensions["nublado.status-feed"] = StatusFeed(app, context)
     prepare_templates(app)
+    app.jinja_env.filters["brief"] = shorten_digests
     register_request_hooks(app)
     register_error_handlers(app)
     fileserver = context.config.fileserver
@@ -93,6 +96,7 @@ def register_routes(app: Flask, prefix: str, files_prefix: str) -> None:
         fsadmin,
         desk,
         operate,
+        runbook,
         docs,
     ):
         below = routes.url_prefix or ""

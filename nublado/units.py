@@ -13,7 +13,6 @@ from decimal import ROUND_CEILING, Decimal
 __all__ = [
     "MAX_DURATION",
     "MAX_QUANTITY",
-    "bytes_to_rounded_text",
     "bytes_to_text",
     "duration_to_seconds",
     "memory_to_bytes",
@@ -112,47 +111,22 @@ def memory_to_bytes(value: str | int) -> int:
     return int(amount)
 
 
-def bytes_to_text(amount: int) -> str:
-    """Write an amount of memory for people, exactly.
-
-    Parameters
-    ----------
-    amount
-        Bytes.
-
-    Returns
-    -------
-    str
-        With the largest binary suffix that needs at most two decimals, such as
-        ``3Gi`` or ``1.5Gi``; bytes without suffix where none fits.
-
-    Raises
-    ------
-    ValueError
-        Raised if the amount is negative.
-    """
-    if amount < 0:
-        raise ValueError(f"must not be negative, not {amount}")
-    for suffix, unit in reversed(_BINARY.items()):
-        if amount >= unit and amount * 100 % unit == 0:
-            number = Decimal(amount) / unit
-            return f"{number.normalize():f}{suffix}"
-    return str(amount)
-
-
-def bytes_to_rounded_text(amount: int) -> str:
+def bytes_to_text(amount: int, *, exactly: bool = True) -> str:
     """Write an amount of memory for people, with two decimals at most.
 
     Parameters
     ----------
     amount
         Bytes.
+    exactly
+        Whether the text has to mean just as many bytes, or may be rounded.
 
     Returns
     -------
     str
-        With the largest binary suffix that is not more than the amount, such as
-        ``3Gi`` or ``14.9Gi``.
+        With the largest binary suffix that allows that, such as ``3Gi`` or
+        ``1.5Gi``, or ``14.9Gi`` for a rounded one; bytes without suffix where
+        none does.
 
     Raises
     ------
@@ -162,7 +136,7 @@ def bytes_to_rounded_text(amount: int) -> str:
     if amount < 0:
         raise ValueError(f"must not be negative, not {amount}")
     for suffix, unit in reversed(_BINARY.items()):
-        if amount >= unit:
+        if amount >= unit and not (exactly and amount * 100 % unit):
             number = round(Decimal(amount) / unit, 2)
             return f"{number.normalize():f}{suffix}"
     return str(amount)

@@ -25,6 +25,7 @@ from nublado.services.alerts import Alerts
 from nublado.services.builder.lab import LabBuilder
 from nublado.services.history import History
 from nublado.services.image import ImageService
+from nublado.services.progress.service import ProgressService
 from nublado.services.source.docker import DockerImageSource
 from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.client import KubernetesClient
@@ -151,6 +152,12 @@ class Service:
             alerts=self.alerts,
             history=self.history,
             waiting=WaitingRoom(1000),
+        )
+        self.progress = ProgressService(
+            config=config.lab,
+            labs=self.labs,
+            images=self.images,
+            history=self.history,
         )
         self.cluster.start()
         self.cluster.wait_synced(60)

@@ -20,6 +20,8 @@ from tools.chart_schema import SCHEMA, chart_schema
 _CONFIGS = Path(__file__).parent / "data" / "configs"
 _RULES = CHART.parent.parent / "monitoring" / "rules.yaml"
 _EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
+_EXAMPLE_RUNBOOK = "https://data.example.org/nublado/runbook"
+_RUNBOOK = "https://lsst.example.net/labs/runbook"
 _ALL: dict[str, Any] = {
     "annotations": {"example.org/team": "platform"},
     "priorityClassName": "platform",
@@ -72,7 +74,10 @@ def test_what_is_off_is_not_made(tmp_path: Path) -> None:
 
 
 def test_what_is_on_is_made(tmp_path: Path) -> None:
-    found = objects(render(values_for(_CONFIGS / "e2e.yaml") | _ALL, tmp_path))
+    values = values_for(_CONFIGS / "e2e.yaml") | _ALL
+    values["baseUrl"] = "https://lsst.example.net"
+    values["config"]["pathPrefix"] = "/labs"
+    found = objects(render(values, tmp_path))
     monitor = of_kind("ServiceMonitor", found)
     assert monitor["metadata"]["labels"]["release"] == "prom"
     service = of_kind("Service", found)
@@ -80,13 +85,27 @@ def test_what_is_on_is_made(tmp_path: Path) -> None:
     assert wanted.items() <= service["metadata"]["labels"].items()
     rules = of_kind("PrometheusRule", found)
     assert rules["metadata"]["labels"]["release"] == "prom"
-    assert rules["spec"] == yaml.safe_load(_RULES.read_text())
+    ours = _RULES.read_text().replace(_EXAMPLE_RUNBOOK, _RUNBOOK)
+    assert _RUNBOOK in ours
+    assert rules["spec"] == yaml.safe_load(ours)
     budget = of_kind("PodDisruptionBudget", found)
     pod = of_kind("Deployment", found)["spec"]["template"]
     selected = budget["spec"]["selector"]["matchLabels"]
     assert selected.items() <= pod["metadata"]["labels"].items()
     assert budget["spec"]["maxUnavailable"] == 1
     assert pod["spec"]["priorityClassName"] == "platform"
+
+
+def test_a_platform_may_have_a_runbook_of_its_own(tmp_path: Path) -> None:
+    values = values_for(_CONFIGS / "e2e.yaml") | _ALL
+    values["config"]["runbookUrl"] = "https://docs.example.net/nublado"
+    rules = of_kind("PrometheusRule", objects(render(values, tmp_path)))
+    links = {
+        rule["annotations"]["runbook_url"].partition("#")[0]
+        for group in rules["spec"]["groups"]
+        for rule in group["rules"]
+    }
+    assert links == {"https://docs.example.net/nublado"}
 
 
 def test_rights_of_fsadmin_are_granted_only_with_it(tmp_path: Path) -> None:
@@ -146,6 +165,7 @@ def test_notes_say_where_it_is(tmp_path: Path) -> None:
     assert "kubectl -n nublado rollout status deploy/nublado" in told
     assert "https://data.example.org/nublado/admin" in told
     assert "https://data.example.org/files" in told
+    assert _EXAMPLE_RUNBOOK in told
     assert "WARNING: networkPolicy.enabled is false" in told
 
 

@@ -18,7 +18,8 @@ from nublado.models.domain.problem import ProblemKind
 
 _ROOT = Path(__file__).parent.parent
 _MONITORING = _ROOT / "conf" / "monitoring"
-_RUNBOOK = (_ROOT / "docs" / "runbook.md").read_text()
+_RUNBOOK = (_ROOT / "nublado" / "templates" / "runbook.md").read_text()
+_INFOS = {"nublado_build", "nublado_runbook"}
 _METRICS = (_ROOT / "docs" / "operations.md").read_text().partition("## Metrics")[2]
 _COLLECTED = re.compile(r'"(nublado_[a-z_]+)"')
 _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
@@ -36,7 +37,7 @@ def metrics() -> set[str]:
     collected = (_ROOT / "nublado" / "services" / "metrics.py").read_text()
     for name in _COLLECTED.findall(collected):
         is_counter = name == "nublado_watch_connections"
-        suffix = "_total" if is_counter else "_info" if name == "nublado_build" else ""
+        suffix = "_total" if is_counter else "_info" if name in _INFOS else ""
         found.add(f"{name}{suffix}")
     return found
 
@@ -49,6 +50,11 @@ def rules() -> list[dict[str, Any]]:
 def dashboard_queries() -> list[str]:
     dashboard = json.loads((_MONITORING / "dashboard.json").read_text())
     return [t["expr"] for panel in dashboard["panels"] for t in panel["targets"]]
+
+
+def variables() -> list[dict[str, Any]]:
+    dashboard = json.loads((_MONITORING / "dashboard.json").read_text())
+    return [v for v in dashboard["templating"]["list"] if v["type"] == "query"]
 
 
 def queries() -> list[str]:
@@ -108,9 +114,20 @@ def test_rules_have_what_whoever_is_woken_needs() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
-        entry = rule["annotations"]["runbook_url"].partition("#")[2]
+        page, _, entry = rule["annotations"]["runbook_url"].partition("#")
+        # The chart, and whoever has none, puts the URL of the platform there.
+        assert page == "https://data.example.org/nublado/runbook"
         entries = _ENTRY.findall(_RUNBOOK)
         assert entry in entries or entry == "{{ $labels.kind }}"
+
+
+def test_variables_of_the_dashboard_have_values_that_there_are() -> None:
+    values = re.compile(r"label_values\(([a-z_]+), ([a-z]+)\)")
+    for variable in variables():
+        found = values.fullmatch(variable["query"]["query"])
+        assert found
+        assert found[1] in metrics()
+        assert f"| `{found[1]}` | `{found[2]}` |" in _METRICS
 
 
 def test_each_problem_has_an_entry_of_the_runbook() -> None:

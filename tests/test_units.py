@@ -97,6 +97,20 @@ def test_memory_for_people(amount: int, expected: str) -> None:
     assert bytes_to_text(amount) == expected
 
 
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        (1023, "1023"),
+        (3 * 2**29, "1.5Gi"),
+        (16_000_000_000, "14.9Gi"),
+        (2**30 + 1, "1Gi"),
+        (2**40 - 1, "1024Gi"),
+    ],
+)
+def test_memory_may_be_rounded(amount: int, expected: str) -> None:
+    assert bytes_to_text(amount, exactly=False) == expected
+
+
 @given(st.integers(0, MAX_QUANTITY))
 def test_memory_survives_a_round_trip(amount: int) -> None:
     assert memory_to_bytes(bytes_to_text(amount)) == amount

@@ -11,7 +11,7 @@ import click
 
 from nublado.units import duration_to_seconds
 
-__all__ = ["notice_options"]
+__all__ = ["notice_options", "read_duration"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ def notice_options(command: Command) -> Command:
         click.option(
             "--for",
             "seconds",
-            callback=_read_duration,
+            callback=read_duration,
             metavar="DURATION",
             help="After how long it ends, such as 90m or 2h.",
         ),
@@ -53,9 +53,10 @@ def notice_options(command: Command) -> Command:
     return decorated  # type: ignore[return-value]
 
 
-def _read_duration(
+def read_duration(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> float | None:
+    """Read the value of an option as seconds."""
     if text is None:
         return None
     try:

@@ -78,9 +78,14 @@ class RunningService:
         shown: JSON = self._send("GET", path).json()
         return shown
 
-    def put(self, path: str, body: JSON) -> None:
-        """Set something."""
-        self._send("PUT", path, body)
+    def put(self, path: str, body: JSON) -> JSON:
+        """Set something, and return it as it is then."""
+        shown: JSON = self._send("PUT", path, body).json()
+        return shown
+
+    def begin(self, path: str) -> None:
+        """Have something begun."""
+        self._send("PUT", path)
 
     def delete(self, *path: str) -> None:
         """Delete or end something; returns once it is gone."""

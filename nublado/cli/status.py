@@ -42,6 +42,7 @@ def _print(shown: JSON) -> None:
         click.secho(_problem_text(problem), fg="red")
     if not process["problems"]:
         click.secho("All is well.", fg="green")
+    _print_configuration(process["configuration"])
     for title, notice in (
         ("No labs can be started", shown["notices"]["drain"]),
         ("Announced", shown["notices"]["announcement"]),
@@ -64,6 +65,13 @@ def _print(shown: JSON) -> None:
             ("AGO", "USER", "FAILURE", "WHY"),
             (_failure(failure) for failure in shown["failures"][:10]),
         )
+
+
+def _print_configuration(file: JSON) -> None:
+    if file["has_changed"] and not file["problems"]:
+        found = age(file["since"])
+        text = f"Configuration changed {found} ago; a restart applies it."
+        click.secho(text, fg="yellow")
 
 
 def _problem_text(problem: str | JSON) -> str:

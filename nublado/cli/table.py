@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
-__all__ = ["age", "print_table", "short_image"]
+__all__ = ["age", "print_table", "short_image", "until"]
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _COLOURS = {
@@ -46,11 +46,20 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def age(time: str | None) -> str:
     """How long ago a moment was, such as ``5 min``; a dash where unknown."""
-    if time is None:
-        return "-"
-    seconds = max(
-        0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()
-    )
+    return "-" if time is None else _in_words(-_seconds_to(time))
+
+
+def until(time: str) -> str:
+    """How long it is to a moment, such as ``5 min``."""
+    return _in_words(_seconds_to(time))
+
+
+def _seconds_to(time: str) -> float:
+    return (datetime.fromisoformat(time) - datetime.now(UTC)).total_seconds()
+
+
+def _in_words(seconds: float) -> str:
+    seconds = max(0.0, seconds)
     unit, size = next(((u, s) for u, s in _UNITS if seconds >= s), _UNITS[-1])
     return f"{int(seconds // size)} {unit}"
 
@@ -68,4 +77,5 @@ def _cut(text: str, width: int) -> str:
 def _styled(text: str, *, is_title: bool) -> str:
     if is_title:
         return click.style(text, bold=True)
-    return click.style(text, fg=_COLOURS.get(text.strip()))
+    colour = _COLOURS.get(text.strip())
+    return click.style(text, fg=colour) if colour else text

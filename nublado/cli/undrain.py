@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
+from nublado.cli.output import JSON_FLAG
 from nublado.cli.service import RunningService, service_options
 
 __all__ = ["undrain"]
@@ -11,7 +14,11 @@ __all__ = ["undrain"]
 
 @click.command()
 @service_options
-def undrain(service: RunningService) -> None:
+@JSON_FLAG
+def undrain(service: RunningService, *, as_json: bool) -> None:
     """Let labs be started again."""
     service.delete("drain")
-    click.echo("Labs can be started again.")
+    if as_json:
+        click.echo(json.dumps(service.get("notices")))
+    else:
+        click.echo("Labs can be started again.")

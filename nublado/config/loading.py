@@ -26,6 +26,7 @@ from nublado.models.domain.urls import origin_of
 __all__ = [
     "check",
     "check_fit",
+    "check_for",
     "examine",
     "flattened",
     "load",
@@ -133,6 +134,30 @@ def check(path: Path) -> list[ConfigurationProblem]:
     """
     result = examine(path)
     return [] if isinstance(result, Config) else result
+
+
+def check_for(environment: Environment) -> list[ConfigurationProblem]:
+    """Find everything for which a process could not start.
+
+    Parameters
+    ----------
+    environment
+        Environment of the process, which says where the file is.
+
+    Returns
+    -------
+    list
+        Problems of the file in the order of their lines; if it has none, what
+        it needs and the environment lacks.
+    """
+    result = examine(environment.config_path)
+    if not isinstance(result, Config):
+        return result
+    try:
+        check_fit(result, environment)
+    except InvalidEnvironmentError as e:
+        return [ConfigurationProblem("", None, problem) for problem in e.problems]
+    return []
 
 
 def examine(path: Path) -> Config | list[ConfigurationProblem]:

@@ -12,6 +12,7 @@ import re
 from nublado.config.kubernetes_names import RESERVED_VOLUME_NAMES, dns_label
 from nublado.config.values import quoted
 from nublado.constants import RESERVED_PATHS
+from nublado.models.domain.urls import PLAIN_URL
 from nublado.models.domain.volumes import file_volume_name
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "local_path",
     "mount_path",
     "normalised",
+    "page_url",
     "route_prefix",
     "server_path",
     "sub_path",
@@ -149,3 +151,14 @@ def route_prefix(text: str) -> str:
     if path in _OWN_ROUTES:
         raise ValueError(f"{path} is a route of the controller's own")
     return path
+
+
+def page_url(text: str) -> str:
+    """URL of a page whose parts are linked to by fragments."""
+    if not PLAIN_URL.fullmatch(text) or "#" in text:
+        # Never quotes the text: a URL that is refused may hold a password.
+        raise ValueError(
+            "must be a URL such as https://docs.example.org/runbook, with neither"
+            " user nor password nor fragment"
+        )
+    return text

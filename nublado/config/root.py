@@ -47,6 +47,7 @@ class RootSchema(ConfigSchema):
     name = Text()
     path_prefix = Text(paths.route_prefix)
     metadata_path = Text(paths.local_path)
+    runbook_url = Text(paths.page_url)
     lab = Section(LabSchema, required=True)
     images = Section(ImagesSchema, required=True)
     fileserver = FileserverSection()

@@ -66,6 +66,7 @@ def status_page() -> Response:
         filter=wanted,
         token=form_token(),
         done=request.args.get("done"),
+        runbook_url=status["runbook_url"],
         events_url=url_for("admin.status_events"),
     )
 

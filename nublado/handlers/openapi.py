@@ -57,6 +57,7 @@ _TAGS = {
     "operate": "What operators do",
     "index": "The service",
     "probes": "Probes and metrics",
+    "runbook": "What operators can do",
     "docs": "This description",
 }
 _REQUEST_ID = "6d250bb7f7aa609b"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import logging
 import random
-import re
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from nublado.config.environment import Network
+from nublado.constants import REQUEST_ID_PATTERN
 from nublado.handlers.context import process
 from nublado.handlers.describe import Needs, description_of
 from nublado.handlers.problems import starting, stopping
@@ -26,7 +26,6 @@ from nublado.startup import Part
 
 __all__ = ["TrustedProxies", "register_request_hooks"]
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _START_SECONDS = 1.0
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -94,7 +93,7 @@ def _end(_: BaseException | None) -> None:
 
 def _identify() -> None:
     given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else _new_id()
+    g.request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else _new_id()
     g.began = time.monotonic()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)

@@ -172,7 +172,10 @@ def shown_status(context: ProcessContext) -> JSON:
     """State as the page shows it: nothing in it changes but what matters."""
     shown = dump_status(context.status.status())
     # The feed renders sections outside of requests, where Flask knows no URLs.
-    shown["users_url"] = f"{context.config.path_prefix}/admin/users"
+    prefix = context.config.path_prefix
+    shown["users_url"] = f"{prefix}/admin/users"
+    # The service's own runbook is there however the reader has come here.
+    shown["runbook_url"] = context.config.runbook_url or f"{prefix}/runbook"
     for watcher in shown["watchers"]:
         watcher["stalled"] = watcher.pop("idle") > _IDLE_SECONDS
     return shown

@@ -24,7 +24,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
-from nublado.models.domain.text import Plural, Text
+from nublado.models.domain.text import Memory, Plural, Text
 
 __all__ = ["DEFAULT", "LANGUAGES", "Language", "catalogue_path", "language"]
 
@@ -77,8 +77,7 @@ class Language:
         else:
             template = self.gettext(text.template)
         return template % {
-            name: self.say(value) if isinstance(value, Text) else value
-            for name, value in text.values.items()
+            name: self._value(value) for name, value in text.values.items()
         }
 
     def moment(self, time: datetime) -> str:
@@ -116,6 +115,16 @@ class Language:
     def memory(self, amount: float) -> str:
         """Say how much memory, as people do: ``4 GB`` for 4 GiB."""
         return self._digital(round(amount / _GIBIBYTE, 1), "gigabyte")
+
+    def _value(self, value: object) -> object:
+        """Say what stands in a text."""
+        match value:
+            case Text():
+                return self.say(value)
+            case Memory():
+                return self.memory(value.amount)
+            case _:
+                return value
 
     def _digital(self, number: float, unit: str) -> str:
         return format_unit(

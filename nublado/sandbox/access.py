@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Group", "group_of", "start_links"]
-__all__ = ["Group", "group_of", "group_of_hub"]
+__all__ = ["Group", "group_of", "group_of_hub", "start_links"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ _ADMIN = Group("exec:admin")
 
 _ROUTES = (
     (r"/?", _ANYONE),
-    (r"/(openapi\.json|docs)/?", _ANYONE),
-    (r"/spawner/v1/labs/[^/]+/(create|events|progress)/?", _USER),
+    (r"/(openapi\.json|docs|runbook)/?", _ANYONE),
+    (r"/spawner/v1/labs/[^/]+/(create|events|progress|cancel)/?", _USER),
     (r"/spawner/v1/lab-form/.*", _USER),
     (r"/(spawner|fileserver)/v1/user-status/?", _USER),
     (r"/spawner/v1/labs(/[^/]+)?/?", _HUB),

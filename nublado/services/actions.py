@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nublado.exceptions import NotSupportedError, UnknownUserError
+from nublado.models.domain.history import Asker
 from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.lab.labs import LabService
@@ -50,7 +51,7 @@ class OperatorActions:
         if record is None or record.state is None:
             raise UnknownUserError(username)
         self._alerts.announce("Operator deletes lab", user=username, by=by)
-        self._labs.delete(username)
+        self._labs.delete(username, Asker.OPERATOR)
 
     def delete_fileserver(self, username: str, by: str) -> None:
         """Delete a file server and wait until it is gone.

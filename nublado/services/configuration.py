@@ -2,79 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
-from nublado.config import check
-from nublado.exceptions import ConfigurationProblem
+from nublado.config import check_for
+from nublado.config.environment import Environment
+from nublado.models.domain.configuration_file import ConfigurationFile
 from nublado.services.alerts import Alerts
 
-__all__ = ["ConfigurationFile", "ConfigurationWatch"]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationFile:
-    """How the file is now.
-
-    Parameters
-    ----------
-    has_changed
-        Whether it is another than the running service has read.
-    problems
-        Everything that is wrong with it.
-    """
-
-    has_changed: bool = False
-    problems: Sequence[ConfigurationProblem] = ()
+__all__ = ["ConfigurationWatch"]
 
 
 class ConfigurationWatch:
     """Tells what the next start would find, while the service goes on as it is.
 
+    That the file cannot be used is a problem of the service's health, which
+    reports it; that it waits for a restart is told here.
+
     Parameters
     ----------
-    path
-        The file. What is in it now is what the service runs with.
+    environment
+        Environment of the process, which says where the file is. What is in it
+        now is what the service runs with.
     alerts
-        Is told once of each change that cannot be used.
+        Is told of each change that a restart would apply.
     """
 
-    def __init__(self, path: Path, alerts: Alerts) -> None:
-        self._path = path
+    def __init__(self, environment: Environment, alerts: Alerts) -> None:
+        self._environment = environment
         self._alerts = alerts
-        self._running = _read(path)
-        self._seen = self._running
-        self.file = ConfigurationFile()
+        self._lock = threading.Lock()
+        self._running = self._seen = _read(environment.config_path)
+        self._file = ConfigurationFile()
+
+    @property
+    def file(self) -> ConfigurationFile:
+        """The file as it was found last."""
+        return self._file
 
     def look(self) -> ConfigurationFile:
-        """Look at the file, and report it if it has changed."""
-        content = _read(self._path)
-        if content == self._seen:
-            return self.file
-        before, self._seen = self.file, content
-        problems = tuple(check(self._path))
-        self.file = ConfigurationFile(content != self._running, problems)
-        if problems:
-            self._alerts.report(
-                "; ".join(map(str, problems)),
-                event="Configuration cannot be used",
-                file=str(self._path),
-                remedy="correct it before the next start; what runs goes on",
-            )
-        elif not self.file.has_changed or before.problems:
-            self._alerts.recovered("Configuration can be used", file=str(self._path))
-        else:
+        """Look at the file, and tell if it has changed."""
+        path = self._environment.config_path
+        with self._lock:
+            content = _read(path)
+            if content == self._seen:
+                return self._file
+            before, self._seen = self._file, content
+            self._file = self._examined(content)
+        if self._file.problems:
+            return self._file
+        if self._file.has_changed:
             self._alerts.announce(
                 "Configuration has changed",
-                file=str(self._path),
+                file=str(path),
                 remedy="restart the service to apply it",
             )
-        return self.file
+        elif not before.problems:
+            self._alerts.announce("Configuration has changed back", file=str(path))
+        return self._file
+
+    def _examined(self, content: bytes | None) -> ConfigurationFile:
+        if content == self._running:
+            return ConfigurationFile()
+        problems = tuple(check_for(self._environment))
+        return ConfigurationFile(True, datetime.now(UTC), problems)
 
 
 def _read(path: Path) -> bytes | None:
-    """Read a file; None if that is impossible, which `check` explains."""
+    """Read a file; None if that is impossible, which `check_for` explains."""
     try:
         return path.read_bytes()
     except OSError:

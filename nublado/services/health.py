@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from nublado.models.domain.problem import Finding, Problem, ProblemKind
+from nublado.models.domain.runbook import Runbook
 from nublado.services.alerts import Alerts
 
 __all__ = ["Check", "Health"]
@@ -47,6 +48,8 @@ class Health:
         What to look for, the gravest first.
     alerts
         Is told of the beginning and of the end of each problem.
+    runbook
+        Says what to do.
     settled
         How long a problem has to stay away (seconds).
     clock
@@ -57,12 +60,14 @@ class Health:
         self,
         checks: Mapping[ProblemKind, Check],
         alerts: Alerts,
+        runbook: Runbook,
         *,
         settled: float = _SETTLED_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checks = dict(checks)
         self._alerts = alerts
+        self._runbook = runbook
         self._settled = settled
         self._clock = clock
         self._lock = threading.Lock()
@@ -155,7 +160,7 @@ class Health:
             slug=kind.value,
             since=f"{problem.since:%Y-%m-%d %H:%M:%S} UTC",
             impact=kind.impact,
-            runbook=kind.runbook,
+            runbook=self._runbook.entry(kind),
         )
 
     def _report_end(self, problem: Problem) -> None:

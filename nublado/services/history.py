@@ -12,12 +12,13 @@ from nublado.metrics import (
     SPAWN_SECONDS,
     SPAWNS,
 )
-from nublado.models.domain.history import HistoryEntry, HistoryKind
+from nublado.models.domain.history import HistoryEntry, HistoryKind, Result
 
 __all__ = ["History"]
 
 _MOST_OF_USER = 20
 _MOST = 5000
+_MOST_SPAWNS = 500
 
 
 class History:
@@ -37,6 +38,7 @@ class History:
         self._lock = threading.Lock()
         self._all: deque[HistoryEntry] = deque()
         self._by_user: dict[str, deque[HistoryEntry]] = {}
+        self._spawns: deque[HistoryEntry] = deque(maxlen=_MOST_SPAWNS)
 
     def note(self, entry: HistoryEntry) -> None:
         """Add what has just come to its end, and count it."""
@@ -45,6 +47,8 @@ class History:
             entries = self._by_user.setdefault(entry.username, deque())
             entries.append(entry)
             self._all.append(entry)
+            if _is_good_spawn(entry):
+                self._spawns.append(entry)
             if len(entries) > self._most_of_user:
                 self._all.remove(entries.popleft())
             elif len(self._all) > self._most:
@@ -60,6 +64,8 @@ class History:
             if entry.username not in self._by_user:
                 self._by_user[entry.username] = deque([entry])
                 self._all.appendleft(entry)
+                if _is_good_spawn(entry) and len(self._spawns) < _MOST_SPAWNS:
+                    self._spawns.appendleft(entry)
 
     def of(self, username: str) -> tuple[HistoryEntry, ...]:
         """What is known of a user, the newest first."""
@@ -73,12 +79,22 @@ class History:
             entries = list(self._all)
         return tuple(e for e in reversed(entries) if e.ended >= moment)
 
+    def spawns(self) -> tuple[HistoryEntry, ...]:
+        """The last spawns that succeeded, of all users, the newest first."""
+        with self._lock:
+            spawns = list(self._spawns)
+        return tuple(sorted(spawns, key=lambda entry: entry.ended, reverse=True))
+
     def _drop_oldest(self) -> None:
         oldest = self._all.popleft()
         entries = self._by_user[oldest.username]
         entries.remove(oldest)
         if not entries:
             del self._by_user[oldest.username]
+
+
+def _is_good_spawn(entry: HistoryEntry) -> bool:
+    return entry.kind is HistoryKind.SPAWN and entry.result is Result.SUCCEEDED
 
 
 def _measure(entry: HistoryEntry) -> None:

@@ -90,7 +90,17 @@ class _ServiceCollector(Collector):
         yield InfoMetricFamily(
             "nublado_build", "The release that runs", {"version": status.version}
         )
+        yield InfoMetricFamily(
+            "nublado_runbook",
+            "Where operators read what to do; the kind of a problem is the fragment",
+            {"url": status.runbook.url},
+        )
         yield from _problems(status)
+        yield _gauge(
+            "nublado_configuration_changed",
+            "Whether the configuration file is another than the one that runs",
+            int(status.configuration.has_changed),
+        )
         yield _counts(
             "nublado_labs",
             "Labs by status",

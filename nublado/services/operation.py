@@ -98,13 +98,14 @@ class Operation(ABC, Generic[T]):
         seconds: float,
         elapsed: float = 0.0,
         resumable: bool = True,
+        request_id: str | None = None,
     ) -> None:
         self.username = username
         self.events = EventLog()
         self.confidential = Confidential()
         self.started = time.time() - elapsed
         self.began: float | None = None
-        self.request_id = _request_id()
+        self.request_id = request_id or _request_id()
         self._cancellation = Cancellation()
         self.timeout = Timeout(
             self.timed_as, seconds, self._cancellation, elapsed=elapsed

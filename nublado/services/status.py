@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 
 from nublado import __version__
 from nublado.events import Event
+from nublado.models.domain.configuration_file import ConfigurationFile
 from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.problem import Problem
+from nublado.models.domain.runbook import Runbook
 from nublado.models.domain.status import (
     LabLine,
     LastEvent,
@@ -76,6 +78,10 @@ class StatusService:
         Returns the state of each background job.
     problems
         Returns what is wrong.
+    runbook
+        Says what to do about it.
+    configuration
+        Returns the configuration file, as it was found last.
     """
 
     def __init__(
@@ -93,6 +99,8 @@ class StatusService:
         watchers: Sequence[Watcher],
         jobs: Callable[[], Mapping[str, JobState]],
         problems: Callable[[], tuple[Problem, ...]],
+        runbook: Runbook,
+        configuration: Callable[[], ConfigurationFile],
     ) -> None:
         self._name = name
         self._started = datetime.now(UTC)
@@ -108,6 +116,8 @@ class StatusService:
         self._watchers = watchers
         self._jobs = jobs
         self._problems = problems
+        self._runbook = runbook
+        self._configuration = configuration
 
     def status(self) -> ServiceStatus:
         """Return the state of the service now."""
@@ -117,6 +127,8 @@ class StatusService:
             version=__version__,
             started=self._started,
             problems=self._problems(),
+            runbook=self._runbook,
+            configuration=self._configuration(),
             streams=self._streams.open,
             most_streams=self._streams.limit,
             labs=tuple(self._lab_lines()),

@@ -80,6 +80,7 @@ def test_complete_configuration_sets_everything() -> None:
     assert config.log_level == "WARNING"
     assert config.path_prefix == "/labs"
     assert config.metadata_path == Path("/run/podinfo")
+    assert config.runbook_url == "https://docs.example.org/nublado.html"
     assert config.fsadmin == FsadminConfig(pod_name="keeper")
     assert config.metrics
     assert config.watch_reconnect_timeout == 300.0

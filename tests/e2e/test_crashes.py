@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -72,6 +74,34 @@ def test_a_spawn_that_is_lost_fails_for_its_listeners(own_stack: Stack) -> None:
     for user in (begun, merely_accepted):
         assert user.status is None
         assert user.spawn().kinds[-1] == "complete"
+
+
+def test_a_completed_spawn_keeps_the_id_of_its_request(own_stack: Stack) -> None:
+    without_pod, pulling, running = crowd(own_stack, 3)
+    running.headers["X-Request-ID"] = f"request-of-{running.name}"
+    running.spawn()
+    own_stack.control.settings(failing_pulls=["w_2026_45"])
+    pods = f"/{without_pod.namespace}/pods$"
+    own_stack.control.faults({"method": "POST", "path": pods, "delay": 3600})
+    for user in (without_pod, pulling):
+        user.headers["X-Request-ID"] = f"request-of-{user.name}"
+        assert user.create(image_tag="w_2026_45").status_code == 201
+    wait_for(lambda: own_stack.control("GET", "/faults")["rules"][0]["hits"] > 0)
+    wait_for(lambda: "Back-off" in " ".join(_messages(pulling)))
+    own_stack.service.kill()
+    own_stack.control("DELETE", "/faults")
+    assert own_stack.log_file
+    before = Path(own_stack.log_file).stat().st_size
+    users = restart(own_stack, [without_pod, pulling, running])
+    own_stack.control.settings(failing_pulls=[])
+    wait_for(lambda: all(user.status == "running" for user in users))
+    for user in users:
+        (spawn,) = _history(user)
+        assert spawn["request_id"] == f"request-of-{user.name}"
+    for user in users[:2]:
+        id_ = f"request_id=request-of-{user.name} "
+        for event in ("Resuming lab creation", "Lab creation ended"):
+            wait_for(partial(_is_logged, own_stack, before, event, id_))
 
 
 def test_stopped_in_a_surge_loses_no_spawn(own_stack: Stack) -> None:
@@ -285,6 +315,25 @@ def _ready(stack: Stack) -> int | None:
         return requests.get(url, timeout=SECONDS).status_code
     except requests.ConnectionError:
         return None
+
+
+def _messages(user: User) -> list[str]:
+    url = f"{user.stack.api_url}/admin/v1/users/{user.name}"
+    events = requests.get(url, timeout=SECONDS).json()["events"]
+    return [event["message"] for event in events]
+
+
+def _history(user: User) -> list[dict[str, Any]]:
+    url = f"{user.stack.api_url}/admin/v1/history/{user.name}"
+    found: list[dict[str, Any]] = requests.get(url, timeout=SECONDS).json()["history"]
+    return [entry for entry in found if entry["kind"] == "spawn"]
+
+
+def _is_logged(stack: Stack, position: int, event: str, fact: str) -> bool:
+    """Whether a line since a position of the log has an event and a fact."""
+    assert stack.log_file
+    lines = Path(stack.log_file).read_text()[position:].splitlines()
+    return any(event in line and fact in f"{line} " for line in lines)
 
 
 def _namespaces(stack: Stack) -> set[str]:

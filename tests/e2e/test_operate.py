@@ -280,7 +280,7 @@ def test_log_level_holds_for_a_time(stack: Stack, operator: Operator) -> None:
 
 def test_configuration_is_the_one_that_runs(operator: Operator) -> None:
     found = operator("GET", "configuration").json()
-    assert found == {"has_changed": False, "problems": []}
+    assert found == {"has_changed": False, "since": None, "problems": []}
 
 
 def test_operators_find_and_delete_a_lab_in_a_browser(stack: Stack, user: User) -> None:

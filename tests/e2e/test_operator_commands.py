@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from click.testing import CliRunner, Result
 
 from nublado.cli import main
 from nublado.sandbox.stack import Stack
-from tests.e2e.users import User
+from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 _KUBECTL = """\
 #!{python}
@@ -53,7 +55,7 @@ class Commands:
 def nublado(stack: Stack) -> Iterator[Commands]:
     commands = Commands(stack)
     yield commands
-    for end in (["undrain"], ["announce", "--end"]):
+    for end in (["undrain"], ["announce", "--end"], ["log-level", "--reset"]):
         assert commands(*end).exit_code == 0
 
 
@@ -102,6 +104,57 @@ def test_drain_and_announcement(nublado: Commands, user: User) -> None:
     user.delete()
 
 
+def test_more_is_logged_for_a_time(nublado: Commands) -> None:
+    usual = nublado.json("log-level")
+    assert usual["until"] is None
+    chosen = nublado.json("log-level", "debug", "--for", "90m")
+    assert chosen["level"] == "DEBUG"
+    until = datetime.fromisoformat(chosen["until"])
+    assert timedelta(minutes=80) < until - datetime.now(UTC) <= timedelta(minutes=90)
+    assert nublado("log-level").output == "Logged from DEBUG on, for another 1 h.\n"
+    assert "as usual" in nublado("log-level", "--reset").output
+    assert nublado.json("log-level") == usual
+
+
+def test_images_are_listed_when_somebody_wants_it(nublado: Commands) -> None:
+    before = nublado.json("refresh")["last_success"]
+    wait_for(lambda: nublado.json("refresh")["last_success"] > before)
+    shown = nublado("refresh").output
+    assert shown.startswith("Images and nodes are being listed.\nLast listed ")
+
+
+def test_failures_to_list_images_are_told(stack: Stack, nublado: Commands) -> None:
+    stack.control.faults({"target": "registry", "status": 503})
+    wait_for(lambda: "It has failed" in nublado("refresh").output)
+    assert nublado.json("refresh")["error"]
+    stack.control("DELETE", "/faults")
+    wait_for(lambda: not nublado.json("refresh")["failures"])
+
+
+def test_what_nodes_lack_is_pulled_and_shown(own_stack: Stack) -> None:
+    nublado = Commands(own_stack)
+    wait_for(lambda: nublado.json("prepull") == [])
+    assert nublado("prepull").output == "All nodes have all images.\n"
+    own_stack.control.settings(pull_seconds=SECONDS)
+    own_stack.control("POST", "/nodes", {"name": "late"})
+    wait_for(lambda: nublado.json("refresh") and nublado.json("prepull"))
+    (image, *_) = nublado.json("prepull")
+    assert image["missing"] == ["late"]
+    table = nublado("prepull").output.splitlines()
+    assert table[1].split() == ["IMAGE", "NODES", "MISSING", "ON"]
+    assert table[2].endswith("late")
+
+
+def test_what_users_are_told_is_json_for_programs(nublado: Commands) -> None:
+    drained = nublado.json("drain", "Moving house.", "--for", "2h")["drain"]
+    assert (drained["message"], drained["by"]) == ("Moving house.", "admin")
+    told = nublado.json("announce", "Cake at noon.")
+    assert told["drain"] == drained
+    assert told["announcement"]["message"] == "Cake at noon."
+    assert nublado.json("undrain")["drain"] is None
+    assert nublado.json("announce", "--end") == {"drain": None, "announcement": None}
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -109,6 +162,10 @@ def test_drain_and_announcement(nublado: Commands, user: User) -> None:
         (["drain", "x", "--until", "2020-01-01T00:00Z"], "Is over already"),
         (["drain", "x", "--for", "2h", "--until", "2100-01-01"], "either --for or"),
         (["drain", "x", "--for", "soon"], "must be seconds or a duration"),
+        (["log-level", "loud"], "'loud' is not one of"),
+        (["log-level", "--for", "1h"], "--for needs a level"),
+        (["log-level", "debug", "--for", "2d"], "less than or equal to 86400"),
+        (["log-level", "debug", "--reset"], "either a level or --reset"),
         (["announce"], "either a message or --end"),
         (["status", "--url", "data.example.org"], "must begin with https://"),
         (["status", "--url", "http://127.0.0.1:1/n"], "Connection refused"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nublado.services.progress.events import readable
 from tests.e2e.browser import start_browser
 from tests.e2e.conftest import make_stack
 from tests.e2e.users import User
@@ -26,7 +27,8 @@ def test_page_shows_all_that_has_happened_to_each_container(
         path = f"{stack.config.path_prefix}/spawner/v1/labs/{user.name}/progress"
         with start_browser() as browser:
             browser.visit(stack.endpoints.ingress, user.name, path)
-            browser.wait_for_text("#step", "The image cannot be fetched yet")
+            browser.wait_for_text("#waits", "The image does not seem to exist")
+            browser.find("#open-itself").click()
             stack.control.settings(failing_pulls=[])
             browser.wait_for_text("h1", "Your lab is running")
             shown = browser.texts("#events li")
@@ -34,6 +36,7 @@ def test_page_shows_all_that_has_happened_to_each_container(
     assert events.ended.is_set()
     assert len(shown) == len(events.messages)
     for line, message in zip(shown, events.messages, strict=True):
-        assert line.endswith(message)
+        assert line.endswith(readable(message))
     for container in ("inithome", "notebook"):
-        assert shown.count(started.format(container)) == 1
+        end = started.format(container)
+        assert len([line for line in shown if line.endswith(end)]) == 1

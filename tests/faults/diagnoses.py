@@ -302,7 +302,7 @@ FAULTS = (
         "image cannot be pulled",
         ProblemKind.SPAWNS_WAIT,
         _image_cannot_be_pulled,
-        "image cannot be pulled, 2 .*node-",
+        "image does not exist, 2 .*node-",
         _pulls_heal,
     ),
     Fault(

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from nublado.models.domain.history import HistoryEntry, HistoryKind, Result
 from nublado.models.domain.job import JobState
 from nublado.models.domain.problem import Finding, ProblemKind
+from nublado.models.domain.runbook import Runbook
 from nublado.services.alerts import Alerts
 from nublado.services.checks.systems import fails, is_slow, jobs_fail, nodes_lost
 from nublado.services.checks.work import (
@@ -24,6 +25,7 @@ from nublado.services.observed.lost_nodes import lost_node
 from nublado.services.prepuller import StuckPull
 from nublado.storage.traffic import Traffic
 
+_RUNBOOK = Runbook("https://data.example.org/nublado/runbook")
 _HEADLINE = ProblemKind.REGISTRY.headline
 
 
@@ -44,6 +46,7 @@ class Patient:
         self.health = Health(
             {ProblemKind.REGISTRY: lambda: self.finding},
             self.alerts,
+            _RUNBOOK,
             settled=30.0,
             clock=self.clock,
         )
@@ -69,6 +72,14 @@ def test_beginning_and_end_are_reported_once() -> None:
     patient.clock.now += 31
     assert patient.events() == [f"Over: {_HEADLINE}"]
     assert patient.events() == []
+
+
+def test_who_is_told_of_a_problem_is_told_what_to_do() -> None:
+    patient = Patient()
+    patient.finding = Finding("it is away")
+    with capture_logs() as log:
+        patient.health.report()
+    assert log[0]["runbook"] == "https://data.example.org/nublado/runbook#registry"
 
 
 def test_a_problem_that_returns_soon_has_never_ended() -> None:
@@ -106,6 +117,7 @@ def test_a_check_that_fails_is_a_problem_and_hides_no_other() -> None:
             ProblemKind.REGISTRY: lambda: Finding("it is away"),
         },
         Alerts("test"),
+        _RUNBOOK,
     )
     streams, registry = health.problems()
     assert "ZeroDivisionError" in streams.cause
@@ -114,7 +126,8 @@ def test_a_check_that_fails_is_a_problem_and_hides_no_other() -> None:
 
 def test_what_others_alert_of_is_only_logged() -> None:
     alerts = Alerts("test")
-    health = Health({ProblemKind.JOB_FAILS: lambda: Finding("refresh")}, alerts)
+    checks = {ProblemKind.JOB_FAILS: lambda: Finding("refresh")}
+    health = Health(checks, alerts, _RUNBOOK)
     with capture_logs() as log:
         health.report()
     assert [line["event"] for line in log] == [ProblemKind.JOB_FAILS.headline]

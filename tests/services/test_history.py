@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from nublado.events import EventLog, Step
@@ -48,6 +49,16 @@ def test_users_of_long_ago_are_forgotten_where_there_are_many() -> None:
     assert [e.username for e in history.since(60)] == ["three", "two"]
 
 
+def test_good_spawns_of_all_users_are_kept_the_newest_first() -> None:
+    history = History()
+    history.note(entry("rachel", "b", age=20))
+    history.note(replace(entry("rachel", "bad", age=10), result=Result.FAILED))
+    history.note(replace(entry("rachel", "no"), kind=HistoryKind.DELETION))
+    history.note(entry("ribbon", "c", age=5))
+    history.recall(entry("mary", "a", age=9999))
+    assert [e.image for e in history.spawns()] == ["c", "b", "a"]
+
+
 def test_since_leaves_out_what_is_older() -> None:
     history = History()
     history.note(entry("rachel", "old", age=61))
@@ -74,6 +85,7 @@ def spawn_log() -> EventLog:
         50,
         step=Step.PULLED,
         reason="Pulled",
+        container="notebook",
     )
     events.info(
         "Started", 70, step=Step.STARTING, reason="Started", container="notebook"
@@ -86,7 +98,7 @@ def test_phases_add_up_to_the_whole() -> None:
     events = spawn_log().all()
     first, last = events[0].timestamp, events[-1].timestamp
     found = phases(events, accepted=first - 2, began=first - 1.5, ended=last + 1)
-    assert list(found) == list(SpawnPhase)
+    assert list(found) == [p for p in SpawnPhase if p is not SpawnPhase.CLEARED]
     assert found[SpawnPhase.ACCEPTED] == 0.5
     assert found[SpawnPhase.STARTED] >= 1
     assert abs(sum(found.values()) - (last + 1 - first + 2)) < 0.01
@@ -152,6 +164,12 @@ def test_a_spawn_of_the_past_is_told_from_its_pod() -> None:
             "conditions": [
                 {"type": "PodScheduled", "lastTransitionTime": "2026-01-01T10:00:05Z"}
             ],
+            "initContainerStatuses": [
+                {
+                    "name": "inithome",
+                    "state": {"terminated": {"finishedAt": "2026-01-01T10:00:15Z"}},
+                }
+            ],
             "containerStatuses": [
                 {
                     "name": "notebook",
@@ -162,7 +180,12 @@ def test_a_spawn_of_the_past_is_told_from_its_pod() -> None:
     }
     spawn = past_spawn(state, pod)
     assert spawn is not None
-    assert spawn.seconds == {SpawnPhase.SCHEDULED: 5.0, SpawnPhase.STARTED: 30.0}
+    assert spawn.seconds == {
+        SpawnPhase.SCHEDULED: 5.0,
+        SpawnPhase.PREPARED: 10.0,
+        SpawnPhase.STARTED: 20.0,
+    }
+    assert spawn.fetched is None
     assert (spawn.image, spawn.size, spawn.node) == ("lab:w_1", "small", "node-1")
     assert spawn.total_seconds == 35.0
     pod["status"]["containerStatuses"][0]["state"] = {}

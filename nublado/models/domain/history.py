@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from nublado.events import Event
 
-__all__ = ["HistoryEntry", "HistoryKind", "Result", "SpawnPhase"]
+__all__ = ["Asker", "HistoryEntry", "HistoryKind", "Result", "SpawnPhase"]
 
 
 class HistoryKind(StrEnum):
@@ -40,14 +40,28 @@ class SpawnPhase(StrEnum):
 
     ACCEPTED = "accepted"
     """Until a thread begins with it."""
+    CLEARED = "cleared"
+    """Until what is left of an earlier lab is gone, if anything is."""
     CREATED = "created"
-    """Until all objects are made, what is left of an earlier lab removed first."""
+    """Until all objects are made."""
     SCHEDULED = "scheduled"
     """Until its pod has a node."""
+    PREPARED = "prepared"
+    """Until its volumes are mounted and its init containers are done."""
     PULLED = "pulled"
-    """Until the node has all images."""
+    """Until the node has the image of the lab."""
     STARTED = "started"
     """Until the lab's container runs."""
+
+
+class Asker(StrEnum):
+    """Who wanted a lab deleted."""
+
+    USER = "user"
+    HUB = "JupyterHub"
+    OPERATOR = "operator"
+    SERVICE = "service"
+    """Nobody: it was of no use any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,6 +90,10 @@ class HistoryEntry:
         Whether a lab was asked to log more.
     bytes_pulled
         How much nodes fetched for it; None where they do not say.
+    fetched
+        Whether a node had to fetch the image of the lab; None where unknown.
+    asker
+        Who wanted it, for deletions of labs.
     request_id
         What its lines in the log have in common.
     events
@@ -95,6 +113,8 @@ class HistoryEntry:
     enable_debug: bool = False
     node: str | None = None
     bytes_pulled: int | None = None
+    fetched: bool | None = None
+    asker: Asker | None = None
     request_id: str | None = None
     events: tuple[Event, ...] = field(default=(), repr=False)
 

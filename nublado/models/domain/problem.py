@@ -8,8 +8,6 @@ from enum import StrEnum
 
 __all__ = ["Finding", "Problem", "ProblemKind"]
 
-_RUNBOOK = "https://nublado.lsst.io/runbook.html"
-
 
 class ProblemKind(StrEnum):
     """What is wrong; the value names its entry of the runbook."""
@@ -27,6 +25,7 @@ class ProblemKind(StrEnum):
     SPAWNS_WAIT = "spawns-wait"
     LABS_DIE = "labs-die"
     PREPULLING = "prepulling"
+    CONFIGURATION = "configuration"
     FILESERVERS = "file-servers"
     THREADS = "threads"
     STREAMS = "streams"
@@ -40,11 +39,6 @@ class ProblemKind(StrEnum):
     def impact(self) -> str:
         """What it means for users."""
         return _WORDS[self][1]
-
-    @property
-    def runbook(self) -> str:
-        """URL of the entry that says what to do."""
-        return f"{_RUNBOOK}#{self.value}"
 
 
 _WORDS = {
@@ -99,6 +93,10 @@ _WORDS = {
     ProblemKind.PREPULLING: (
         "Prepulling is stuck",
         "Labs with these images start slowly, or not at all, on these nodes.",
+    ),
+    ProblemKind.CONFIGURATION: (
+        "Configuration cannot be used",
+        "Nothing yet: the service runs with what it has read, until it is restarted.",
     ),
     ProblemKind.FILESERVERS: (
         "File servers do not start",

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
+from nublado.constants import REQUEST_ID_PATTERN
 from nublado.exceptions import MalformedLabError
 from nublado.models.domain.gafaelfawr import UserInfo, parse_user_info
 from nublado.models.domain.image import ResolvedImage
@@ -26,11 +27,24 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class SpawnRecord:
-    """The request for a lab: by whom, with which options and image."""
+    """The request for a lab: by whom, with which options and image.
+
+    Parameters
+    ----------
+    user
+        Whose lab it is.
+    options
+        What was chosen.
+    image
+        What that means.
+    request_id
+        Id of the request in the log; None where it was not recorded.
+    """
 
     user: UserInfo
     options: LabOptions
     image: ResolvedImage
+    request_id: str | None = None
 
     def to_json(self) -> str:
         """Write the record as text; the same record gives the same text."""
@@ -48,12 +62,14 @@ class SpawnRecord:
             "groups": [asdict(group) for group in self.user.groups],
             "quota": {"notebook": notebook},
         }
-        record = {
+        record: JSON = {
             "version": _VERSION,
             "user": user,
             "options": asdict(self.options),
             "image": asdict(self.image),
         }
+        if self.request_id is not None:
+            record["request_id"] = self.request_id
         return json.dumps(record)
 
     @classmethod
@@ -80,7 +96,12 @@ class SpawnRecord:
             user = parse_user_info(record.get("user"))
         except ValueError as exc:
             raise MalformedLabError(f"User in record of the spawn: {exc}") from exc
-        return cls(user=user, options=_options(record), image=_image(record))
+        return cls(
+            user=user,
+            options=_options(record),
+            image=_image(record),
+            request_id=_request_id(record),
+        )
 
 
 def _options(record: JSON) -> LabOptions:
@@ -101,6 +122,13 @@ def _image(record: JSON) -> ResolvedImage:
         tag=_member(image, "tag", str),
         display_name=_member(image, "display_name", str),
     )
+
+
+def _request_id(record: JSON) -> str | None:
+    """Id of the request; one that is none is no reason to lose a lab."""
+    found = record.get("request_id")
+    is_id = isinstance(found, str) and REQUEST_ID_PATTERN.fullmatch(found)
+    return found if is_id else None
 
 
 def _member(parent: object, name: str, kind: type[_T]) -> _T:

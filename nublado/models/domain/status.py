@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from nublado.models.domain.configuration_file import ConfigurationFile
 from nublado.models.domain.image import PrepullStatus
 from nublado.models.domain.job import JobState
 from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.problem import Problem
+from nublado.models.domain.runbook import Runbook
 
 __all__ = [
     "FailureLine",
@@ -216,6 +218,10 @@ class ServiceStatus:
         When the process began.
     problems
         What is wrong, the gravest first; empty if all is well.
+    runbook
+        Says what to do about it.
+    configuration
+        The configuration file, as it was found last.
     streams, most_streams
         How many event streams are open, and how many there may be.
     labs, operations
@@ -240,6 +246,8 @@ class ServiceStatus:
     version: str
     started: datetime
     problems: tuple[Problem, ...]
+    runbook: Runbook
+    configuration: ConfigurationFile
     streams: int
     most_streams: int
     labs: tuple[LabLine, ...]

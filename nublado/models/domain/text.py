@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Plural", "Text"]
+__all__ = ["Memory", "Plural", "Text"]
+
+_GIBIBYTE = 2**30
 
 
 class Text:
@@ -16,7 +19,7 @@ class Text:
         The sentence; values stand in it as ``%(name)s``. It is written out where
         the text is made, so that it can be found for the catalogue.
     values
-        What is put into it: texts, numbers, or other `Text` objects.
+        What is put into it: texts, numbers, amounts, or other `Text` objects.
     """
 
     def __init__(self, template: str, /, **values: Any) -> None:
@@ -65,3 +68,13 @@ class Plural(Text):
     def chosen(self) -> str:
         """The sentence in English, before values are put into it."""
         return self.template if self.num == 1 else self.plural
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An amount of memory within a text (bytes), said as its language does."""
+
+    amount: int
+
+    def __str__(self) -> str:
+        return f"{round(self.amount / _GIBIBYTE, 1):g} GB"

@@ -67,7 +67,16 @@ class ConfigurationFileSchema(Schema):
         required=True,
         metadata={"description": "Whether the service runs with another one"},
     )
-    problems = fields.List(fields.Nested(ConfigurationProblemSchema), required=True)
+    since = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When it was found so; null if it has not changed"},
+    )
+    problems = fields.List(
+        fields.Nested(ConfigurationProblemSchema),
+        required=True,
+        metadata={"description": "Why a restart could not use it"},
+    )
 
 
 def parse_log_level(data: Any) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from nublado.constants import SIZE_NAMES
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.problem import Problem, ProblemKind
+from nublado.models.domain.runbook import Runbook
 from nublado.models.domain.status import ServiceStatus, UserStatus
 from nublado.models.v1.images import (
     NodeSchema,
@@ -17,6 +18,7 @@ from nublado.models.v1.images import (
     dump_node,
     dump_prepull_images,
 )
+from nublado.models.v1.running import ConfigurationFileSchema
 
 __all__ = ["ServiceStatusSchema", "UserStatusSchema", "dump_status", "dump_user"]
 
@@ -47,6 +49,7 @@ class ServiceSchema(Schema):
         required=True,
         metadata={"description": "What is wrong, the gravest first"},
     )
+    configuration = fields.Nested(ConfigurationFileSchema, required=True)
     streams = fields.Integer(required=True)
     most_streams = fields.Integer(required=True)
 
@@ -216,10 +219,17 @@ class ServiceStatusSchema(Schema):
     failures = fields.List(fields.Nested(FailureSchema), required=True)
 
 
-_SERVICE_FIELDS = ("name", "version", "started", "streams", "most_streams")
+_SERVICE_FIELDS = (
+    "name",
+    "version",
+    "started",
+    "configuration",
+    "streams",
+    "most_streams",
+)
 
 
-def dump_problem(problem: Problem) -> JSON:
+def dump_problem(problem: Problem, runbook: Runbook) -> JSON:
     """Show something that is wrong."""
     return {
         "kind": problem.kind,
@@ -227,7 +237,7 @@ def dump_problem(problem: Problem) -> JSON:
         "since": problem.since,
         "cause": problem.cause,
         "impact": problem.kind.impact,
-        "runbook": problem.kind.runbook,
+        "runbook": runbook.entry(problem.kind),
     }
 
 
@@ -244,7 +254,9 @@ def dump_status(status: ServiceStatus) -> JSON:
         {
             "service": {
                 **{name: getattr(status, name) for name in _SERVICE_FIELDS},
-                "problems": [dump_problem(problem) for problem in status.problems],
+                "problems": [
+                    dump_problem(problem, status.runbook) for problem in status.problems
+                ],
             },
             "counts": {state.value: counts[state.value] for state in LabStatus},
             "labs": status.labs,

@@ -118,6 +118,7 @@ class LabBuilder:
         secrets: SecretData,
         pull_secret: JSON | None = None,
         discovery: str | None = None,
+        request_id: str | None = None,
     ) -> LabObjects:
         """Build all objects of a lab.
 
@@ -137,13 +138,20 @@ class LabBuilder:
         discovery
             What the service discovery answered last, as JSON; None if it never
             has.
+        request_id
+            Id of the request in the log, where there is one.
 
         Raises
         ------
         InvalidLabSizeError
             If the size is not configured.
         """
-        record = SpawnRecord(user=user.info, options=_options(spec, image), image=image)
+        record = SpawnRecord(
+            user=user.info,
+            options=_options(spec, image),
+            image=image,
+            request_id=request_id,
+        )
         size = self._size(spec.size)
         env = lab_environment(self._config, self._platform, spec, size, image)
         builder = LabObjectsBuilder(self._config, self.names(user.username))

@@ -30,7 +30,7 @@ _MANY = 3
 _SHARE = 0.25
 _ALL = 2
 _MOST_NAMED = 5
-_PATIENCE = {Cause.NO_ROOM: 120.0}
+_PATIENCE = {Cause.NO_ROOM: 120.0, Cause.NO_NODE: 120.0}
 _DEFAULT_PATIENCE = 20.0
 _FILESERVER_SECONDS = 45.0
 _NEAR = 0.9
@@ -87,7 +87,7 @@ def spawns_wait(table: LabTable) -> Check:
 def _by_trouble(waiting: Sequence[SpawnTrouble]) -> list[str]:
     groups: dict[tuple[Cause, str], list[SpawnTrouble]] = {}
     for trouble in waiting:
-        image = trouble.image if trouble.cause is Cause.IMAGE else ""
+        image = trouble.image if trouble.cause.is_of_image else ""
         groups.setdefault((trouble.cause, image), []).append(trouble)
     return [
         f"{cause.value}, {len(group)} ({_named(t.username for t in group)}):"
@@ -97,8 +97,10 @@ def _by_trouble(waiting: Sequence[SpawnTrouble]) -> list[str]:
 
 
 def _place(trouble: SpawnTrouble) -> str:
-    node = f", node {trouble.node}" if trouble.node else ""
-    return f" (image {trouble.image}{node})"
+    """Say where it is, as far as its text does not."""
+    named = {"image ": trouble.image, "node ": trouble.node}
+    facts = [f"{k}{v}" for k, v in named.items() if v and v not in trouble.text]
+    return f" ({', '.join(facts)})" if facts else ""
 
 
 def labs_die(history: History) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -12,7 +13,12 @@ from nublado.models.domain.history import HistoryEntry, HistoryKind, Result
 from nublado.models.domain.kubernetes import JSON, created_at, uid_of
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.services.history import History
-from nublado.services.observed.pod_end import PodEnd, last_restart, why_pod_ends
+from nublado.services.observed.pod_end import (
+    PodEnd,
+    ended_at,
+    last_restart,
+    why_pod_ends,
+)
 
 __all__ = ["LabDeaths"]
 
@@ -49,6 +55,22 @@ class LabDeaths:
         entry = self._note(HistoryKind.LAB_ENDED, state, pod, end)
         self._log.warning("Lab ended", **_facts(entry, pod))
 
+    def recall_end(self, state: LabState, pod: JSON) -> None:
+        """Remember how a lab ended that no process of this service saw end.
+
+        It counts as nothing of this process.
+
+        Parameters
+        ----------
+        state
+            The lab.
+        pod
+            Its pod, which has ended.
+        """
+        end = why_pod_ends(pod, gone=False)
+        entry = _entry(HistoryKind.LAB_ENDED, state, pod, end)
+        self._history.recall(replace(entry, ended=ended_at(pod) or entry.ended))
+
     def note_restarts(self, state: LabState, pod: JSON) -> None:
         """Note if the container of a lab has been restarted since it was seen last."""
         username, uid = state.user.username, uid_of(pod)
@@ -69,20 +91,26 @@ class LabDeaths:
     def _note(
         self, kind: HistoryKind, state: LabState, pod: JSON | None, end: PodEnd
     ) -> HistoryEntry:
-        entry = HistoryEntry(
-            kind=kind,
-            username=state.user.username,
-            started=created_at(pod) if pod else state.created,
-            ended=datetime.now(UTC),
-            result=Result.FAILED,
-            reason=end.text,
-            cause=end.reason.value,
-            image=state.options.image,
-            size=state.options.size,
-            node=((pod or {}).get("spec") or {}).get("nodeName"),
-        )
+        entry = _entry(kind, state, pod, end)
         self._history.note(entry)
         return entry
+
+
+def _entry(
+    kind: HistoryKind, state: LabState, pod: JSON | None, end: PodEnd
+) -> HistoryEntry:
+    return HistoryEntry(
+        kind=kind,
+        username=state.user.username,
+        started=created_at(pod) if pod else state.created,
+        ended=datetime.now(UTC),
+        result=Result.FAILED,
+        reason=end.text,
+        cause=end.reason.value,
+        image=state.options.image,
+        size=state.options.size,
+        node=((pod or {}).get("spec") or {}).get("nodeName"),
+    )
 
 
 def _facts(entry: HistoryEntry, pod: JSON | None) -> dict[str, object]:

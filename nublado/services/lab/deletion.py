@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from nublado.constants import LAB_STOP_GRACE_SECONDS
@@ -12,7 +14,7 @@ from nublado.exceptions import (
     OperationTimeoutError,
 )
 from nublado.models.domain.failure import Failure
-from nublado.models.domain.history import HistoryKind
+from nublado.models.domain.history import Asker, HistoryEntry, HistoryKind
 from nublado.models.domain.lab import LabStatus
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.record import LabRecord
@@ -38,6 +40,8 @@ class Deletion(Operation[None]):
         What labs are made with.
     record
         Record of the lab.
+    asker
+        Who wants it.
     """
 
     kind = OperationKind.DELETE
@@ -46,7 +50,7 @@ class Deletion(Operation[None]):
     timed_as = "Lab deletion"
     epitaph = "Lab delete failed"
 
-    def __init__(self, labs: LabContext, record: LabRecord) -> None:
+    def __init__(self, labs: LabContext, record: LabRecord, asker: Asker) -> None:
         super().__init__(
             record.username,
             alerts=labs.alerts,
@@ -56,6 +60,7 @@ class Deletion(Operation[None]):
         self._labs = labs
         self._names = labs.builder.names(record.username)
         self._record = record
+        self.asker = asker
         self._spawn: AnyOperation | None = None
 
     @property
@@ -84,6 +89,15 @@ class Deletion(Operation[None]):
                 spawn.cancel()
         return current
 
+    def begin_cancellation(self, spawn: AnyOperation) -> bool:
+        """Begin on the record by cancelling a spawn; False if that is over."""
+        if not self._record.begin_cancellation(self, spawn):
+            return False
+        self._log.info("Cancelling lab creation")
+        self._spawn = spawn
+        spawn.cancel()
+        return True
+
     def begin_removal(self, seen: int, reason: str) -> bool:
         """Begin to delete remains; False if the record has changed since ``seen``."""
         if not self._record.begin_removal(self, seen):
@@ -106,6 +120,10 @@ class Deletion(Operation[None]):
         """Keep the lab as one that has failed."""
         del failure
         self._record.end_failed(self, LabStatus.FAILED)
+
+    def with_facts(self, entry: HistoryEntry) -> HistoryEntry:
+        """Add who wanted it."""
+        return replace(entry, asker=self.asker)
 
     def explain(self, error: Exception) -> Failure:
         """Explain the error by the namespace that has to go."""

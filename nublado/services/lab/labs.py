@@ -22,6 +22,7 @@ from nublado.exceptions import (
     UnknownUserError,
 )
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
+from nublado.models.domain.history import Asker
 from nublado.models.domain.kubernetes import (
     JSON,
     is_terminating,
@@ -180,10 +181,17 @@ class LabService:
             spawn.withdraw()
             spawn.check_abandoned()
 
-    def delete(self, username: str) -> None:
+    def delete(self, username: str, asker: Asker = Asker.HUB) -> None:
         """Delete a user's lab and wait until it is gone.
 
         A spawn in progress is cancelled; a deletion in progress is joined.
+
+        Parameters
+        ----------
+        username
+            Whose lab.
+        asker
+            Who wants it.
 
         Raises
         ------
@@ -199,10 +207,38 @@ class LabService:
         if record is None:
             raise UnknownUserError(username)
         with self._waiting.place(username):
-            self._delete(record)
+            self._delete(record, asker)
 
-    def _delete(self, record: LabRecord) -> None:
-        deletion = Deletion(self._labs, record)
+    def cancel(self, username: str, operation: str) -> bool:
+        """Begin to cancel a spawn, as its user wants.
+
+        Parameters
+        ----------
+        username
+            Whose lab.
+        operation
+            Identifier of the events of the spawn: none that has begun since, and no
+            lab that runs by now, is meant.
+
+        Returns
+        -------
+        bool
+            False if it is not in progress any more.
+        """
+        record = self.table.get(username)
+        spawn = record.operation if record is not None else None
+        if record is None or not isinstance(spawn, Spawn):
+            return False
+        if spawn.events.id != operation:
+            return False
+        deletion = Deletion(self._labs, record, Asker.USER)
+        if not deletion.begin_cancellation(spawn):
+            return False
+        self.run(deletion)
+        return True
+
+    def _delete(self, record: LabRecord, asker: Asker) -> None:
+        deletion = Deletion(self._labs, record, asker)
         current = deletion.begin()
         if current is deletion:
             self.run(deletion)

@@ -17,6 +17,7 @@ import structlog
 from nublado.config.model import LabConfig
 from nublado.constants import ANNOTATION_SPAWN, LABEL_CATEGORY, LABEL_USER
 from nublado.exceptions import MalformedLabError
+from nublado.models.domain.history import Asker
 from nublado.models.domain.kubernetes import (
     JSON,
     is_terminating,
@@ -69,18 +70,23 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """The lab runs."""
+    """The lab runs; ``request_id`` is that of its spawn, where it is known."""
 
     state: LabState
     pod: JSON
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """The lab's pod has not started, and nobody follows it."""
+    """The lab's pod has not started, and nobody follows it.
+
+    ``request_id`` is that of its spawn, where it is known.
+    """
 
     state: LabState
     pod: JSON
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +203,20 @@ def _judge_pod(
     if state.status in _ENDED:
         return Remove(f"lab is {state.status}", state, pod)
     if state.status is LabStatus.RUNNING:
-        return Adopt(state, pod)
+        return Adopt(state, pod, _request_id(found))
     if known is not None and known.status is LabStatus.FAILED:
         return Remove("spawn has failed")
-    return Follow(state, pod)
+    return Follow(state, pod, _request_id(found))
+
+
+def _request_id(found: FoundLab) -> str | None:
+    """Id of the request for a lab, if its record tells."""
+    metadata = (found.env_config_map or {}).get("metadata") or {}
+    record = (metadata.get("annotations") or {}).get(ANNOTATION_SPAWN)
+    try:
+        return SpawnRecord.from_json(record).request_id if record else None
+    except MalformedLabError:
+        return None
 
 
 def _is_certain(verdict: Verdict) -> bool:
@@ -303,11 +319,12 @@ class LabReconciler:
 
     def _act(self, record: LabRecord, verdict: Verdict, seen: int) -> None:
         match verdict:
-            case Adopt(state, pod):
-                if record.adopt(state, uid_of(pod), seen):
-                    record.recall(self._finished(record, state, pod))
-            case Follow(state, pod):
-                self._resume(Spawn.from_pod(self._labs, record, state, pod), seen)
+            case Adopt():
+                if record.adopt(verdict.state, uid_of(verdict.pod), seen):
+                    record.recall(self._finished(record, verdict))
+            case Follow(state, pod, request_id):
+                spawn = Spawn.from_pod(self._labs, record, state, pod, request_id)
+                self._resume(spawn, seen)
             case Complete(request, env, namespace):
                 spawn = Spawn.from_record(self._labs, record, request, env, namespace)
                 self._resume(spawn, seen)
@@ -327,19 +344,27 @@ class LabReconciler:
     def _remove(self, record: LabRecord, verdict: Remove, seen: int) -> None:
         """Delete what is left of a lab, unless something has begun with it."""
         if verdict.state is not None and verdict.pod is not None:
+            is_news = record.state is None
             if not record.adopt(verdict.state, uid_of(verdict.pod), seen):
                 return
+            if is_news and verdict.state.status is LabStatus.TERMINATED:
+                self._service.deaths.recall_end(verdict.state, verdict.pod)
             seen = record.changes
-        removal = (LostSpawn if verdict.lost else Deletion)(self._labs, record)
+        removal = (
+            LostSpawn(self._labs, record)
+            if verdict.lost
+            else Deletion(self._labs, record, Asker.SERVICE)
+        )
         if removal.begin_removal(seen, verdict.reason):
             self._service.run(removal)
 
-    def _finished(self, record: LabRecord, state: LabState, pod: JSON) -> Spawn:
+    def _finished(self, record: LabRecord, lab: Adopt) -> Spawn:
         """Make the concluded spawn for listeners who reconnect."""
-        spawn = Spawn.from_pod(self._labs, record, state, pod)
+        state, pod, request_id = lab.state, lab.pod, lab.request_id
+        spawn = Spawn.from_pod(self._labs, record, state, pod, request_id)
         spawn.conclude()
         if (entry := past_spawn(state, pod)) is not None:
-            self._labs.history.recall(entry)
+            self._labs.history.recall(replace(entry, request_id=request_id))
         return spawn
 
     def _report(self, error: Exception, username: str) -> None:

@@ -55,7 +55,7 @@ class LabRecord:
         self._newest: AnyOperation | None = None
         self._pod_uid: str | None = None
         self._observed: Observation | None = None
-        self._path: str | None = None
+        self._last_state: LabState | None = None
         self._changes = 0
 
     # --- Reading ---------------------------------------------------------
@@ -76,10 +76,9 @@ class LabRecord:
         return self._newest
 
     @property
-    def lab_path(self) -> str | None:
-        """Where the lab is on the platform, or was; None where unknown."""
-        state = self._state
-        return state.path if state else self._path
+    def last_state(self) -> LabState | None:
+        """The lab as it is, or was when the newest operation began."""
+        return self._state or self._last_state
 
     @property
     def changes(self) -> int:
@@ -161,6 +160,17 @@ class LabRecord:
                 self._state, status=LabStatus.TERMINATING, internal_url=None
             )
             return operation, current
+
+    def begin_cancellation(self, operation: AnyOperation, spawn: AnyOperation) -> bool:
+        """Begin to delete what a spawn has made; False if that is over."""
+        with self._lock:
+            if self._operation is not spawn or self._state is None:
+                return False
+            self._begin(operation, self._state)
+            self._state = replace(
+                self._state, status=LabStatus.TERMINATING, internal_url=None
+            )
+            return True
 
     def begin_removal(self, operation: AnyOperation, seen: int) -> bool:
         """Begin to delete what is left of a lab, found by a reconciliation.
@@ -270,7 +280,7 @@ class LabRecord:
             raise LabExistsError(self.username)
 
     def _begin(self, operation: AnyOperation, state: LabState | None) -> None:
-        self._path = state.path if state else self._path
+        self._last_state = state or self._last_state
         self._operation = operation
         self._newest = operation
         self._changes += 1

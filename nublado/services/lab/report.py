@@ -6,18 +6,23 @@ import time
 from collections.abc import Sequence
 
 from nublado.events import EventLog, Step
+from nublado.models.domain.failure import Cause
 from nublado.models.domain.pod import PodNotice
 from nublado.services.observed.notices import (
     cause_of,
     is_start_of_lab,
+    says_why_pull_fails,
     step_of,
     supersedes,
+    why_pull_fails,
 )
 
 __all__ = ["PodReporter"]
 
 _PROGRESS_FIRST_EVENT = 35
 _PROGRESS_STARTED = 75
+_FAILING_STARTS = (Step.INIT_FAILING, Step.START_FAILING)
+_ATTEMPTS = (Step.PULLING, Step.PULLED, Step.PREPARING, Step.STARTING)
 
 
 class PodReporter:
@@ -44,12 +49,25 @@ class PodReporter:
         self._reported: set[PodNotice] = set()
         self._step: Step | None = None
         self._trouble: PodNotice | None = None
+        self._pull_failure: PodNotice | None = None
+        self._restarted: set[str | None] = set()
         self._progress = _PROGRESS_FIRST_EVENT
 
     @property
     def is_complete(self) -> bool:
         """Whether the last event of a spawn that succeeds has been reported."""
         return any(map(is_start_of_lab, self._reported))
+
+    @property
+    def cause(self) -> Cause | None:
+        """Which cause of a failure the last reason is; None if it is none.
+
+        Why an image cannot be pulled may have been said before.
+        """
+        cause = cause_of(self.last) if self.last is not None else None
+        if cause is Cause.IMAGE and self._pull_failure is not None:
+            return why_pull_fails(self._pull_failure)
+        return cause
 
     def report(self, notice: PodNotice, text: str | None = None) -> None:
         """Report an event."""
@@ -98,10 +116,21 @@ class PodReporter:
             if not is_same or not supersedes(notice, trouble):
                 return None
             self._trouble = notice if cause_of(notice) else None
-        return step_of(notice)
+        return self._step_after_restarts(notice)
+
+    def _step_after_restarts(self, notice: PodNotice) -> Step | None:
+        """What a notice means, unless it is one more attempt of what has failed."""
+        step, container = step_of(notice), notice.container
+        if container in self._restarted and step in _ATTEMPTS:
+            return None
+        if step in _FAILING_STARTS:
+            self._restarted.add(container)
+        return step
 
     def _remember(self, notice: PodNotice) -> None:
         """Remember a notice as the last reason, if it is one."""
+        if says_why_pull_fails(notice):
+            self._pull_failure = notice
         if supersedes(notice, self.last):
             is_trouble = cause_of(notice) is not None
             was_trouble = self.trouble_since is not None

@@ -49,14 +49,14 @@ from nublado.services.lab.record import LabRecord
 from nublado.services.lab.report import PodReporter
 from nublado.services.observed.failure import explain
 from nublado.services.observed.lab_state import internal_url
-from nublado.services.observed.notices import cause_of
 from nublado.services.observed.phases import bytes_pulled, phases
+from nublado.services.observed.pod_end import EndReason, why_pod_ends
 from nublado.services.observed.pod_status import (
     describe_pod_end,
-    end_reason,
     status_of_pod,
     waiting_notices,
 )
+from nublado.services.observed.timeline import current_phase, was_fetched
 from nublado.services.operation import Operation, OperationKind
 from nublado.storage.kubernetes.pod import PodChanged, PodFollower, PodGone
 from nublado.storage.kubernetes.resource import (
@@ -79,6 +79,7 @@ _WORK = (
     "_objects",
     "_remaining",
     "_pod",
+    "_seen",
     "_follower",
 )
 _PROGRESS_CREATED = 30
@@ -143,6 +144,8 @@ class Spawn(Operation[LabState]):
         Seconds of its time that an earlier process has used up.
     resumable
         Whether another process could go on with it as it is.
+    request_id
+        Id of the request that an earlier process has accepted, where it is known.
     """
 
     kind = OperationKind.SPAWN
@@ -169,6 +172,7 @@ class Spawn(Operation[LabState]):
         url: str | None,
         elapsed: float = 0.0,
         resumable: bool = True,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(
             record.username,
@@ -177,6 +181,7 @@ class Spawn(Operation[LabState]):
             seconds=labs.config.spawn_timeout,
             elapsed=elapsed,
             resumable=resumable,
+            request_id=request_id,
         )
         self._labs = labs
         self._cluster = labs.cluster
@@ -188,6 +193,7 @@ class Spawn(Operation[LabState]):
         self._remains: LabState | None = None
         self._object: ObjectRef | None = None
         self._node: str | None = None
+        self._seen: JSON | None = None
         self._reporter = PodReporter(self.events)
 
     @classmethod
@@ -240,7 +246,14 @@ class Spawn(Operation[LabState]):
         )
         url = internal_url(labs.builder.names(record.username), env)
         elapsed = seconds_since(namespace["metadata"]["creationTimestamp"])
-        spawn = cls(labs, record, state, url=url, elapsed=elapsed)
+        spawn = cls(
+            labs,
+            record,
+            state,
+            url=url,
+            elapsed=elapsed,
+            request_id=request.request_id,
+        )
         spawn._recorded, spawn._env = request, env
         spawn._keep_settings(env)
         spawn._steps = (
@@ -252,12 +265,24 @@ class Spawn(Operation[LabState]):
 
     @classmethod
     def from_pod(
-        cls, labs: LabContext, record: LabRecord, state: LabState, pod: JSON
+        cls,
+        labs: LabContext,
+        record: LabRecord,
+        state: LabState,
+        pod: JSON,
+        request_id: str | None = None,
     ) -> Self:
         """Follow a pod that an earlier process has created."""
-        elapsed = seconds_since(pod["metadata"]["creationTimestamp"])
-        spawn = cls(labs, record, state, url=state.internal_url, elapsed=elapsed)
+        spawn = cls(
+            labs,
+            record,
+            state,
+            url=state.internal_url,
+            elapsed=seconds_since(pod["metadata"]["creationTimestamp"]),
+            request_id=request_id,
+        )
         spawn._pod = pod
+        spawn._node = (pod.get("spec") or {}).get("nodeName")
         spawn._steps = (spawn._find_pod,)
         return spawn
 
@@ -291,7 +316,7 @@ class Spawn(Operation[LabState]):
             1,
             step=Step.RESUMED,
         )
-        self._log.info("Resuming lab creation")
+        self._log.info("Resuming lab creation", request_id=self.request_id)
         return True
 
     def conclude(self) -> None:
@@ -324,16 +349,23 @@ class Spawn(Operation[LabState]):
         return explain(
             error,
             last=self._reporter.last,
+            trouble=self._reporter.cause,
+            phase=current_phase(self.events.all(), self.began),
             object=str(self._object) if self._object else None,
             image=self._state.options.image,
             node=self._node,
         )
 
     @property
+    def node(self) -> str | None:
+        """Where its pod is; None while that has no node."""
+        return self._node
+
+    @property
     def trouble(self) -> SpawnTrouble | None:
         """What keeps it waiting, if that may well be the cause of its failure."""
         last, since = self._reporter.last, self._reporter.trouble_since
-        cause = cause_of(last) if last is not None else None
+        cause = self._reporter.cause
         if cause is None or since is None or self._ended.is_set():
             return None
         return SpawnTrouble(
@@ -360,6 +392,7 @@ class Spawn(Operation[LabState]):
             enable_debug=self._state.options.enable_debug,
             node=self._node,
             bytes_pulled=bytes_pulled(entry.events),
+            fetched=was_fetched(entry.events),
         )
 
     def end(self) -> None:
@@ -378,7 +411,7 @@ class Spawn(Operation[LabState]):
             f"Deleting existing failed lab for {self.username}", 2, step=Step.CLEARING
         )
         remove_lab(self._labs, self, at=(5, 12))
-        self.events.info(f"Lab for {self.username} deleted", 20)
+        self.events.info(f"Lab for {self.username} deleted", 20, step=Step.CLEARED)
 
     def _build(self) -> None:
         self._objects = self._labs.builder.build(
@@ -388,6 +421,7 @@ class Spawn(Operation[LabState]):
             self._read_secrets(),
             self._read_pull_secret(),
             self._labs.discovery(),
+            self.request_id,
         )
         self._remaining = self._objects.remaining
 
@@ -479,15 +513,23 @@ class Spawn(Operation[LabState]):
                 case PodNotice():
                     self._reporter.report(news)
                 case PodChanged(pod):
+                    self._seen = pod
                     self._node = (pod.get("spec") or {}).get("nodeName")
                     status = status_of_pod(pod)
-                    if status is LabStatus.TERMINATED:
-                        raise LabPodEndedError(describe_pod_end(pod), end_reason(pod))
+                    self._check_end(pod, status)
                     if status is LabStatus.RUNNING:
                         self._report_last_events(pod)
                         return replace(self._state, status=status)
                     self._reporter.report_state(waiting_notices(pod))
         return None
+
+    def _check_end(self, pod: JSON, status: LabStatus) -> None:
+        """Check that a pod may still start; a lost node never confirms its end."""
+        end = why_pod_ends(pod, gone=False).reason
+        if status is LabStatus.TERMINATED:
+            raise LabPodEndedError(describe_pod_end(pod), end)
+        if status is LabStatus.TERMINATING and end is EndReason.NODE_LOST:
+            raise self._vanished()
 
     # --- Parts of steps --------------------------------------------------
 
@@ -562,6 +604,8 @@ class Spawn(Operation[LabState]):
                     return
 
     def _vanished(self) -> LabPodVanishedError:
+        end = why_pod_ends(self._seen, gone=True)
+        why = "" if end.reason is EndReason.DELETED else f": {end.text}"
         return LabPodVanishedError(
-            f"{self._pod_ref} was deleted before the lab had started"
+            f"{self._pod_ref} was deleted before the lab had started{why}", end.reason
         )

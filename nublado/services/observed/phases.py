@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from nublado.events import Event, Step
+from nublado.events import Event
 from nublado.models.domain.history import HistoryEntry, HistoryKind, Result, SpawnPhase
 from nublado.models.domain.kubernetes import JSON, created_at
 from nublado.models.domain.lab import LabState
 from nublado.services.builder.lab_containers import NOTEBOOK
+from nublado.services.observed.timeline import timeline
 
 __all__ = ["bytes_pulled", "past_spawn", "phases"]
 
@@ -21,7 +22,7 @@ _SIZE = re.compile(r"^Successfully pulled image .* Image size: (\d+) bytes", re.
 def phases(
     events: Sequence[Event], *, accepted: float, began: float | None, ended: float
 ) -> dict[SpawnPhase, float]:
-    """Tell how long each phase took (seconds).
+    """Tell how long each phase took (seconds), as far as this process has seen it.
 
     A phase whose end nobody reported is part of the one that follows; the last
     is the one in which the spawn ended.
@@ -34,30 +35,9 @@ def phases(
         When it was accepted, began and over (seconds since the epoch). None if
         it never began.
     """
-    marks = {
-        SpawnPhase.ACCEPTED: began,
-        SpawnPhase.CREATED: _last(events, Step.CREATED),
-        SpawnPhase.SCHEDULED: _last(events, Step.SCHEDULED),
-        SpawnPhase.PULLED: _last(events, Step.PULLED),
-        SpawnPhase.STARTED: _last(
-            (e for e in events if e.container == NOTEBOOK), Step.STARTING
-        ),
-    }
-    seconds: dict[SpawnPhase, float] = {}
-    before, reached = accepted, None
-    for phase, mark in marks.items():
-        if mark is not None:
-            seconds[phase] = round(max(0.0, mark - before), 3)
-            before, reached = max(before, mark), phase
-    rest = round(max(0.0, ended - before), 3)
-    order = list(SpawnPhase)
-    if reached is None:
-        seconds[SpawnPhase.ACCEPTED] = rest
-    elif reached is SpawnPhase.STARTED:
-        seconds[reached] = round(seconds[reached] + rest, 3)
-    else:
-        seconds[order[order.index(reached) + 1]] = rest
-    return seconds
+    stretches = timeline(events, accepted=accepted, began=began, ended=ended)
+    found = {stretch.phase: stretch.seconds(ended) for stretch in stretches}
+    return {p: round(spent, 3) for p, spent in found.items() if spent is not None}
 
 
 def bytes_pulled(events: Iterable[Event]) -> int | None:
@@ -89,7 +69,11 @@ def past_spawn(state: LabState, pod: JSON) -> HistoryEntry | None:
     if created is None or started is None:
         return None
     scheduled = _scheduled_at(pod)
-    marks = {SpawnPhase.SCHEDULED: scheduled, SpawnPhase.STARTED: started}
+    marks = {
+        SpawnPhase.SCHEDULED: scheduled,
+        SpawnPhase.PREPARED: _prepared_at(pod),
+        SpawnPhase.STARTED: started,
+    }
     seconds, before = {}, created
     for phase, mark in marks.items():
         if mark is not None:
@@ -123,10 +107,15 @@ def _scheduled_at(pod: JSON) -> datetime | None:
     return None
 
 
+def _prepared_at(pod: JSON) -> datetime | None:
+    """When the last init container ended; None if there is none."""
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
+    ended = [
+        _moment(((status.get("state") or {}).get("terminated") or {}).get("finishedAt"))
+        for status in statuses
+    ]
+    return max(filter(None, ended), default=None)
+
+
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
-
-
-def _last(events: Iterable[Event], step: Step) -> float | None:
-    times = [event.timestamp for event in events if event.step is step]
-    return max(times) if times else None

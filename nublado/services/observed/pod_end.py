@@ -9,13 +9,14 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from nublado.models.domain.kubernetes import JSON, is_terminating
 from nublado.services.builder.lab_containers import NOTEBOOK
 from nublado.services.observed.pod_status import describe_pod_end
 
-__all__ = ["EndReason", "PodEnd", "last_restart", "why_pod_ends"]
+__all__ = ["EndReason", "PodEnd", "ended_at", "last_restart", "why_pod_ends"]
 
 _NODE_LOST = frozenset({"NodeLost", "NodeShutdown", "Terminated", "NodeAffinity"})
 _DISRUPTIONS = {
@@ -70,6 +71,16 @@ def why_pod_ends(pod: JSON | None, *, gone: bool) -> PodEnd:
         EndReason.DELETED,
         f"its pod {is_going} deleted by somebody other than this service",
     )
+
+
+def ended_at(pod: JSON) -> datetime | None:
+    """When the lab's container has ended for good; None where the pod does not say."""
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        if container["name"] == NOTEBOOK:
+            ended = (container.get("state") or {}).get("terminated") or {}
+            moment = ended.get("finishedAt")
+            return datetime.fromisoformat(moment) if moment else None
+    return None
 
 
 def last_restart(pod: JSON) -> tuple[int, PodEnd] | None:

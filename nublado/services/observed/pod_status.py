@@ -11,7 +11,7 @@ from nublado.models.domain.kubernetes import JSON, PodPhase, is_terminating
 from nublado.models.domain.lab import LabStatus
 from nublado.models.domain.pod import PodNotice
 
-__all__ = ["describe_pod_end", "end_reason", "status_of_pod", "waiting_notices"]
+__all__ = ["describe_pod_end", "status_of_pod", "waiting_notices"]
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons to wait that are part of every start."""
@@ -62,15 +62,6 @@ def describe_pod_end(pod: JSON, subject: str = "Lab pod") -> str:
             reasons.append(_describe_exit(container["name"], terminated))
     verb = "ended" if _phase(pod) is PodPhase.SUCCEEDED else "failed"
     return _join(f"{subject} {verb}", "; ".join(filter(None, reasons)))
-
-
-def end_reason(pod: JSON) -> str | None:
-    """Kubernetes' word for the end of a pod, such as ``OOMKilled``, if it has one."""
-    reasons = [pod.get("status", {}).get("reason")] + [
-        container.get("state", {}).get("terminated", {}).get("reason")
-        for container in _container_statuses(pod)
-    ]
-    return next(filter(None, reasons), None)
 
 
 def waiting_notices(pod: JSON) -> list[PodNotice]:

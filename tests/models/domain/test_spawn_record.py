@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ _RECORD = SpawnRecord(
     image=ResolvedImage(
         reference="r/i:t", digest="sha256:abc", tag="t", display_name="T"
     ),
+    request_id="6d250bb7f7aa609b",
 )
 
 
@@ -41,6 +43,18 @@ def _changed(change: Callable[[Any], object]) -> str:
 
 def test_record_survives_being_written() -> None:
     assert SpawnRecord.from_json(_RECORD.to_json()) == _RECORD
+
+
+def test_records_without_the_id_of_a_request_are_those_of_before() -> None:
+    before = SpawnRecord.from_json(_changed(lambda r: r.pop("request_id")))
+    assert before == replace(_RECORD, request_id=None)
+    assert "request_id" not in json.loads(before.to_json())
+
+
+@pytest.mark.parametrize("damaged", [None, 1, "", "two\nlines", "x" * 65])
+def test_what_is_no_id_of_a_request_costs_no_lab(damaged: object) -> None:
+    record = SpawnRecord.from_json(_changed(lambda r: r.update(request_id=damaged)))
+    assert record == replace(_RECORD, request_id=None)
 
 
 def test_unknown_fields_are_ignored() -> None:

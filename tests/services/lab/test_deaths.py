@@ -5,7 +5,6 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from nublado.models.domain.history import HistoryEntry, HistoryKind
-from nublado.services.progress import last_deaths
 from tests.cluster import Cluster, Service
 from tests.waiting import wait_for
 
@@ -30,8 +29,8 @@ def test_each_restart_is_told_once(cluster: Cluster) -> None:
     assert latest.cause == "out-of-memory"
     assert latest.reason is not None
     assert "exited with code 137 (OOMKilled)" in latest.reason
-    shown = last_deaths(service.history.of("rachel"))
-    assert "more memory than it may have" in shown[0].happened
+    shown = service.progress.describe("rachel").ends
+    assert "more than 3 GB of memory" in str(shown[0].happened)
 
 
 def test_an_eviction_is_one_line_and_one_entry(cluster: Cluster) -> None:

@@ -9,7 +9,6 @@ import pytest
 from nublado.constants import ANNOTATION_SPAWN
 from nublado.models.domain.kubernetes import JSON
 from nublado.sandbox.cluster import Sandbox
-from nublado.services.progress import describe_progress
 from nublado.storage.kubernetes.resource import NAMESPACE, POD
 from tests.cluster import SPECIFICATION, Cluster, Service, timeout, user
 from tests.waiting import wait_for
@@ -109,17 +108,22 @@ def test_a_spawn_that_was_cut_off_is_completed(cluster: Cluster, count: int) -> 
 def test_less_than_that_is_removed_and_fails(cluster: Cluster, count: int) -> None:
     service = cluster.service()
     half_made(service, "rachel", count)
+    cluster.control.settings(held_namespaces=[f"{PREFIX}-rachel"])
     service.reconciler.reconcile()
     record = service.labs.table.get_or_add("rachel")
+    progress = service.progress.describe("rachel")
+    assert str(progress.title) == "The start of your lab was interrupted"
+    assert progress.is_followed
+    cluster.control.settings(held_namespaces=[])
     messages = service.messages("rachel")
     # Whoever is told so can begin again at once.
     assert record.operation is None
     assert not cluster.namespaces()
     spawn = service.labs.operation("rachel")
     assert spawn.events.all()[-1].type == "failed"
-    advice = describe_progress(spawn, None, None).advice
+    advice = service.progress.describe("rachel").advice
     assert advice is not None
-    assert "was interrupted" in advice.happened
+    assert "was interrupted" in str(advice.happened)
     assert messages[-2:] == [
         "The service was interrupted before your lab had started, try again",
         "Lab spawn failed",

@@ -82,7 +82,7 @@ def test_why_a_spawn_fails_is_understood(release: str) -> None:
         service.spawn("rachel")
         failure = service.labs.operation("rachel").failure
         assert failure is not None
-        assert failure.cause is Cause.IMAGE
+        assert failure.cause is Cause.IMAGE_MISSING
 
 
 def test_a_container_that_ends_is_understood(release: str) -> None:
@@ -94,4 +94,4 @@ def test_a_container_that_ends_is_understood(release: str) -> None:
         wait_for(lambda: ("BackOff", "inithome") in reported(service))
         assert operation.wait(60)
         assert operation.failure is not None
-        assert operation.failure.cause is Cause.PROGRAM_ENDED
+        assert operation.failure.cause is Cause.INIT_FAILED

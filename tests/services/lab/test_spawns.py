@@ -133,7 +133,7 @@ def test_a_spawn_that_takes_too_long_says_so() -> None:
         service = cluster.service()
         messages = service.spawn("rachel")
         assert messages[-2].startswith("Lab spawn timed out after 8.0: ")
-        assert messages[-2].endswith(f"(Pod {POD}, node node-1)")
+        assert messages[-2].endswith(f"(Pod {POD}, container notebook, node node-1)")
         assert service.status("rachel") == "failed"
         cluster.control.settings(failing_pulls=[])
         messages = service.spawn("rachel")

@@ -17,6 +17,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.config.pathPrefix | default "/nublado" | trimSuffix "/" }}
 {{- end }}
 
+{{/* Where operators read what to do: the service itself serves it. */}}
+{{- define "nublado.runbookUrl" -}}
+{{- $own := printf "%s%s/runbook" (trimSuffix "/" .Values.baseUrl) (include "nublado.prefix" .) -}}
+{{ .Values.config.runbookUrl | default .Values.config.runbook_url | default $own }}
+{{- end }}
+
 {{- define "nublado.filesPrefix" -}}
 {{ (.Values.config.fileserver | default dict).pathPrefix | default "/files" | trimSuffix "/" }}
 {{- end }}

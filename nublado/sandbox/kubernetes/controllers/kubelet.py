@@ -22,6 +22,7 @@ from nublado.sandbox.kubernetes.store import Store
 __all__ = ["Kubelet"]
 
 _REGULAR = "containerStatuses"
+_NODE_GONE = "PodGC: node no longer exists"
 
 
 class Kubelet:
@@ -146,6 +147,8 @@ class Kubelet:
             metadata = pod["metadata"]
             self._kill(metadata["uid"])
             namespace, name = metadata["namespace"], metadata["name"]
+            change = statuses.disrupted("DeletionByPodGC", _NODE_GONE)
+            self._store.mutate("Pod", namespace, name, change)
             self._store.delete("Pod", namespace, name, grace_seconds=0)
 
     def pull(self, node: str, image: str) -> asyncio.Task[None]:

@@ -261,10 +261,8 @@ class PodWorker:
         self._say("Pulling", f'Pulling image "{image}"', container=container)
         while self._settings.pull_fails(image):
             await asyncio.sleep(min(self._settings.pull_time(image), 0.2))
-            why = (
-                f'Failed to pull image "{image}": rpc error: code = NotFound desc = '
-                f'failed to pull and unpack image "{image}": not found'
-            )
+            reason = self._settings.why_pull_fails(image)
+            why = f'Failed to pull image "{image}": {reason}'
             self._say("Failed", why, "Warning", container=container)
             self._set_state(field, container, statuses.waiting("ErrImagePull", why))
             await asyncio.sleep(backoff / 2)

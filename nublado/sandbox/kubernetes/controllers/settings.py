@@ -42,6 +42,8 @@ class ClusterSettings:
         By regular expression for images: how long pulling those takes.
     failing_pulls
         Regular expressions for images that cannot be pulled.
+    pull_failure
+        Why not: ``not-found``, ``denied`` or ``unavailable``.
     pull_backoff
         Pause after the first failed pull or start; doubled every time.
     start_delay
@@ -83,6 +85,7 @@ class ClusterSettings:
     pull_seconds: float = 0.5
     pull_rules: Rules = field(default_factory=dict)
     failing_pulls: list[str] = field(default_factory=list)
+    pull_failure: str = "not-found"
     pull_backoff: float = 1.0
     start_delay: float = 0.05
     init_seconds: float = 0.05
@@ -164,6 +167,11 @@ class ClusterSettings:
         """Whether an image cannot be pulled."""
         return any(re.search(pattern, image) for pattern in self.failing_pulls)
 
+    def why_pull_fails(self, image: str) -> str:
+        """Why an image cannot be pulled, as containerd says it."""
+        host = image.partition("/")[0]
+        return _PULL_FAILURES[self.pull_failure].format(image=image, host=host)
+
     def is_held(self, namespace: str) -> bool:
         """Whether the end of a namespace is held up."""
         return any(re.search(pattern, namespace) for pattern in self.held_namespaces)
@@ -176,6 +184,23 @@ class ClusterSettings:
         return None
 
 
+_PULL_FAILURES = {
+    "not-found": (
+        'rpc error: code = NotFound desc = failed to pull and unpack image "{image}":'
+        ' failed to resolve reference "{image}": {image}: not found'
+    ),
+    "denied": (
+        'rpc error: code = Unknown desc = failed to pull and unpack image "{image}":'
+        ' failed to resolve reference "{image}": pull access denied, repository does'
+        " not exist or may require authorization: server message: insufficient_scope:"
+        " authorization failed"
+    ),
+    "unavailable": (
+        'rpc error: code = Unknown desc = failed to pull and unpack image "{image}":'
+        ' failed to resolve reference "{image}": failed to do request: Head'
+        ' "https://{host}/v2/": dial tcp: i/o timeout'
+    ),
+}
 _IMAGE_PATTERNS = ("pull_rules", "failing_pulls", "exits")
 
 
@@ -188,6 +213,8 @@ def _check_ranges(changes: Mapping[str, Any]) -> None:
         for number in numbers:
             if isinstance(number, int | float):
                 check_range(name, number, least, most)
+    if "pull_failure" in changes:
+        check_keys([changes["pull_failure"]], _PULL_FAILURES, "pull_failure")
     if "node_memory" in changes and not _is_memory(changes["node_memory"]):
         shown = changes["node_memory"]
         raise ValueError(f"node_memory must be a quantity such as 256Gi, not {shown}")
