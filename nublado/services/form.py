@@ -23,6 +23,8 @@ from nublado.services.image import ImageService
 from nublado.services.image_inventory import ImageInventory
 from nublado.services.lab.record import LabTable
 from nublado.services.observed.pod_end import EndReason
+from nublado.services.progress.ends import ends_of_lab
+from nublado.services.progress.sizes import Sizes
 
 __all__ = [
     "FormService",
@@ -50,29 +52,11 @@ _PURPOSES = (
 )
 """What a size is good for, by the GiB of memory that it has at most."""
 
-_ENDS: dict[str, Text] = {
-    EndReason.OUT_OF_MEMORY: Text(
-        "It needed more memory than it may have, and there is no larger size for you."
-        " Work with less data at a time, or ask the operators of this platform."
-    ),
-    EndReason.EVICTED: Text("The machine had to let go of it. Start another one."),
-    EndReason.NODE_LOST: Text("The machine that it ran on failed. Start another one."),
-    EndReason.DELETED: Text(
-        "It was removed by somebody, not at your request. If you do not know why, ask"
-        " the operators of this platform."
-    ),
-}
-_END = Text("Its program ended.")
-
 _THERE = frozenset({LabStatus.PENDING, LabStatus.RUNNING, LabStatus.TERMINATING})
 _OF_LABS = frozenset(
-    {
-        HistoryKind.SPAWN,
-        HistoryKind.DELETION,
-        HistoryKind.LAB_ENDED,
-        HistoryKind.LAB_RESTARTED,
-    }
+    {HistoryKind.SPAWN, HistoryKind.LAB_ENDED, HistoryKind.LAB_RESTARTED}
 )
+"""What counts for the next lab: not how what was left of one was cleared away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +120,16 @@ class LastEnd:
     ----------
     moment
         When.
-    reason
-        Why, and what to do; None for one that never started, of which the page of
-        its progress tells.
+    happened
+        Why; None for one that never started.
+    remedy
+        What to choose in the form; None if nothing follows for that. The page of its
+        progress tells more.
     """
 
     moment: datetime
-    reason: Text | None
+    happened: Text | None = None
+    remedy: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,14 +300,6 @@ class FormService:
             return False
         return True
 
-    def _next_larger(self, user: UserInfo, size: str | None) -> str | None:
-        """The size with the least memory of those that have more than this one."""
-        memory = {d.size: d.resources.limits.memory for d in self._config.sizes}
-        if size not in memory:
-            return None
-        larger = [s for s in self._allowed_sizes(user) if memory[s] > memory[size]]
-        return min(larger, key=memory.__getitem__, default=None)
-
     # --- What there is and was -------------------------------------------
 
     def _lab_there(self, state: LabState | None) -> LabThere | None:
@@ -338,23 +317,24 @@ class FormService:
     def _last_end(
         self, user: UserInfo, history: Sequence[HistoryEntry]
     ) -> LastEnd | None:
-        """How the last lab ended, if that is the last that is known of the user."""
+        """How the last lab ended, unless at the user's request."""
         if not history:
             return None
         last = history[0]
         if last.kind is HistoryKind.SPAWN and last.result is Result.FAILED:
-            return LastEnd(last.ended, None)
+            return LastEnd(last.ended)
         if last.kind is not HistoryKind.LAB_ENDED:
             return None
-        reason = _ENDS.get(last.cause or "", _END)
-        larger = self._next_larger(user, last.size)
-        if last.cause == EndReason.OUT_OF_MEMORY and larger is not None:
-            reason = Text(
-                "It needed more memory than it may have. Choose a larger size, such as"
-                " %(size)s.",
-                size=larger.title(),
-            )
-        return LastEnd(last.ended, reason)
+        end = ends_of_lab([last], None, self._sizes_around(user, last.size))[0]
+        is_memory = last.cause == EndReason.OUT_OF_MEMORY
+        return LastEnd(end.moment, end.happened, end.remedy if is_memory else None)
+
+    def _sizes_around(self, user: UserInfo, size: str | None) -> Sizes:
+        for definition in self._config.sizes:
+            if definition.size == size:
+                limits = definition.resources.limits
+                return Sizes.around_limits(limits, user, self._config.sizes)
+        return Sizes()
 
     # --- Images ----------------------------------------------------------
 

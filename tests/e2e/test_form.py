@@ -255,7 +255,7 @@ def test_end_of_the_last_lab_is_told_with_a_larger_size(user: User) -> None:
     path = f"/pods/{user.namespace}/{user.name}-nb/finish"
     user.stack.control("POST", path, {"exit_code": 137, "reason": "OOMKilled"})
     wait_for(lambda: "Your last lab ended on" in fetch(user).text)
-    assert "Choose a larger size, such as Large." in fetch(user).text
+    assert "choose Large, which has 64" in fetch(user).text
 
 
 def test_form_that_cannot_succeed_cannot_be_sent(user: User) -> None:
