@@ -24,6 +24,7 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.form_tokens import form_token, sender_of_form
+from nublado.handlers.negotiation import wants_page
 from nublado.handlers.page import render_page
 from nublado.pages.favicon import favicon
 from nublado.services.progress.page import Progress
@@ -61,7 +62,7 @@ def lab_progress(username: str) -> Response:
     try:
         shown = process().progress.describe(username)
     except UnknownUserError:
-        if "text/html" in request.headers.get("Accept", ""):
+        if wants_page():
             return _no_lab(username)
         raise
     version = _version(shown.version)
