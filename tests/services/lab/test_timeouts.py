@@ -30,14 +30,20 @@ def no_nodes(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("strike", "heard", "container", "has_node", "cause"),
     [
-        (no_nodes, "FailedScheduling: 0/3 nodes are ", "", False, Cause.NO_ROOM),
-        (settings(scheduling_delay=600.0), _POD, "", False, Cause.TIMED_OUT),
+        (no_nodes, "FailedScheduling: 0/3 nodes are ", "", False, Cause.NO_NODE),
+        (
+            settings(scheduling_delay=600.0),
+            _POD,
+            "",
+            False,
+            Cause.TIMED_OUT_SCHEDULING,
+        ),
         (
             settings(pull_rules={"sciplat/lab": 600.0}),
             "Pulling: Pulling image",
             "notebook",
             True,
-            Cause.TIMED_OUT,
+            Cause.TIMED_OUT_PULLING,
         ),
         (
             settings(failing_pulls=["sciplat/lab"]),
@@ -47,21 +53,21 @@ def no_nodes(cluster: Cluster) -> None:
             ),
             "notebook",
             True,
-            Cause.IMAGE,
+            Cause.IMAGE_MISSING,
         ),
         (
             settings(init_seconds=600.0),
             "Started: Container started",
             "inithome",
             True,
-            Cause.TIMED_OUT,
+            Cause.TIMED_OUT_PREPARING,
         ),
         (
             settings(exits={"inithome": 1}),
             "CrashLoopBackOff: back-off",
             "inithome",
             True,
-            Cause.PROGRAM_ENDED,
+            Cause.INIT_FAILED,
         ),
     ],
     ids=["no-room", "scheduler", "pull", "no-pull", "init", "init-crash"],
