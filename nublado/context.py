@@ -47,6 +47,7 @@ from nublado.services.waiting import WaitingRoom
 from nublado.startup import Part, Startup
 from nublado.storage.gafaelfawr import GafaelfawrClient
 from nublado.storage.kubernetes.client import KubernetesClient
+from nublado.storage.kubernetes.resource import POD
 from nublado.storage.metadata import PodMetadata
 from nublado.storage.repertoire import RepertoireClient
 from nublado.storage.slack import SlackWebhook
@@ -143,6 +144,7 @@ class ProcessContext:
             labs=self.labs,
             images=self.images,
             history=self.history,
+            pods=self.cluster.watcher(POD),
         )
         self.prepuller = make_prepuller(
             config=config.lab,

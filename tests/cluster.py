@@ -29,6 +29,7 @@ from nublado.services.progress.service import ProgressService
 from nublado.services.source.docker import DockerImageSource
 from nublado.services.waiting import WaitingRoom
 from nublado.storage.kubernetes.client import KubernetesClient
+from nublado.storage.kubernetes.resource import POD
 from nublado.timeout import Timeout
 from nublado.wiring import make_cluster, make_labs
 from tests.waiting import wait_for
@@ -158,6 +159,8 @@ class Service:
             labs=self.labs,
             images=self.images,
             history=self.history,
+            pods=self.cluster.watcher(POD),
+            blind_after=0.1,
         )
         self.cluster.start()
         self.cluster.wait_synced(60)

@@ -154,7 +154,10 @@ async function fetchPage(isNeeded) {
   if (response.status >= 500) throw new Error(response.statusText);
   // Only what is shown: the style of the page has a nonce of its own.
   const [shown] = (await response.text()).match(/<main>[^]*<\/main>/);
-  return new DOMParser().parseFromString(shown, "text/html");
+  const fetched = new DOMParser().parseFromString(shown, "text/html");
+  // Whoever has been logged out is told something else.
+  if (!fetched.getElementById("progress")) throw new Error(response.statusText);
+  return fetched;
 }
 
 // Change only what differs, so that nobody loses the focus or hears a step twice.

@@ -284,6 +284,16 @@ def test_the_page_without_a_lab_shows_one_that_comes(stack: Stack, user: User) -
         browser.wait_for_path(f"/nb/user/{user.name}/")
 
 
+def test_the_page_outlives_a_login_that_has_ended(stack: Stack, user: User) -> None:
+    user.spawn()
+    with start_browser() as browser:
+        watch(browser, user)
+        browser.wait_for_text("h1", "Your lab is running")
+        browser.driver.delete_all_cookies()
+        browser.wait_for_text("#connection", "this is what was known last")
+        assert browser.find("h1").text == "Your lab is running"
+
+
 def test_failed_spawn_says_what_to_do(stack: Stack, user: User) -> None:
     rule = {"method": "POST", "path": f"{user.namespace}/pods$", "delay": 2.0}
     stack.control.faults({**rule, "status": 403, "body": QUOTA})

@@ -208,7 +208,7 @@ def test_file_server_that_ends_at_once_is_cleared_away(
         ),
         (
             leave_no_machine,
-            "There was no machine on which it may run.",
+            "No machine had room for it.",
             "Try again in a few minutes.",
         ),
     ],

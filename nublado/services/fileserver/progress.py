@@ -133,17 +133,24 @@ _CANCELLED = (
     Text("It was stopped while it was starting."),
     Text("If you do not know why, ask the operators of this platform."),
 )
-_IMAGE = (Text("The program of file servers could not be fetched."), _TELL)
 _ENDED = (Text("Its program ended while it was starting."), _LATER)
+_NO_IMAGE = (Text("The program of file servers could not be fetched."), _TELL)
+_NO_MACHINE = (Text("No machine had room for it."), _LATER)
 _CAUSES: dict[Cause, tuple[Text, Text]] = {
-    Cause.IMAGE: _IMAGE,
-    Cause.IMAGE_MISSING: _IMAGE,
-    Cause.IMAGE_DENIED: _IMAGE,
-    Cause.NO_ROOM: (Text("No machine had room for it."), _LATER),
-    Cause.NO_NODE: (Text("There was no machine on which it may run."), _LATER),
-    Cause.STORAGE: (Text("Your files could not be connected to it."), _LATER),
+    Cause.IMAGE: _NO_IMAGE,
+    Cause.IMAGE_MISSING: _NO_IMAGE,
+    Cause.IMAGE_DENIED: _NO_IMAGE,
+    Cause.NO_ROOM: _NO_MACHINE,
+    Cause.NO_NODE: _NO_MACHINE,
     Cause.MACHINE: (Text("The machine that was found for it cannot run it."), _LATER),
-    Cause.KUBERNETES: (Text("The cluster that runs it does not respond."), _LATER),
+    Cause.STORAGE: (
+        Text("Your files could not be reached: their storage did not answer."),
+        _LATER,
+    ),
+    Cause.KUBERNETES: (
+        Text("The cluster that runs the labs did not answer."),
+        _LATER,
+    ),
     Cause.QUOTA: (Text("There are as many file servers as there may be."), _LATER),
     Cause.PROGRAM_ENDED: _ENDED,
     Cause.NOT_SET_UP: (Text("This platform is not set up completely."), _TELL),

@@ -12,6 +12,7 @@ from nublado.models.domain.pod import PodNotice
 from nublado.services.fsadmin.context import FsadminContext, phase_of, runs, start_of
 from nublado.services.fsadmin.removal import remove_pod
 from nublado.services.observed.failure import explain
+from nublado.services.observed.notices import cause_of
 from nublado.services.observed.pod_status import describe_pod_end, waiting_notices
 from nublado.services.operation import Operation, OperationKind
 from nublado.storage.kubernetes.pod import PodChanged, PodGone
@@ -102,7 +103,13 @@ class Creation(Operation[datetime]):
 
     def explain(self, error: Exception) -> Failure:
         """Explain the error by what Kubernetes said of the pod."""
-        return explain(error, last=self._last, object=str(self._fsadmin.ref))
+        last = self._last
+        return explain(
+            error,
+            last=last,
+            trouble=cause_of(last, main=None) if last is not None else None,
+            object=str(self._fsadmin.ref),
+        )
 
     # --- Steps -----------------------------------------------------------
 

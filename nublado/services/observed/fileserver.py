@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from nublado.models.domain.failure import Cause
 from nublado.models.domain.kubernetes import JSON, PodPhase, is_terminating, uid_of
-from nublado.services.builder.lab_containers import NOTEBOOK
 from nublado.services.observed.notices import cause_of
 from nublado.services.observed.pod_status import waiting_notices
 
@@ -115,16 +114,10 @@ class ObservedFileserver:
 
     @property
     def cause(self) -> Cause | None:
-        """Why its pod does not run, where Kubernetes says so.
-
-        Its only container is to it what the notebook is to a lab.
-        """
-        notices = [
-            replace(notice, container=NOTEBOOK)
-            for pod in self._pods_of_job
-            for notice in waiting_notices(pod)
-        ]
-        return next(filter(None, map(cause_of, notices)), None)
+        """Why its pod does not run, where Kubernetes says so."""
+        notices = [n for pod in self._pods_of_job for n in waiting_notices(pod)]
+        causes = (cause_of(notice, main=None) for notice in notices)
+        return next(filter(None, causes), None)
 
     @property
     def _pods_of_job(self) -> list[JSON]:

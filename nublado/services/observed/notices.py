@@ -86,13 +86,20 @@ _NO_SUCH_IMAGE = re.compile(
 )
 
 
-def step_of(notice: PodNotice) -> Step | None:
+def step_of(notice: PodNotice, main: str | None = NOTEBOOK) -> Step | None:
     """What a notice means to the user; None if nothing in particular.
 
     Events that say only that something has failed mean nothing of their own: the
     reason for which the container waits tells what it is.
+
+    Parameters
+    ----------
+    notice
+        The notice.
+    main
+        The container that all others make ready for; None where there are no others.
     """
-    is_lab = notice.container == NOTEBOOK
+    is_lab = main in (notice.container, None)
     if notice.reason in ("Created", "Started"):
         return Step.STARTING if is_lab else Step.PREPARING
     if notice.reason in _START_FAILURES:
@@ -100,17 +107,22 @@ def step_of(notice: PodNotice) -> Step | None:
     return _STEPS.get(notice.reason)
 
 
-def cause_of(notice: PodNotice) -> Cause | None:
-    """Which cause of a failure a notice is; None if it is none."""
+def cause_of(notice: PodNotice, main: str | None = NOTEBOOK) -> Cause | None:
+    """Which cause of a failure a notice is; None if it is none.
+
+    Parameters are those of `step_of`.
+    """
     if notice.reason == "CreateContainerConfigError":
         return Cause.NOT_SET_UP
-    match step_of(notice):
+    match step_of(notice, main):
         case Step.WAITING_FOR_ROOM:
             is_size = _TOO_LITTLE.search(notice.message)
             return Cause.NO_ROOM if is_size else Cause.NO_NODE
         case Step.MOUNT_FAILING if _NO_SUCH_OBJECT.search(notice.message):
             return Cause.NOT_SET_UP
-        case Step.PULL_FAILING if notice.container in (NOTEBOOK, None):
+        case Step.PULL_FAILING if None in (main, notice.container):
+            return why_pull_fails(notice)
+        case Step.PULL_FAILING if notice.container == main:
             return why_pull_fails(notice)
         case Step.PULL_FAILING:
             return Cause.INIT_FAILED

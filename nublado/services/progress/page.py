@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from nublado.config.model import LabSizeDefinition
 from nublado.events import Event, EventType
 from nublado.models.domain.failure import Cause
-from nublado.models.domain.history import HistoryEntry
+from nublado.models.domain.history import Asker, HistoryEntry
 from nublado.models.domain.lab import LabState, LabStatus
 from nublado.models.domain.text import Text
 from nublado.services.observed.estimates import Estimate, estimate
@@ -64,6 +64,8 @@ class Known:
         The sizes that there are.
     now
         The time (seconds since the epoch).
+    is_blind
+        Whether nobody sees just now what becomes of labs.
     """
 
     operation: AnyOperation
@@ -74,6 +76,7 @@ class Known:
     spawns: Iterable[HistoryEntry]
     sizes: Sequence[LabSizeDefinition]
     now: float
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class Progress:
         Its image.
     node
         Where it is, or was; None where unknown.
+    is_blind
+        Whether this is only what was known last.
     can_cancel
         Whether its user can cancel what is being done.
     lab_path, hub_path
@@ -164,6 +169,7 @@ class Progress:
     lab: LabState | None
     image: LabImage
     node: str | None
+    is_blind: bool
     can_cancel: bool
     lab_path: str | None
     hub_path: str | None
@@ -212,6 +218,7 @@ class Progress:
             str(self.waits_for),
             [end.moment for end in self.ends],
             self.is_late,
+            self.is_blind,
             self.node,
             self.lab_path,
         )
@@ -239,7 +246,7 @@ def describe_progress(known: Known) -> Progress:
         waits_for=words_while_waiting(story.trouble) if story.trouble else None,
         advice=_advice(story, sizes) if phase is Phase.FAILED else None,
         ends=ends,
-        stopped_by=_stopped_by(story) if phase is Phase.STOPPED else None,
+        stopped_by=_stopped_by(story, phase),
         estimate=_estimate(known, story, lab) if is_starting else None,
         percent=_percent(story.events, phase),
         started=story.accepted,
@@ -252,6 +259,7 @@ def describe_progress(known: Known) -> Progress:
         lab=lab,
         image=known.image,
         node=story.node,
+        is_blind=known.is_blind,
         can_cancel=is_starting,
         lab_path=path if phase is Phase.RUNNING else None,
         hub_path=_hub_path(path),
@@ -323,8 +331,13 @@ def _advice(story: Story, sizes: Sizes) -> Advice:
     return advise(story.cause or Cause.INTERNAL, sizes)
 
 
-def _stopped_by(story: Story) -> Text | None:
-    return who_stopped(story.asker) if story.asker is not None else None
+def _stopped_by(story: Story, phase: Phase) -> Text | None:
+    is_told = phase is Phase.STOPPED or (
+        phase is Phase.STOPPING and story.asker is not Asker.SERVICE
+    )
+    if not is_told or story.asker is None:
+        return None
+    return who_stopped(story.asker)
 
 
 def _estimate(known: Known, story: Story, lab: LabState | None) -> Estimate | None:

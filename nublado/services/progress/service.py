@@ -10,6 +10,7 @@ from nublado.services.image import ImageService
 from nublado.services.lab.labs import LabService
 from nublado.services.progress.image import LabImage
 from nublado.services.progress.page import Known, Progress, describe_progress
+from nublado.storage.kubernetes.watcher import Watcher
 
 __all__ = ["ProgressService"]
 
@@ -30,6 +31,10 @@ class ProgressService:
         Knows what images are called, and where they are.
     history
         What was done for users.
+    pods
+        Watch of pods, by which labs are known to run.
+    blind_after
+        After how many seconds without it what is known of labs is out of date.
     """
 
     def __init__(
@@ -39,11 +44,15 @@ class ProgressService:
         labs: LabService,
         images: ImageService,
         history: History,
+        pods: Watcher,
+        blind_after: float = 20.0,
     ) -> None:
         self._config = config
         self._labs = labs
         self._images = images
         self._history = history
+        self._pods = pods
+        self._blind_after = blind_after
 
     def describe(self, username: str) -> Progress:
         """Describe the newest operation of a user, and what became of their lab.
@@ -77,5 +86,6 @@ class ProgressService:
                 spawns=spawns,
                 sizes=self._config.sizes,
                 now=now,
+                is_blind=self._pods.lost > self._blind_after,
             )
         )

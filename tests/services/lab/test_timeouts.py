@@ -83,6 +83,7 @@ def test_last_words(
         strike(cluster)
         service = cluster.service()
         words = service.spawn("rachel")[-2]
+        wait_for(lambda: service.history.of("rachel"))
         (entry,) = service.history.of("rachel")
     assert words.startswith("Lab spawn timed out after 8.0: ")
     last_words = words.removeprefix("Lab spawn timed out after 8.0: ")

@@ -198,6 +198,15 @@ def test_why_an_image_cannot_be_pulled(said: str, cause: Cause) -> None:
     assert says_why_pull_fails(notice) is (cause is not Cause.IMAGE)
 
 
+def test_a_container_alone_makes_nothing_ready() -> None:
+    """That of a file server, for example."""
+    missing = PodNotice("ErrImagePull", "code = NotFound", "fileserver")
+    assert cause_of(missing, main=None) is Cause.IMAGE_MISSING
+    assert cause_of(missing) is Cause.INIT_FAILED
+    loop = PodNotice("CrashLoopBackOff", "", "fileserver")
+    assert cause_of(loop, main=None) is Cause.PROGRAM_ENDED
+
+
 def test_only_what_is_about_pulling_says_why_that_fails() -> None:
     assert not says_why_pull_fails(PodNotice("BackOff", "not found", "notebook"))
     assert why_pull_fails(PodNotice("InvalidImageName")) is Cause.IMAGE_MISSING

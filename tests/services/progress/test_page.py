@@ -152,10 +152,11 @@ def test_a_deletion_in_progress(cluster: Cluster) -> None:
     service.spawn("rachel")
     cluster.control("POST", f"/namespaces/{NAMESPACE}/hold", {})
     with ThreadPoolExecutor(1) as thread:
-        deletion = thread.submit(service.labs.delete, "rachel")
+        deletion = thread.submit(service.labs.delete, "rachel", Asker.OPERATOR)
         wait_for(lambda: "Clearing away" in now(service))
         progress = page(service)
         assert progress.phase is Phase.STOPPING
+        assert "An operator of this platform" in str(progress.stopped_by)
         assert marks(progress) == [
             "done: JupyterLab shut down",
             "now: Clearing away what belonged to your lab",
@@ -524,6 +525,17 @@ def test_reconciliation_does_not_hide_it_either(cluster: Cluster) -> None:
     service.reconciler.reconcile()
     wait_for(lambda: service.labs.table.state("rachel") is None)
     assert told(page(service)) == told(failed)
+
+
+def test_what_may_be_out_of_date_says_so(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    before = page(service)
+    assert not before.is_blind
+    cluster.control("POST", "/restart", {"away": 3})
+    wait_for(lambda: page(service).is_blind)
+    assert page(service).version != before.version
+    wait_for(lambda: page(service).version == before.version)
 
 
 # --- After a restart of the service ------------------------------------------
