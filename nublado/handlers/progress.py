@@ -24,11 +24,7 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.form_tokens import form_token, sender_of_form
-<<<<<<< HEAD
-from nublado.handlers.negotiation import wants_page
-=======
 from nublado.handlers.negotiation import VARIES_BY, wants_page
->>>>>>> main
 from nublado.handlers.page import render_page
 from nublado.pages.favicon import favicon
 from nublado.services.progress.page import Progress
