@@ -52,6 +52,10 @@ class Framing:
         """Whether the head is complete."""
         return self._head_end is not None
 
+    def is_all(self, received: bytearray) -> bool:
+        """Whether the request is all that has come, and has no body."""
+        return self._head_end == self._end == len(received)
+
     def progress(self, received: bytearray) -> Progress:
         """Tell how far the request is; looks at no byte twice."""
         if self._head_end is None and not self._find_head(received):

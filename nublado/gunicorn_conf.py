@@ -5,6 +5,7 @@ One process holds the state of all labs, so there is one worker, with threads.
 
 from __future__ import annotations
 
+import gc
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ from nublado.exceptions import ConfigurationError, InvalidEnvironmentError
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+# What is imported stays: there is no garbage to be looked for in it, now or later.
+gc.disable()
 
 try:
     _environment = Environment.read()
@@ -64,3 +69,14 @@ def on_starting(server: Arbiter) -> None:
         load_for(_environment)
     except (ConfigurationError, InvalidEnvironmentError) as e:
         raise SystemExit(str(e)) from e
+
+
+def when_ready(_: Arbiter) -> None:
+    """Begin to collect garbage, in what comes from now on."""
+    gc.freeze()
+    gc.enable()
+
+
+def post_worker_init(_: Worker) -> None:
+    """Leave the application out of all garbage collections."""
+    gc.freeze()

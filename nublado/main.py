@@ -27,6 +27,7 @@ from nublado.handlers.page import prepare_templates
 from nublado.handlers.progress import progress
 from nublado.handlers.requests import TrustedProxies, register_request_hooks
 from nublado.handlers.runbook import runbook
+from nublado.handlers.state_answers import StateAnswers
 from nublado.handlers.status_feed import StatusFeed
 from nublado.logging import configure_logging, log_uncaught_exceptions
 from nublado.pages.brief import shorten_digests
@@ -65,8 +66,9 @@ def create_app(context: ProcessContext | None = None) -> Flask:
         context.config.path_prefix,
         fileserver.path_prefix if fileserver else FILES_PREFIX,
     )
-    app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
-        app.wsgi_app, context.environment.trusted_proxies
+    proxied = TrustedProxies(app.wsgi_app, context.environment.trusted_proxies)
+    app.wsgi_app = StateAnswers(  # type: ignore[method-assign]
+        app, proxied, context, f"{context.config.path_prefix}{labs.url_prefix}/labs/"
     )
     context.start()
     return app

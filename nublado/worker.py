@@ -1,8 +1,9 @@
 """The gunicorn worker: who comes when, who waits where, and a stop without loss.
 
 Requests are read by the main loop, without blocking, and reach a thread once
-they are whole: slow clients cost a socket, not a thread. Event streams are
-handed over to the writer of streams, as are connections that have to be closed.
+they are whole: slow clients cost a socket, not a thread. Whoever asks for the
+state of labs, which is in memory, gets it from the main loop itself. Event streams
+are handed over to the writer of streams, as are connections that have to be closed.
 """
 
 from __future__ import annotations
@@ -23,18 +24,20 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from gunicorn import http, util
+from gunicorn import util
 from gunicorn.http.errors import (
     LimitRequestHeaders,
     LimitRequestLine,
     ParseException,
 )
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
+from nublado.connection import Connection, Outbox
 from nublado.context import ProcessContext
-from nublado.framing import Framing, Progress
+from nublado.framing import Progress
 from nublado.handlers.stream import HANDED_OVER
 from nublado.services.streams import Stream
+from nublado.startup import Part
 
 __all__ = ["Worker"]
 
@@ -43,12 +46,10 @@ _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 30.0
 _MOST_BUFFERED_BYTES = 64 * 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
+_MOST_ACCEPTED = 64
+_NOTIFY_SECONDS = 1.0
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _READERS = 8
-_READ_OF_STATE = re.compile(
-    rb"(?:GET|HEAD) (?:/|/healthz|/readyz|/metrics"
-    rb"|/[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*)?|user-status))(?:\?\S*)? HTTP/"
-)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS = {
@@ -71,77 +72,6 @@ class _StreamBegins(Exception):  # noqa: N818
         self.headers = headers
 
 
-class Connection(TConn):  # type: ignore[misc]
-    """A connection to a client, and what it has sent of its next request."""
-
-    parser: Any
-
-    def __init__(self, worker: Worker, sock: Any, client: Any, server: Any) -> None:
-        super().__init__(worker.cfg, sock, client, server)
-        self.received = bytearray()
-        self.framing = Framing()
-        self.is_whole = False
-        self.reads_state = False
-        self.is_spared = False
-        self.is_handed_over = False
-        self._worker = worker
-
-    def init(self) -> None:
-        """Prepare to be served by a thread, which must not wait for the client."""
-        self.sock.setblocking(False)
-
-    def close(self, graceful: bool = False) -> None:
-        """Close the socket, without waiting for the client."""
-        if self.is_handed_over:
-            return
-        if graceful:
-            self._worker.context.streams.close(self.sock)
-        else:
-            util.close(self.sock)
-
-    def hand_to_parser(self) -> None:
-        """Let the parser read what has been received, and nothing else.
-
-        It must never wait for the client, whatever it makes of a request.
-        """
-        if self.parser is None:
-            self.parser = http.get_parser(self.cfg, (), self.client)
-        self.parser.unreader.unread(bytes(self.received))
-        self.received.clear()
-        self.framing = Framing()
-
-
-class _Outbox:
-    """A socket for a response, which sends what the client takes at once.
-
-    Attributes
-    ----------
-    rest
-        What is still to be sent.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self.rest = bytearray()
-
-    def sendall(self, data: bytes) -> None:
-        """Send without waiting, and keep the rest."""
-        view = memoryview(data)
-        while view and not self.rest:
-            try:
-                view = view[self._sock.send(view) :]
-            except BlockingIOError:
-                break
-        self.rest += view
-
-    def send(self, data: bytes) -> int:
-        """Send no interim response: the whole request is there."""
-        return len(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Serves requests in threads."""
 
@@ -157,6 +87,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._reading: dict[Connection, float] = {}
         self._buffered = 0
         self._busy = 0
+        self._notified = 0.0
         self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         super().init_process()
 
@@ -225,28 +156,45 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # --- Connections, in the main loop -----------------------------------
 
+    def notify(self) -> None:
+        """Tell gunicorn's master that the loop goes round, once in a while."""
+        now = time.monotonic()
+        if now - self._notified >= _NOTIFY_SECONDS:
+            self._notified = now
+            super().notify()
+
     def accept(self, listener: Any) -> None:
+        """Accept the connections that have come, as far as there is room."""
+        for _ in range(_MOST_ACCEPTED):
+            if not self._accept_one(listener):
+                return
+
+    def _accept_one(self, listener: Any) -> bool:
         """Accept a connection, and begin to read its first request."""
         try:
             sock, client = listener.accept()
         except BlockingIOError:
-            return
+            return False
         except OSError as e:
             if e.errno in _NO_DESCRIPTORS:
                 self._refuse_one(listener)
             elif e.errno != errno.ECONNABORTED:
                 self.log.exception("Cannot accept a connection")
-            return
+            return False
         if self.nr_conns >= self.worker_connections - 1:
             self._shed_one()
         self.nr_conns += 1
-        connection = Connection(self, sock, client, listener.getsockname())
-        self._read(connection)
+        address, close = listener.getsockname(), self._close_gently
+        self._read(Connection(self.cfg, sock, client, address, close))
+        return True
+
+    def _close_gently(self, sock: socket.socket) -> None:
+        self.context.streams.close(sock)
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
         """Read the next request of a connection that was kept."""
+        del client
         self.keepalived_conns.remove(conn)
-        self.poller.unregister(client)
         self._read(conn)
 
     def murder_pending(self) -> None:
@@ -279,18 +227,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._read(conn)
         else:
             super().finish_request(conn, fs)
+            conn.is_polled = bool(is_kept)
 
     def _read(self, connection: Connection) -> None:
         """Wait for a request, and take what has come of it already."""
-        connection.sock.setblocking(False)
         self._reading[connection] = time.monotonic() + _HEAD_SECONDS
         self._buffered += len(connection.received)
-        callback = partial(self._receive, connection)
-        self.poller.register(connection.sock, selectors.EVENT_READ, callback)
+        self._poll(connection, partial(self._receive, connection))
         if connection.received:
             self._go_on(connection, Progress.HEAD)
         if connection in self._reading:
             self._receive(connection, connection.sock)
+
+    def _poll(
+        self, connection: Connection, callback: Callable[[socket.socket], None]
+    ) -> None:
+        """Have something called whenever there is something to read."""
+        poll = self.poller.modify if connection.is_polled else self.poller.register
+        poll(connection.sock, selectors.EVENT_READ, callback)
+        connection.is_polled = True
+
+    def _stop_polling(self, connection: Connection) -> None:
+        if connection.is_polled:
+            connection.is_polled = False
+            self.poller.unregister(connection.sock)
 
     def _receive(self, connection: Connection, sock: socket.socket) -> None:
         before = connection.framing.progress(connection.received)
@@ -336,12 +296,35 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._give_up(largest, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
 
     def _dispatch(self, connection: Connection) -> None:
-        """Let a thread answer a request."""
+        """Have a request answered: by a thread, unless that waits for nothing."""
         self._leave(connection)
-        connection.reads_state = _READ_OF_STATE.match(connection.received) is not None
+        is_quick = self._can_answer_here(connection)
         connection.hand_to_parser()
-        connection.data_ready = connection.initialized = True
-        self.enqueue_req(connection)
+        if is_quick:
+            self._answer_here(connection)
+        else:
+            self._stop_polling(connection)
+            self.enqueue_req(connection)
+
+    def _can_answer_here(self, connection: Connection) -> bool:
+        """Whether a request is answered from memory alone.
+
+        What comes behind it would have to wait on the stack.
+        """
+        return (
+            connection.asks_for_labs
+            and self.alive
+            and self.context.wait_up(Part.LABS, 0.0)
+        )
+
+    def _answer_here(self, connection: Connection) -> None:
+        if self.handle(connection):
+            connection.set_timeout()
+            self.keepalived_conns.append(connection)
+            again = partial(self.on_client_socket_readable, connection)
+            self._poll(connection, again)
+        else:
+            self._forget(connection, graceful=True)
 
     def _give_up(
         self,
@@ -356,20 +339,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._forget(connection, graceful=bool(connection.received))
 
     def _leave(self, connection: Connection) -> None:
+        """Read no more of a request, of which there is enough or too little."""
         del self._reading[connection]
         self._buffered -= len(connection.received)
-        self.poller.unregister(connection.sock)
 
     def _forget(self, connection: Connection, *, graceful: bool = False) -> None:
+        self._stop_polling(connection)
         self.nr_conns -= 1
         connection.close(graceful)
 
     def _shed_one(self) -> None:
         """Close the connection that is missed least: an idle one, or a slow one."""
         if self.keepalived_conns:
-            connection = self.keepalived_conns.popleft()
-            self.poller.unregister(connection.sock)
-            self._forget(connection)
+            self._forget(self.keepalived_conns.popleft())
         elif self._reading:
             connection = next(iter(self._reading))
             self._leave(connection)
@@ -388,28 +370,43 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # --- Requests, in a thread -------------------------------------------
 
-    def handle_request(self, req: Any, conn: Connection) -> bool:
+    def handle(self, conn: Connection) -> bool:
         """Answer a request; tell whether the connection can be kept."""
-        if not conn.is_whole:
-            # Where the next request would begin is not known.
-            req.force_close()
         sock = conn.sock
-        conn.sock = outbox = _Outbox(sock)
+        conn.sock = outbox = Outbox(sock)
         try:
-            is_kept = bool(super().handle_request(req, conn))
-        except _StreamBegins as begin:
-            chunked = req.version >= (1, 1)
-            head = _head_of_stream(begin.status, begin.headers, chunked=chunked)
-            conn.is_handed_over = True
-            self.context.streams.write(sock, head, begin.stream, chunked=chunked)
-            return False
+            is_kept = bool(super().handle(conn))
+            outbox.flush()
+        except OSError as e:
+            self.log.debug("Client is gone: %s", e)
+            is_kept = False
         finally:
             conn.sock = sock
-        if outbox.rest:
-            conn.is_handed_over = True
+        if outbox.rest and not conn.is_handed_over:
+            self._hand_over(conn)
             self.context.streams.finish(sock, outbox.rest)
             return False
         return is_kept
+
+    def _hand_over(self, conn: Connection) -> None:
+        """Leave a socket to the writer of streams."""
+        self._stop_polling(conn)
+        conn.is_handed_over = True
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Answer what has been parsed."""
+        if not conn.is_whole:
+            # Where the next request would begin is not known.
+            req.force_close()
+        try:
+            return bool(super().handle_request(req, conn))
+        except _StreamBegins as begin:
+            chunked = req.version >= (1, 1)
+            head = _head_of_stream(begin.status, begin.headers, chunked=chunked)
+            self._hand_over(conn)
+            sock = conn.sock.sock
+            self.context.streams.write(sock, head, begin.stream, chunked=chunked)
+            return False
 
     def _respond(
         self, environ: dict[str, Any], start_response: StartResponse

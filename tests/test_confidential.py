@@ -186,6 +186,28 @@ def test_passwords_in_urls_are_values_of_their_own() -> None:
     assert hide("p455/w0rd, neo", [env]) == "<redacted>, neo"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgres://neo:{}@db.example.org/x",
+        "a postgres://neo@db https://x/ (redis://:{}@cache) rachel@example.org",
+        "mail@example.org amqp://neo:{}@queue\nhttp://proxy:8080 @",
+        "https://a:b/" + "c" * 300 + "://user:{}@host",
+    ],
+)
+def test_passwords_are_found_in_urls_wherever_they_stand(text: str) -> None:
+    env = of_user(SETTING=text.format("p455/w0rd:x"))
+    assert hide("p455/w0rd:x", [env]) == REDACTED
+
+
+@pytest.mark.parametrize(
+    "text", ["a://", "a://:", "a://b:@ ", "a://b:" + "c" * 400, "://:", "a://b:c d@"]
+)
+def test_texts_that_are_full_of_beginnings_of_urls_hold_no_password(text: str) -> None:
+    env = of_user(SETTING=text * 20_000)
+    assert hide("c d is what://it:says", [env]) == "c d is what://it:says"
+
+
 def test_names_of_objects_are_told_all_the_same() -> None:
     env = of_user(HOME="/home/trinity-of-zion", USER="trinity-of-zion", X="x1y2z3a4b5")
     public = ["ConfigMap", "userlabs-trinity-of-zion", "trinity-of-zion-nb-env"]

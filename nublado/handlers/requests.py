@@ -24,7 +24,18 @@ from nublado.handlers.problems import starting, stopping
 from nublado.metrics import REQUEST_SECONDS
 from nublado.startup import Part
 
-__all__ = ["TrustedProxies", "register_request_hooks"]
+__all__ = [
+    "COMMON_HEADERS",
+    "TrustedProxies",
+    "register_request_hooks",
+    "request_id",
+]
+
+COMMON_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+"""Headers of every response that does not say otherwise."""
 
 _START_SECONDS = 1.0
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -91,9 +102,15 @@ def _end(_: BaseException | None) -> None:
         process().load.end()
 
 
+def request_id(given: str) -> str:
+    """The id of a request: what its client calls it, if that may be one."""
+    if REQUEST_ID_PATTERN.fullmatch(given):
+        return given
+    return f"{random.getrandbits(64):016x}"
+
+
 def _identify() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else _new_id()
+    g.request_id = request_id(request.headers.get("X-Request-ID", ""))
     g.began = time.monotonic()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -134,8 +151,8 @@ def _check_up() -> None:
 
 def _log(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in COMMON_HEADERS:
+        response.headers.setdefault(name, value)
     if response.status_code == HTTPStatus.NO_CONTENT:
         response.headers.pop("Content-Type", None)
     seconds = time.monotonic() - g.began
@@ -166,7 +183,3 @@ def _needs() -> Needs:
     view = current_app.view_functions.get(request.endpoint or "")
     description = description_of(view) if view is not None else None
     return Needs.NOTHING if description is None else description.needs
-
-
-def _new_id() -> str:
-    return f"{random.getrandbits(64):016x}"

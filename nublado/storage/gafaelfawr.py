@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
@@ -16,6 +15,7 @@ from nublado.exceptions import (
 )
 from nublado.models.domain.gafaelfawr import UserInfo, parse_user_info
 from nublado.redaction import redact_text
+from nublado.storage.exchange import Response
 from nublado.storage.http import HTTPClient, HTTPRequest, HTTPRequestError
 from nublado.storage.http_headers import TOKEN_PATTERN
 from nublado.storage.traffic import Traffic
@@ -26,13 +26,6 @@ _TOTAL_SECONDS = 20.0
 _RETRY_PAUSE_SECONDS = 0.25
 _PROBE_SECONDS = 5.0
 _MAX_QUOTED = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    status: int
-    location: str | None
-    body: bytes
 
 
 class GafaelfawrClient:
@@ -74,7 +67,7 @@ class GafaelfawrClient:
         """Find out whether Gafaelfawr answers again; what it says is of no matter."""
         try:
             request = HTTPRequest("GET", self._user_info_url)
-            self._http.send(request, seconds=_PROBE_SECONDS).close()
+            self._http.fetch(request, seconds=_PROBE_SECONDS)
         except HTTPRequestError as e:
             self._log.debug("Gafaelfawr does not answer yet", error=str(e))
 
@@ -110,13 +103,13 @@ class GafaelfawrClient:
             kind = GafaelfawrUnavailableError if unavailable else GafaelfawrError
             raise kind(_describe(response, token))
         try:
-            return parse_user_info(json.loads(response.body))
+            return parse_user_info(json.loads(response.data))
         except ValueError as e:
             # Also covers JSON and its encoding.
             reason = f"Cannot parse Gafaelfawr's response: {e}"
             raise GafaelfawrError(reason.replace(token, "<token>")) from None
 
-    def _request(self, token: str) -> _Response:
+    def _request(self, token: str) -> Response:
         """Send the request, a second time if that may help."""
         deadline = time.monotonic() + _TOTAL_SECONDS
         try:
@@ -137,20 +130,18 @@ class GafaelfawrClient:
             reason = f"Request to Gafaelfawr failed: {e}"
             raise GafaelfawrUnavailableError(reason) from None
 
-    def _send(self, token: str, seconds: float) -> _Response:
+    def _send(self, token: str, seconds: float) -> Response:
         request = HTTPRequest("GET", self._user_info_url)
         request = request.authorized(f"bearer {token}")
-        with self._http.send(request, seconds=seconds) as response:
-            location = response.headers.get("Location")
-            return _Response(response.status, location, response.read())
+        return self._http.fetch(request, seconds=seconds)
 
 
-def _describe(response: _Response, token: str) -> str:
+def _describe(response: Response, token: str) -> str:
     """Describe a response that is no user."""
     text = f"Gafaelfawr responded with status {response.status}"
-    if response.location:
-        text += f", a redirect to {response.location}, which is not followed"
+    if location := response.headers.get("location"):
+        text += f", a redirect to {location}, which is not followed"
     else:
-        body = response.body.decode(errors="replace").strip()
+        body = response.data.decode(errors="replace").strip()
         text += f": {body[:_MAX_QUOTED]}" if body else ""
     return redact_text(text.replace(token, "<token>"))

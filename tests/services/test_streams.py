@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from nublado.services.streams import StreamWriter
+from nublado.services.streams import Stream, StreamWriter
 from tests.waiting import wait_for
 
 MEGABYTE = 1024 * 1024
@@ -59,3 +59,67 @@ def test_rests_that_nobody_reads_are_bounded(writer: StreamWriter) -> None:
     writer.finish(ours, bytearray(60 * MEGABYTE))
     with theirs:
         assert theirs.recv(1) == b"\0"
+
+
+class Silent:
+    """A source that never has anything to send."""
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """Begin."""
+
+    def pull(self) -> tuple[bytes, bool]:
+        return b"", False
+
+    def detach(self) -> None:
+        """End."""
+
+
+def test_operators_have_a_reserve_at_the_limit() -> None:
+    writer = StreamWriter(200)
+    users = [f"user{n // 16}" for n in range(198)]
+    assert all(writer.admit(user) for user in users)
+    assert not writer.admit("somebody-else")
+    assert [writer.admit(None) for _ in range(3)] == [True, True, False]
+    assert writer.open == writer.limit == 200
+    # A place that operators give back is no user's.
+    writer.release(None)
+    assert not writer.admit("somebody-else")
+    writer.release("user0")
+    assert not writer.admit("somebody-else")
+    writer.release("user0")
+    assert writer.admit("somebody-else")
+
+
+def test_even_of_few_streams_one_is_for_operators() -> None:
+    writer = StreamWriter(2)
+    assert writer.admit("rachel")
+    assert not writer.admit("rachel")
+    assert writer.admit(None)
+
+
+def test_each_user_has_a_share() -> None:
+    writer = StreamWriter(1000)
+    assert [writer.admit("rachel") for _ in range(17)] == [True] * 16 + [False]
+    assert writer.admit("ben")
+    writer.release("rachel")
+    assert writer.admit("rachel")
+    assert all(writer.admit(None) for _ in range(100))
+
+
+def test_streams_up_to_the_limit_are_open_and_their_places_come_back(
+    writer: StreamWriter,
+) -> None:
+    clients = []
+    for n in range(99):
+        user = f"user{n // 16}"
+        assert writer.admit(user)
+        ours, theirs = pair()
+        writer.write(ours, b"head\r\n\r\n", Stream(Silent(), user), chunked=False)
+        clients.append(theirs)
+    assert not writer.admit("user99")
+    for theirs in clients:
+        assert theirs.recv(65536) == b"head\r\n\r\n"
+    for theirs in clients:
+        theirs.close()
+    wait_for(lambda: writer.open == 0)
+    assert writer.admit("user99")

@@ -271,15 +271,16 @@ def test_failures_do_not_use_up_connections(
     eventually(lambda: outside.connections == 0)
 
 
-def test_deadlines_leave_no_threads(
-    outside: ScriptedServer,
-    client: HTTPClient,
-    eventually: Callable[[Callable[[], object]], None],
+def test_deadlines_of_all_clients_share_one_thread(
+    outside: ScriptedServer, client: HTTPClient
 ) -> None:
+    other = HTTPClient(MAX_IN_FLIGHT, "other")
     for _ in range(10):
         _get(client, outside.url)
-    names = ("http-deadline",)
-    eventually(lambda: not [t for t in threading.enumerate() if t.name in names])
+        _get(other, outside.url)
+    other.close()
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count("http-deadlines") == 1
 
 
 def test_wait_for_other_requests_ends(outside: ScriptedServer) -> None:

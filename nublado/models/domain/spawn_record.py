@@ -18,7 +18,7 @@ from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.kubernetes import JSON
 from nublado.models.domain.lab import LabOptions
 
-__all__ = ["SpawnRecord"]
+__all__ = ["SpawnRecord", "request_id_in"]
 
 _VERSION = 1
 
@@ -102,6 +102,18 @@ class SpawnRecord:
             image=_image(record),
             request_id=_request_id(record),
         )
+
+
+def request_id_in(text: str) -> str | None:
+    """Id of the request that a record is of; None if it tells none.
+
+    No more of it has to be understood for that.
+    """
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return _request_id(record) if isinstance(record, dict) else None
 
 
 def _options(record: JSON) -> LabOptions:

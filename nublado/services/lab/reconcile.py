@@ -8,8 +8,9 @@ ended is read by name and judged again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -27,7 +28,7 @@ from nublado.models.domain.kubernetes import (
     uid_of,
 )
 from nublado.models.domain.lab import LabState, LabStatus
-from nublado.models.domain.spawn_record import SpawnRecord
+from nublado.models.domain.spawn_record import SpawnRecord, request_id_in
 from nublado.services.lab.context import LabContext
 from nublado.services.lab.deletion import Deletion
 from nublado.services.lab.find import FoundLab, find_labs, read_lab
@@ -213,10 +214,7 @@ def _request_id(found: FoundLab) -> str | None:
     """Id of the request for a lab, if its record tells."""
     metadata = (found.env_config_map or {}).get("metadata") or {}
     record = (metadata.get("annotations") or {}).get(ANNOTATION_SPAWN)
-    try:
-        return SpawnRecord.from_json(record).request_id if record else None
-    except MalformedLabError:
-        return None
+    return request_id_in(record) if record else None
 
 
 def _is_certain(verdict: Verdict) -> bool:
@@ -256,17 +254,20 @@ class LabReconciler:
         config = self._labs.config
         found = find_labs(self._labs.cluster, config.namespace_prefix, timeout)
 
-        def reconcile(username: str) -> None:
-            try:
-                self._reconcile(
-                    username, found.get(username), seen.get(username, 0), timeout
-                )
-            except Exception as e:  # noqa: BLE001
-                # One lab must not keep the others from being reconciled.
-                self._report(e, username)
-
+        uncertain = [
+            username
+            for username in {**found, **seen}
+            if not self._reconcile(username, found.get(username), seen.get(username, 0))
+        ]
         with ThreadPoolExecutor(_READERS, "reconcile") as readers:
-            list(readers.map(reconcile, {**found, **seen}))
+            for username in uncertain:
+                readers.submit(
+                    self._reconcile_by_name,
+                    username,
+                    found.get(username),
+                    seen.get(username, 0),
+                    timeout,
+                )
         self._log.info("Reconciled labs", labs=len(found))
 
     def reconcile_forgotten(self) -> None:
@@ -297,12 +298,22 @@ class LabReconciler:
         record = self._service.table.get(username)
         return record is None or (record.state is None and record.operation is None)
 
-    def _reconcile(
+    def _reconcile(self, username: str, found: FoundLab | None, seen: int) -> bool:
+        """Judge a lab by lists; False if it has to be read before that is certain."""
+        record = self._service.table.get_or_add(username)
+        with self._reporting(username):
+            verdict = judge(self._labs.config, found, record.state)
+            if not _is_certain(verdict):
+                return False
+            self._conclude(record, found, verdict, seen)
+        return True
+
+    def _reconcile_by_name(
         self, username: str, found: FoundLab | None, seen: int, timeout: Timeout
     ) -> None:
+        """Read a lab, and judge it by what there is."""
         record = self._service.table.get_or_add(username)
-        verdict = judge(self._labs.config, found, record.state)
-        if not _is_certain(verdict):
+        with self._reporting(username):
             found = read_lab(
                 self._labs.cluster,
                 self._labs.builder.names(username),
@@ -310,11 +321,24 @@ class LabReconciler:
                 timeout,
             )
             verdict = judge(self._labs.config, found, record.state)
+            self._conclude(record, found, verdict, seen)
+
+    @contextmanager
+    def _reporting(self, username: str) -> Iterator[None]:
+        """Let no lab keep the others from being reconciled."""
+        try:
+            yield
+        except Exception as e:  # noqa: BLE001
+            self._report(e, username)
+
+    def _conclude(
+        self, record: LabRecord, found: FoundLab | None, verdict: Verdict, seen: int
+    ) -> None:
         if found is not None:
             self._report_oddities(found)
         if isinstance(verdict, Leave | Remove) and verdict.error is not None:
-            self._malformed.add(username)
-            self._report(verdict.error, username)
+            self._malformed.add(record.username)
+            self._report(verdict.error, record.username)
         self._act(record, verdict, seen)
 
     def _act(self, record: LabRecord, verdict: Verdict, seen: int) -> None:

@@ -7,17 +7,14 @@ into them costs more than the request, and they change from release to release.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 
 import structlog
 import urllib3
 from kubernetes import client, config
-from kubernetes.client.rest import RESTClientObject
 from kubernetes.config.config_exception import ConfigException
 
 from nublado import __version__
@@ -26,6 +23,9 @@ from nublado.constants import KUBERNETES_REQUEST_TIMEOUT
 from nublado.exceptions import KubernetesError
 from nublado.metrics import KUBERNETES_SECONDS
 from nublado.models.domain.kubernetes import JSON
+from nublado.storage.exchange import Response
+from nublado.storage.kubernetes.connection import Connections, pool_manager
+from nublado.storage.kubernetes.encoding import dump, load
 from nublado.storage.kubernetes.retry import (
     Attempt,
     decide,
@@ -44,6 +44,7 @@ Query = Mapping[str, str | int]
 """Parameters of a URL."""
 
 _CONNECT_SECONDS = 5.0
+_MOST_WATCHES = 8
 _MAX_ERROR_BYTES = 65536
 _PAGE = 500
 _USER_AGENT = f"nublado/{__version__}"
@@ -73,9 +74,9 @@ class KubernetesClient:
         self, configuration: client.Configuration, *, pool_size: int = 16
     ) -> None:
         self._configuration = configuration
-        self._requests = _connections(configuration, pool_size, block=True)
+        self._requests = Connections(configuration, pool_size)
         self._slots = Slots(pool_size)
-        self._watches = _connections(configuration, 8, block=False)
+        self._watches = pool_manager(configuration, _MOST_WATCHES)
         self._rights = Rights()
         self.traffic = Traffic()
         self._log = structlog.get_logger(__name__)
@@ -118,7 +119,7 @@ class KubernetesClient:
 
     def close(self) -> None:
         """Close all connections."""
-        self._requests.clear()
+        self._requests.close()
         self._watches.clear()
 
     def request(
@@ -158,18 +159,18 @@ class KubernetesClient:
             try:
                 with self._slots.taken(timeout):
                     began = time.monotonic()
-                    status, headers, data = self._send(
-                        method, path, timeout, query, body
-                    )
-                if _is_success(status):
-                    parsed = _parse(data)
-                    self._note(right, status, time.monotonic() - began)
+                    response = self._send(method, path, timeout, query, body)
+                if _is_success(response.status):
+                    parsed = _parse(response.data)
+                    self._note(right, response.status, time.monotonic() - began)
                     self._rights.note_granted(right)
                     return parsed
             except urllib3.exceptions.HTTPError as e:
                 attempt = Attempt(method, number, error=e)
             else:
-                attempt = Attempt.of_response(method, number, status, headers, data)
+                attempt = Attempt.of_response(
+                    method, number, response.status, response.headers, response.data
+                )
             attempt = self._judge(attempt, right)
             fate_unknown = fate_unknown or is_fate_unknown(attempt)
             failure = target.failed(attempt, self._sent(body))
@@ -219,7 +220,7 @@ class KubernetesClient:
         try:
             response = self._watches.request(
                 "GET",
-                self._url(path, query),
+                f"{self._configuration.host}{path}?{urlencode(query)}",
                 headers=self._headers(),
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=patience),
                 preload_content=False,
@@ -286,36 +287,26 @@ class KubernetesClient:
         timeout: Timeout,
         query: Query | None,
         body: JSON | None,
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> Response:
         headers = self._headers()
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
-            data = json.dumps(body, separators=(",", ":")).encode()
+            data = dump(body)
         seconds = timeout.at_most(KUBERNETES_REQUEST_TIMEOUT)
-        response = self._requests.urlopen(
-            method,
-            self._url(path, query),
-            body=data,
-            headers=headers,
-            timeout=urllib3.Timeout(
-                connect=min(seconds, _CONNECT_SECONDS), read=seconds
-            ),
-            pool_timeout=timeout.left(),
-            retries=False,
-            redirect=False,
-        )
+        target = f"{path}?{urlencode(query)}" if query else path
+        response = self._requests.send(method, target, headers, data, seconds)
         self._log.debug(
             "Kubernetes request", method=method, path=path, status=response.status
         )
-        return response.status, response.headers, response.data
-
-    def _url(self, path: str, query: Query | None) -> str:
-        url = f"{self._configuration.host}{path}"
-        return f"{url}?{urlencode(query)}" if query else url
+        return response
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": _USER_AGENT,
+        }
         for key in _TOKEN_KEYS:
             if token := self._configuration.get_api_key_with_prefix(key):
                 headers["Authorization"] = token
@@ -323,20 +314,11 @@ class KubernetesClient:
         return headers
 
 
-def _connections(
-    configuration: client.Configuration, number: int, *, block: bool
-) -> urllib3.PoolManager:
-    configuration.connection_pool_maxsize = number
-    pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
-    pool.connection_pool_kw["block"] = block
-    return pool
-
-
 def _parse(data: bytes) -> JSON:
     """Parse a response; one that was cut off, or is a proxy's, is an error."""
     try:
-        parsed: Any = json.loads(data)
-    except ValueError as e:
+        parsed = load(data)
+    except (ValueError, RecursionError) as e:
         raise urllib3.exceptions.DecodeError("response is not JSON") from e
     if not isinstance(parsed, dict):
         raise urllib3.exceptions.DecodeError("response is not a JSON object")

@@ -89,7 +89,7 @@ class Attempt:
             number,
             status,
             said=Said.read(data),
-            retry_after=_retry_after(headers.get("Retry-After", "")),
+            retry_after=_retry_after(headers.get("retry-after", "")),
         )
 
     @classmethod

@@ -11,7 +11,6 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import threading
@@ -31,6 +30,7 @@ from nublado.metrics import WATCH_MISSES
 from nublado.models.domain.kubernetes import JSON, version_of
 from nublado.storage.kubernetes.cache import ChangeType, ObjectCache, WatchSpec
 from nublado.storage.kubernetes.client import KubernetesClient, Target
+from nublado.storage.kubernetes.encoding import load
 from nublado.timeout import Cancellation, Timeout
 
 __all__ = ["WATCH_SECONDS", "Watcher"]
@@ -317,7 +317,7 @@ class Watcher:
                 self._log.debug("Watch was closed already", error=str(e))
 
     def _take_line(self, line: bytes) -> None:
-        event = json.loads(line)
+        event = load(line)
         obj = event["object"]
         match event["type"]:
             case "ERROR":

@@ -16,7 +16,7 @@ from nublado.exceptions import MalformedLabError
 from nublado.models.domain.gafaelfawr import Group, NotebookQuota, UserInfo
 from nublado.models.domain.image import ResolvedImage
 from nublado.models.domain.lab import LabOptions
-from nublado.models.domain.spawn_record import SpawnRecord
+from nublado.models.domain.spawn_record import SpawnRecord, request_id_in
 
 _RECORD = SpawnRecord(
     user=UserInfo(
@@ -103,3 +103,20 @@ def test_no_damage_raises_anything_else(path: list[str], value: object) -> None:
 
     with suppress(MalformedLabError):
         assert SpawnRecord.from_json(_changed(damage))
+
+
+@pytest.mark.parametrize(
+    ("text", "request_id"),
+    [
+        (_RECORD.to_json(), _RECORD.request_id),
+        # Whatever else has become of the record.
+        (_changed(lambda r: r.update(version=2, user=None)), _RECORD.request_id),
+        (_changed(lambda r: r.pop("request_id")), None),
+        (_changed(lambda r: r.update(request_id=7)), None),
+        ("[]", None),
+        ("no JSON", None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_request_id_is_read_alone(text: str, request_id: str | None) -> None:
+    assert request_id_in(text) == request_id

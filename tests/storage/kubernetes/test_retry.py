@@ -41,7 +41,7 @@ def after(
     in_grace: bool = False,
 ) -> Attempt:
     body = json.dumps({"kind": "Status", "reason": reason, "message": message})
-    headers = {"Retry-After": retry_after} if retry_after else {}
+    headers = {"retry-after": retry_after} if retry_after else {}
     attempt = Attempt.of_response(method, number, status, headers, body.encode())
     return replace(attempt, in_grace=in_grace)
 
