@@ -114,6 +114,8 @@ class Description:
         Whether it takes up where an earlier answer stopped.
     takes_nonce
         Whether it can be told the nonce of the page that its answer is for.
+    query
+        Its parameters in the query, all of them text, and what they mean.
     needs
         What has to be up before it can be used.
     is_form
@@ -128,6 +130,7 @@ class Description:
     needs_token: bool = False
     resumes: bool = False
     takes_nonce: bool = False
+    query: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = Needs.NOTHING
     is_form: bool = False
 

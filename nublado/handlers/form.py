@@ -7,8 +7,9 @@ import re
 from flask import Blueprint, Response, g, render_template, request, url_for
 from markupsafe import escape
 
-from nublado.constants import DROPDOWN_SENTINEL
+from nublado.constants import DROPDOWN_SENTINEL, SERVICE_PREFIX
 from nublado.exceptions import (
+    InvalidDockerReferenceError,
     InvalidTokenError,
     ValidationProblem,
     ValidationProblemsError,
@@ -23,14 +24,17 @@ from nublado.handlers.describe import (
     describe,
 )
 from nublado.handlers.page import speak_language_of_reader
+from nublado.models.domain.docker import DockerReference
+from nublado.models.v1.lab import parse_lab_specification
 from nublado.pages.form import form_policy, form_script, form_style
-from nublado.services.form import SpawnerForm
+from nublado.services.form import LastChoice, SpawnerForm
 from nublado.services.form_images import ImageChoices
 
 __all__ = ["form"]
 
 form = Blueprint("form", __name__, url_prefix="/spawner/v1/lab-form")
 
+_REMEMBERED = ("image_list", "image_dropdown", "size", "enable_debug")
 _NONCE_HEADER = "x-csp-nonce"
 _NONCE = re.compile(r"[A-Za-z0-9+/_-]{16,128}={0,2}", re.ASCII)
 
@@ -53,17 +57,21 @@ _lists: dict[str, tuple[ImageChoices, str]] = {}
     needs_user=True,
     needs_token=True,
     takes_nonce=True,
+    query=dict.fromkeys(
+        _REMEMBERED, "What JupyterHub remembers of the last choice, as it was sent"
+    ),
     needs=Needs.IMAGES,
 )
 def lab_form(username: str) -> Response:
     """Form of a user.
 
-    It can be used without its style and script, too.
+    It can be used without its style and script, too. What the user had last is chosen;
+    where the service does not know, it is what JupyterHub remembers.
     """
     nonce = _nonce()
     user = authenticated_user(username)
     speak_language_of_reader()
-    chosen = process().forms.form(user.info)
+    chosen = process().forms.form(user.info, _remembered())
     base_url = process().environment.external_url
     progress = url_for("progress.lab_progress", username=username)
     lab_path = chosen.lab.path if chosen.lab else None
@@ -84,6 +92,26 @@ def lab_form(username: str) -> Response:
     response.headers["Content-Security-Policy"] = f"default-src 'none'; {allowed}"
     response.vary.add("Accept-Language")
     return response
+
+
+def _remembered() -> LastChoice | None:
+    """What JupyterHub remembers; None if that is nothing, or cannot be understood."""
+    options = {
+        name: values
+        for name, values in request.args.to_dict(flat=False).items()
+        if name in _REMEMBERED
+    }
+    body = {"options": options, "env": {SERVICE_PREFIX: "/"}}
+    try:
+        specification = parse_lab_specification(body)
+    except ValidationProblemsError:
+        return None
+    image = specification.image.image_list or specification.image.image_dropdown
+    try:
+        DockerReference.parse(image or "")
+    except InvalidDockerReferenceError:
+        image = None
+    return LastChoice(image, specification.size, specification.enable_debug)
 
 
 def _list(chosen: SpawnerForm) -> str:

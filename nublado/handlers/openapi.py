@@ -164,6 +164,9 @@ def _parameters(rule: Rule, description: Description) -> Iterator[JSON]:
         header = _header("X-CSP-Nonce", text, "PLpN3YqVQw0Bz9J0d1cI2w")
         header["schema"]["pattern"] = "^[A-Za-z0-9+/_-]{16,128}={0,2}$"
         yield {**header, "required": False}
+    for name, text in description.query.items():
+        schema = {"type": "string"}
+        yield {"name": name, "in": "query", "description": text, "schema": schema}
 
 
 def _header(name: str, text: str, example: str) -> JSON:

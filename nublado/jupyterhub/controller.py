@@ -32,6 +32,7 @@ _IDLE_CONNECTIONS = 20
 _MAINTENANCE = "maintenance"
 """Type of the error when operators let no labs be started."""
 
+_CHOSEN_AGAIN = ("image_list", "image_dropdown", "size", "enable_debug")
 _OUTAGES = frozenset({429, 500, 502, 503, 504})
 _LOGIN_EXPIRED = "Your login has expired. Log out, log in again, and start your server."
 
@@ -161,6 +162,7 @@ class Controller:
         *,
         languages: str | None = None,
         nonce: str | None = None,
+        last_choice: Mapping[str, Any] | None = None,
     ) -> str:
         """Form from which a user chooses a lab, as HTML.
 
@@ -172,11 +174,15 @@ class Controller:
             Languages that they read, as their browser says it.
         nonce
             Nonce of the page that the form is for, if it has one.
+        last_choice
+            What the user has chosen last, as the form sent it.
         """
         path = f"lab-form/{quote(username, safe='')}"
         given = {"Accept-Language": languages, "X-CSP-Nonce": nonce}
         headers = {name: value for name, value in given.items() if value}
-        answer = await self._ask("GET", path, token, headers=headers)
+        answer = await self._ask(
+            "GET", path, token, headers=headers, query=_choice(last_choice or {})
+        )
         _expect(answer, httpx.codes.OK)
         return str(answer.text)
 
@@ -261,12 +267,14 @@ class Controller:
         body: object = None,
         *,
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         with _outages():
             return await self._http.request(
                 method,
                 f"{self._base}/{path}",
                 headers={**_authorization(token), **(headers or {})},
+                params=query,
                 json=body,
             )
 
@@ -278,6 +286,17 @@ def _outages() -> Iterator[None]:
     except (httpx.HTTPError, SSEError) as e:
         reason = str(e) or type(e).__name__
         raise UnavailableError(f"the lab controller cannot be reached: {reason}") from e
+
+
+def _choice(options: Mapping[str, Any]) -> dict[str, str]:
+    """Take what the form can choose again; each is one text, alone or in a list."""
+    values = {}
+    for name in _CHOSEN_AGAIN:
+        given = options.get(name)
+        if isinstance(given, list) and len(given) == 1:
+            (given,) = given
+        values[name] = given
+    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _authorization(token: str) -> dict[str, str]:

@@ -164,6 +164,7 @@ class NubladoSpawner(Spawner):
                             token,
                             languages=self._languages(),
                             nonce=self._nonce(),
+                            last_choice=self.user_options,
                         )
                     except UnavailableError as e:
                         self.log.warning("Form for %s: %s", self.user.name, e)

@@ -23,10 +23,13 @@ from nublado.services.image import ImageService
 from nublado.services.image_inventory import ImageInventory
 from nublado.services.lab.record import LabTable
 from nublado.services.observed.pod_end import EndReason
+from nublado.services.progress.ends import ends_of_lab
+from nublado.services.progress.sizes import Sizes
 
 __all__ = [
     "FormService",
     "LabThere",
+    "LastChoice",
     "LastEnd",
     "SizeChoice",
     "SpawnerForm",
@@ -49,29 +52,11 @@ _PURPOSES = (
 )
 """What a size is good for, by the GiB of memory that it has at most."""
 
-_ENDS: dict[str, Text] = {
-    EndReason.OUT_OF_MEMORY: Text(
-        "It needed more memory than it may have, and there is no larger size for you."
-        " Work with less data at a time, or ask the operators of this platform."
-    ),
-    EndReason.EVICTED: Text("The machine had to let go of it. Start another one."),
-    EndReason.NODE_LOST: Text("The machine that it ran on failed. Start another one."),
-    EndReason.DELETED: Text(
-        "It was removed by somebody, not at your request. If you do not know why, ask"
-        " the operators of this platform."
-    ),
-}
-_END = Text("Its program ended.")
-
 _THERE = frozenset({LabStatus.PENDING, LabStatus.RUNNING, LabStatus.TERMINATING})
 _OF_LABS = frozenset(
-    {
-        HistoryKind.SPAWN,
-        HistoryKind.DELETION,
-        HistoryKind.LAB_ENDED,
-        HistoryKind.LAB_RESTARTED,
-    }
+    {HistoryKind.SPAWN, HistoryKind.LAB_ENDED, HistoryKind.LAB_RESTARTED}
 )
+"""What counts for the next lab: not how what was left of one was cleared away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +120,16 @@ class LastEnd:
     ----------
     moment
         When.
-    reason
-        Why, and what to do; None for one that never started, of which the page of
-        its progress tells.
+    happened
+        Why; None for one that never started.
+    remedy
+        What to choose in the form; None if nothing follows for that. The page of its
+        progress tells more.
     """
 
     moment: datetime
-    reason: Text | None
+    happened: Text | None = None
+    remedy: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +173,20 @@ class SpawnerForm:
 
 
 @dataclass(frozen=True, slots=True)
-class _LastChoice:
-    image: str
+class LastChoice:
+    """What a user had last.
+
+    Parameters
+    ----------
+    image
+        Reference of the image; None if that is not known.
+    size
+        Name of the size; None if that is not known.
+    enable_debug
+        Whether the lab was to log more.
+    """
+
+    image: str | None
     size: str | None
     enable_debug: bool = False
 
@@ -228,23 +228,31 @@ class FormService:
         self._history = history
         self._choices: tuple[ImageInventory, date, ImageChoices] | None = None
 
-    def form(self, user: UserInfo) -> SpawnerForm:
-        """Make the form of a user."""
+    def form(self, user: UserInfo, remembered: LastChoice | None = None) -> SpawnerForm:
+        """Make the form of a user.
+
+        Parameters
+        ----------
+        user
+            Who it is for.
+        remembered
+            What others remember of their last choice, for where nothing is known.
+        """
         state = self._labs.state(user.username)
         history = [e for e in self._history.of(user.username) if e.kind in _OF_LABS]
-        last = _last_choice(state, history)
+        last = _last_choice(state, history) or remembered or LastChoice(None, None)
         images = self._image_choices()
-        chosen = images.find(last.image) if last else None
+        chosen = images.find(last.image) if last.image else None
         quota = user.notebook_quota
-        sizes = self._sizes(user, last.size if last else None)
+        sizes = self._sizes(user, last.size)
         return SpawnerForm(
             images=images,
             chosen=chosen or images.first,
             is_last_choice=chosen is not None,
-            gone=_name(last.image) if last and not chosen else None,
+            gone=_name(last.image) if last.image and not chosen else None,
             sizes=sizes,
             quota=quota.resources if quota else None,
-            enable_debug=last is not None and last.enable_debug,
+            enable_debug=last.enable_debug,
             lab=self._lab_there(state),
             last_end=self._last_end(user, history),
             refusal=self._refusal(user, sizes, images),
@@ -292,14 +300,6 @@ class FormService:
             return False
         return True
 
-    def _next_larger(self, user: UserInfo, size: str | None) -> str | None:
-        """The size with the least memory of those that have more than this one."""
-        memory = {d.size: d.resources.limits.memory for d in self._config.sizes}
-        if size not in memory:
-            return None
-        larger = [s for s in self._allowed_sizes(user) if memory[s] > memory[size]]
-        return min(larger, key=memory.__getitem__, default=None)
-
     # --- What there is and was -------------------------------------------
 
     def _lab_there(self, state: LabState | None) -> LabThere | None:
@@ -317,23 +317,24 @@ class FormService:
     def _last_end(
         self, user: UserInfo, history: Sequence[HistoryEntry]
     ) -> LastEnd | None:
-        """How the last lab ended, if that is the last that is known of the user."""
+        """How the last lab ended, unless at the user's request."""
         if not history:
             return None
         last = history[0]
         if last.kind is HistoryKind.SPAWN and last.result is Result.FAILED:
-            return LastEnd(last.ended, None)
+            return LastEnd(last.ended)
         if last.kind is not HistoryKind.LAB_ENDED:
             return None
-        reason = _ENDS.get(last.cause or "", _END)
-        larger = self._next_larger(user, last.size)
-        if last.cause == EndReason.OUT_OF_MEMORY and larger is not None:
-            reason = Text(
-                "It needed more memory than it may have. Choose a larger size, such as"
-                " %(size)s.",
-                size=larger.title(),
-            )
-        return LastEnd(last.ended, reason)
+        end = ends_of_lab([last], None, self._sizes_around(user, last.size))[0]
+        is_memory = last.cause == EndReason.OUT_OF_MEMORY
+        return LastEnd(end.moment, end.happened, end.remedy if is_memory else None)
+
+    def _sizes_around(self, user: UserInfo, size: str | None) -> Sizes:
+        for definition in self._config.sizes:
+            if definition.size == size:
+                limits = definition.resources.limits
+                return Sizes.around_limits(limits, user, self._config.sizes)
+        return Sizes()
 
     # --- Images ----------------------------------------------------------
 
@@ -349,14 +350,14 @@ class FormService:
 
 def _last_choice(
     state: LabState | None, history: Sequence[HistoryEntry]
-) -> _LastChoice | None:
+) -> LastChoice | None:
     """What the user has, or had last."""
     if state is not None:
         options = state.options
-        return _LastChoice(options.image, options.size, options.enable_debug)
+        return LastChoice(options.image, options.size, options.enable_debug)
     for entry in history:
         if entry.image is not None:
-            return _LastChoice(entry.image, entry.size, entry.enable_debug)
+            return LastChoice(entry.image, entry.size, entry.enable_debug)
     return None
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -35,17 +33,11 @@ def log_in(browser: Browser, user: User) -> None:
     browser.log_in(user.stack.endpoints.ingress, user.name, "/nb/hub/spawn")
 
 
-def spawned_image(browser: Browser) -> str:
-    state = spawned_state(browser)
-    return str(state["options"]["image"])
-
-
-def spawned_state(browser: Browser) -> dict[str, Any]:
-    browser.wait_for_path("/progress")
-    path = "/nublado/spawner/v1/user-status"
-    browser.driver.get(urljoin(browser.driver.current_url, path))
-    state: dict[str, Any] = json.loads(browser.find("body").text)
-    return state
+def spawned(user: User) -> dict[str, Any]:
+    """What a lab was asked for with; its page may have led to it already."""
+    wait_for(lambda: user.state().status_code == 200)
+    options: dict[str, Any] = user.state().json()["options"]
+    return options
 
 
 def test_form_has_the_fields_of_the_api(user: User) -> None:
@@ -118,9 +110,9 @@ def test_menu_image_is_spawned_from_the_page(user: User) -> None:
         browser.find("#nublado-debug").click()
         assert browser.barriers() == []
         browser.find("input[type=submit]").click()
-        assert spawned_image(browser) == wanted
-        state = json.loads(browser.find("body").text)
-        assert state["options"]["enable_debug"]
+        options = spawned(user)
+        assert options["image"] == wanted
+        assert options["enable_debug"]
         assert browser.complaints() == []
     wait_for(lambda: user.status == "running")
 
@@ -140,7 +132,7 @@ def test_filtered_image_is_spawned_from_the_page(user: User) -> None:
         field.send_keys(Keys.ENTER)
         assert browser.driver.current_url.endswith("/nb/hub/spawn")
         browser.find("input[type=submit]").click()
-        assert ":d_2026_11_10@sha256:" in spawned_image(browser)
+        assert ":d_2026_11_10@sha256:" in spawned(user)["image"]
         assert browser.complaints() == []
 
 
@@ -170,6 +162,24 @@ def test_last_choice_is_chosen_again(user: User) -> None:
         assert browser.find("#nublado-size-large").is_selected()
         assert browser.find("#nublado-debug").is_selected()
         assert not browser.find("#nublado-reset").is_selected()
+
+
+def test_jupyterhub_may_remember_the_last_choice(user: User) -> None:
+    url = f"{user.stack.api_url}/spawner/v1/lab-form/{user.name}"
+    image = "registry.example.org/sciplat/lab:d_2026_11_10"
+    sent = {"image_list": SENTINEL, "image_dropdown": image, "size": "small"}
+
+    def chosen(**query: str) -> list[str]:
+        answer = requests.get(url, query, headers=user.headers, timeout=SECONDS)
+        assert answer.status_code == 200
+        assert "alert(1)" not in answer.text
+        return re.findall(r':([^":@]+)(?:@[^"]*)?" selected>', answer.text)
+
+    assert chosen(**sent) == ["d_2026_11_10"]
+    assert chosen(**sent, enable_debug="true") == ["d_2026_11_10"]
+    assert chosen() == ["recommended"]
+    assert chosen(**{**sent, "size": "rubbish"}) == ["recommended"]
+    assert chosen(**{**sent, "image_dropdown": "<script>alert(1)"}) == ["recommended"]
 
 
 def test_choice_of_a_kept_lab_survives_a_restart(own_stack: Stack) -> None:
@@ -210,10 +220,9 @@ def test_lab_that_is_there_is_shown_and_not_ended_unasked(
         dropdown.find_element("xpath", path).click()
         browser.find("#nublado-replace").click()
         browser.find("input[type=submit]").click()
-        browser.wait_for_path("/progress")
+        wait_for(lambda: ":d_2026_11_11@" in spawned(user)["image"])
     wait_for(lambda: user.status == "running")
     assert user.state().json() != before
-    assert ":d_2026_11_11@" in user.state().json()["options"]["image"]
 
 
 def test_lab_that_is_shut_down_is_waited_for(user: User) -> None:
@@ -237,7 +246,7 @@ def test_end_of_the_last_lab_is_told_with_a_larger_size(user: User) -> None:
     path = f"/pods/{user.namespace}/{user.name}-nb/finish"
     user.stack.control("POST", path, {"exit_code": 137, "reason": "OOMKilled"})
     wait_for(lambda: "Your last lab ended on" in fetch(user).text)
-    assert "Choose a larger size, such as Large." in fetch(user).text
+    assert "choose Large, which has 64" in fetch(user).text
 
 
 def test_form_that_cannot_succeed_cannot_be_sent(user: User) -> None:

@@ -17,6 +17,7 @@ from tests.e2e.browser import Browser, start_browser
 from tests.e2e.conftest import CONFIG
 from tests.e2e.form_page import FormPage
 from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 NONCE = "PLpN3YqVQw0Bz9J0d1cI2w"
 BLOCKED = "'none'"
@@ -43,7 +44,9 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """Somebody on a platform with thousands of images, and no filters."""
     log = (tmp_path_factory.mktemp("crowded") / "service.log").open("w+")
     with Stack(CONFIG, "--tags", "3000", log=log) as stack:
-        yield User(stack, "rachel")
+        user = User(stack, "rachel")
+        wait_for(lambda: fetch(user).status_code == 200)
+        yield user
 
 
 def fetch(user: User, **headers: str) -> requests.Response:

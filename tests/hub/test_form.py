@@ -40,6 +40,26 @@ def test_lab_that_jupyterhub_does_not_know_is_not_replaced_unasked(
     assert user.pod_uid() != pod
 
 
+def test_last_choice_outlives_the_controller(
+    platform: Platform, user: HubUser, pages: Pages
+) -> None:
+    pages.open_form()
+    card = pages.browser.find("li:has(> #nublado-image-3)")
+    wanted = card.get_attribute("data-image")
+    pages.browser.find("#nublado-image-3").click()
+    pages.submit()
+    pages.wait_for_lab()
+    user.stop()
+    user.wait_gone()
+    platform.stack.service.kill()
+    platform.stack.start_service()
+    platform.stack.service.wait_ready()
+    pages.open_form()
+    assert pages.browser.find("#nublado-image-3").is_selected()
+    chosen = pages.browser.find("#nublado-dropdown").get_property("value")
+    assert chosen == wanted
+
+
 class Handler:
     """A handler of a hub whose pages have a nonce."""
 

@@ -404,5 +404,30 @@ def test_form_needs_neither_nonce_nor_languages(spawn: Conversation) -> None:
     spawn.outside.default = Reply(200, b"<p>form</p>")
     spawn.talk(lambda controller: controller.lab_form("rachel", "user-token"))
     (request,) = spawn.outside.received
+    assert request.path == "/nublado/spawner/v1/lab-form/rachel"
     assert "x-csp-nonce" not in request.headers
     assert "accept-language" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        (
+            {"image_dropdown": ["example.org/lab:w_2026_47"], "size": ["small"]},
+            "?image_dropdown=example.org%2Flab%3Aw_2026_47&size=small",
+        ),
+        ({"size": "large", "enable_debug": "true"}, "?size=large&enable_debug=true"),
+        ({"size": ["small", "large"], "secret": "xyzzy", "enable_debug": True}, ""),
+    ],
+)
+def test_form_is_told_what_was_chosen_last(
+    spawn: Conversation, options: dict[str, object], query: str
+) -> None:
+    spawn.outside.default = Reply(200, b"<p>form</p>")
+    spawn.talk(
+        lambda controller: controller.lab_form(
+            "rachel", "user-token", last_choice=options
+        )
+    )
+    (request,) = spawn.outside.received
+    assert request.path == f"/nublado/spawner/v1/lab-form/rachel{query}"

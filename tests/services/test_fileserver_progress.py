@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from nublado.config.environment import Environment
+from nublado.models.domain.failure import Cause
 from nublado.models.domain.kubernetes import JSON
 from nublado.services.alerts import Alerts
-from nublado.services.fileserver.progress import FilesPhase, FilesProgress
+from nublado.services.fileserver.progress import (
+    _CAUSES,
+    _OBSTACLES,
+    FilesPhase,
+    FilesProgress,
+)
 from nublado.services.fileserver.service import FileserverService
 from nublado.services.history import History
+from nublado.services.observed.fileserver import Obstacle
 from nublado.services.waiting import WaitingRoom
 from nublado.wiring import make_cluster, make_fileservers
 from tests.cluster import Cluster, user
@@ -94,7 +101,7 @@ def allow_objects(cluster: Cluster) -> None:
     cluster.call(lambda s: s.store.delete("ResourceQuota", NAMESPACE, "none"))
 
 
-def leave_no_room(cluster: Cluster) -> None:
+def leave_no_machine(cluster: Cluster) -> None:
     nodes = cluster.call(lambda s: s.store.list("Node"))
     for node in nodes:
         name = node["metadata"]["name"]
@@ -199,7 +206,11 @@ def test_file_server_that_ends_at_once_is_cleared_away(
             "There are as many file servers as there may be.",
             "Try again in a few minutes.",
         ),
-        (leave_no_room, "No machine had room for it.", "Try again in a few minutes."),
+        (
+            leave_no_machine,
+            "No machine had room for it.",
+            "Try again in a few minutes.",
+        ),
     ],
 )
 def test_failure_is_told_in_words(
@@ -218,6 +229,21 @@ def test_failure_is_told_in_words(
     assert str(progress.failure.happened) == happened
     assert str(progress.failure.remedy).startswith(remedy)
     assert progress.failure.request_id
+
+
+def test_each_cause_has_words() -> None:
+    of_labs_only = {
+        Cause.INIT_FAILED,
+        Cause.OUT_OF_MEMORY,
+        Cause.EVICTED,
+        Cause.NODE_LOST,
+        Cause.POD_DELETED,
+        Cause.INTERRUPTED,
+        *(cause for cause in Cause if cause.name.startswith("TIMED_OUT_")),
+    }
+    by_obstacle, unknown = {Cause.TIMED_OUT}, {Cause.INTERNAL}
+    assert set(_CAUSES) == set(Cause) - of_labs_only - by_obstacle - unknown
+    assert set(_OBSTACLES) == set(Obstacle)
 
 
 def test_failure_is_not_tried_again_unasked(

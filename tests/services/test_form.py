@@ -22,7 +22,7 @@ from nublado.models.domain.rspimage import RSPImage, RSPImageCollection
 from nublado.models.domain.rsptag import RSPImageTag
 from nublado.sandbox.tags import make_tags
 from nublado.services.builder.lab import LabBuilder
-from nublado.services.form import FormService
+from nublado.services.form import FormService, LastChoice
 from nublado.services.form_images import ImageChoices, choose_images
 from nublado.services.history import History
 from nublado.services.image_inventory import ImageInventory
@@ -311,6 +311,32 @@ def test_old_image_of_thousands_is_chosen_again(
     assert form.is_last_choice
 
 
+def test_what_others_remember_counts_where_nothing_is_known(
+    platform: Platform,
+) -> None:
+    remembered = LastChoice(f"{PLACE}:w_2026_46", "medium", enable_debug=True)
+    form = platform.service.form(RACHEL, remembered)
+    assert form.chosen is not None
+    assert form.chosen.tag == "w_2026_46"
+    assert form.is_last_choice
+    assert form.enable_debug
+    assert [s.size for s in form.sizes if s.is_default] == ["medium"]
+
+    platform.had(image=f"{PLACE}:w_2026_48@sha256:c", size="small")
+    form = platform.service.form(RACHEL, remembered)
+    assert form.chosen is not None
+    assert form.chosen.tag == "w_2026_48"
+    assert not form.enable_debug
+
+
+def test_size_alone_may_be_remembered(platform: Platform) -> None:
+    form = platform.service.form(RACHEL, LastChoice(None, "medium"))
+    assert form.chosen is not None
+    assert form.chosen.tag == "recommended"
+    assert form.gone is None
+    assert [s.size for s in form.sizes if s.is_default] == ["medium"]
+
+
 # --- Sizes ----------------------------------------------------------------
 
 
@@ -401,30 +427,29 @@ def test_lab_that_is_there_has_the_name_of_its_own_image(
 @pytest.mark.parametrize(
     ("cause", "size", "words"),
     [
-        (EndReason.OUT_OF_MEMORY, "small", "more memory than it may have. Choose a"),
-        (EndReason.OUT_OF_MEMORY, "small", "such as Medium"),
-        (EndReason.OUT_OF_MEMORY, "large", "there is no larger size for you"),
-        (EndReason.EVICTED, "small", "machine had to let go"),
-        (EndReason.NODE_LOST, "small", "machine that it ran on failed"),
-        (EndReason.DELETED, "small", "removed by somebody"),
-        (EndReason.FAILED, "small", "Its program ended."),
+        (EndReason.OUT_OF_MEMORY, "small", "Your lab needed more than 3 GB."),
+        (EndReason.OUT_OF_MEMORY, "small", "choose Medium, which has 8 GB"),
+        (EndReason.OUT_OF_MEMORY, "large", "There is no larger size for you"),
+        (EndReason.OUT_OF_MEMORY, "gone", "Your lab ran out of memory."),
+        (EndReason.EVICTED, "small", "ran short of something"),
+        (EndReason.NODE_LOST, "small", "has failed"),
+        (EndReason.DELETED, "small", "Somebody has removed your lab"),
+        (EndReason.FAILED, "small", "has ended with an error"),
     ],
 )
+@pytest.mark.parametrize("cleared_away", [True, False])
 def test_end_of_the_last_lab_is_told(
-    platform: Platform, cause: EndReason, size: str, words: str
+    platform: Platform, cause: EndReason, size: str, words: str, cleared_away: bool
 ) -> None:
-    platform.had(image=f"{PLACE}:w_2026_48@sha256:c", size=size)
-    platform.had(
-        HistoryKind.LAB_ENDED,
-        image=f"{PLACE}:w_2026_48@sha256:c",
-        size=size,
-        cause=cause.value,
-        result=Result.FAILED,
-    )
+    image = f"{PLACE}:w_2026_48@sha256:c"
+    platform.had(image=image, size=size)
+    platform.had(HistoryKind.LAB_ENDED, image=image, size=size, cause=cause.value)
+    if cleared_away:
+        platform.had(HistoryKind.DELETION)
     end = platform.service.form(RACHEL).last_end
     assert end is not None
     assert end.moment == NOW - timedelta(hours=2)
-    assert words in str(end.reason)
+    assert words in f"{end.happened} {end.remedy or ''}"
 
 
 def test_size_to_choose_next_is_one_that_the_quota_allows(platform: Platform) -> None:
@@ -434,14 +459,14 @@ def test_size_to_choose_next_is_one_that_the_quota_allows(platform: Platform) ->
     )
     end = platform.service.form(poor).last_end
     assert end is not None
-    assert "there is no larger size for you" in str(end.reason)
+    assert "There is no larger size for you" in str(end.remedy)
 
 
 def test_spawn_that_failed_is_told_without_its_reason(platform: Platform) -> None:
     platform.had(image=f"{PLACE}:w_2026_48@sha256:c", result=Result.FAILED)
     end = platform.service.form(RACHEL).last_end
     assert end is not None
-    assert end.reason is None
+    assert end.happened is None
 
 
 @pytest.mark.parametrize(
@@ -449,7 +474,7 @@ def test_spawn_that_failed_is_told_without_its_reason(platform: Platform) -> Non
     [
         (HistoryKind.SPAWN, Result.SUCCEEDED),
         (HistoryKind.SPAWN, Result.CANCELLED),
-        (HistoryKind.DELETION, Result.SUCCEEDED),
+        (HistoryKind.LAB_RESTARTED, Result.FAILED),
     ],
 )
 def test_what_came_after_an_end_is_all_that_counts(

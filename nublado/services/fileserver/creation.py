@@ -79,6 +79,7 @@ class Creation(Operation[str]):
         self._when_running = when_running
         self._uids: dict[str, str] = {}
         self._obstacle: Obstacle | None = None
+        self._cause: Cause | None = None
         self._mailbox: Mailbox[Change] = Mailbox(self.timeout)
 
     @property
@@ -134,8 +135,10 @@ class Creation(Operation[str]):
         if isinstance(error, OperationTimeoutError) and not observed.has_pod:
             text = ": ".join(filter(None, (text, self._refusal())))
         failure = explain(error, waited_for=text)
-        if failure.cause is Cause.TIMED_OUT and observed.cause is not None:
-            failure = replace(failure, cause=observed.cause)
+        cause = observed.cause or self._cause
+        waited_for_pod = observed.obstacle is Obstacle.POD
+        if failure.cause is Cause.TIMED_OUT and waited_for_pod and cause is not None:
+            failure = replace(failure, cause=cause)
         return failure
 
     # --- Steps -----------------------------------------------------------
@@ -166,7 +169,9 @@ class Creation(Operation[str]):
 
     def _wait(self) -> None:
         """Wait until it runs; after a quiet interval, read."""
-        while not self._is_running(self._files.observe(self.username)):
+        while not self._is_running(observed := self._files.observe(self.username)):
+            # What kept it from running counts also while it is tried again.
+            self._cause = observed.cause or self._cause
             if self._mailbox.receive(_QUIET_SECONDS) is not None:
                 continue
             limit = self.timeout.part(_READ_SECONDS)

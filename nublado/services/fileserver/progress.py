@@ -142,6 +142,7 @@ _CAUSES: dict[Cause, tuple[Text, Text]] = {
     Cause.IMAGE_DENIED: _NO_IMAGE,
     Cause.NO_ROOM: _NO_MACHINE,
     Cause.NO_NODE: _NO_MACHINE,
+    Cause.MACHINE: (Text("The machine that was found for it cannot run it."), _LATER),
     Cause.STORAGE: (
         Text("Your files could not be reached: their storage did not answer."),
         _LATER,

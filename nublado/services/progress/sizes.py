@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nublado.config.model import LabSizeDefinition
+from nublado.models.domain.gafaelfawr import UserInfo
 from nublado.models.domain.lab import LabState
 from nublado.models.domain.resources import Resources
 
@@ -45,8 +46,24 @@ class Sizes:
         """
         if lab is None:
             return cls()
-        limits = lab.resources.limits
-        quota = lab.user.notebook_quota
+        return cls.around_limits(lab.resources.limits, lab.user, configured)
+
+    @classmethod
+    def around_limits(
+        cls, limits: Resources, user: UserInfo, configured: Sequence[LabSizeDefinition]
+    ) -> Sizes:
+        """Find the sizes around limits.
+
+        Parameters
+        ----------
+        limits
+            What a lab may use.
+        user
+            Whose lab it is.
+        configured
+            All sizes.
+        """
+        quota = user.notebook_quota
         allowed = [
             size
             for size in configured
