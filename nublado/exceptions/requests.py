@@ -1,8 +1,4 @@
-"""All errors that the controller raises on purpose.
-
-Those below `ClientRequestError` become the response to a request; everything
-else is an internal failure, shown to the caller as a correlation id only.
-"""
+"""Errors that become the response to a request."""
 
 from __future__ import annotations
 
@@ -10,54 +6,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from nublado.exceptions.base import NubladoError
+
 __all__ = [
     "ClientRequestError",
-    "ConfigurationError",
-    "ConfigurationProblem",
-    "DiscoveryError",
-    "DockerRegistryError",
+    "CrossSiteError",
     "FileserverCreationError",
     "FileserverDeletionError",
     "ForeignFormError",
-    "ForeignObjectError",
     "FsadminCreationError",
     "FsadminDeletionError",
     "FsadminPhaseError",
-    "FsadminPodError",
-    "GafaelfawrError",
-    "GafaelfawrUnavailableError",
-    "GoogleRegistryError",
     "InsufficientQuotaError",
     "InvalidDockerReferenceError",
-    "InvalidEnvironmentError",
     "InvalidLabSizeError",
     "InvalidTokenError",
-    "KubernetesConflictError",
-    "KubernetesError",
-    "KubernetesNotFoundError",
     "LabDeletionError",
     "LabExistsError",
-    "LabPodEndedError",
-    "LabPodVanishedError",
+    "Location",
     "LoginUnavailableError",
     "MaintenanceError",
-    "MalformedLabError",
-    "MissingSecretError",
     "NoFsadminError",
     "NotKeptError",
     "NotSupportedError",
-    "NubladoError",
-    "OperationCancelledError",
     "OperationInProgressError",
-    "OperationTimeoutError",
     "PermissionDeniedError",
-    "PrepullError",
     "ServiceStartingError",
     "ServiceStoppingError",
     "ServiceUnavailableError",
-    "SpawnInterruptedError",
     "UnknownImageError",
     "UnknownUserError",
+    "UnsupportedMediaTypeError",
     "ValidationProblem",
     "ValidationProblemsError",
 ]
@@ -66,13 +45,6 @@ Location = Sequence[str | int]
 """Where in a request an error lies, such as ``("body", "options", "size")``."""
 
 _SIZE_LOCATION = ("body", "options", "size")
-
-
-class NubladoError(Exception):
-    """Base of all errors that the controller raises itself."""
-
-
-# --- Responses to requests -----------------------------------------------
 
 
 class ClientRequestError(NubladoError):
@@ -357,248 +329,3 @@ class ValidationProblemsError(NubladoError):
     def __init__(self, problems: Sequence[ValidationProblem]) -> None:
         super().__init__("; ".join(p.message for p in problems))
         self.problems = tuple(problems)
-
-
-# --- Configuration -------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationProblem:
-    """One thing wrong with a configuration file.
-
-    Parameters
-    ----------
-    path
-        YAML path, such as ``lab.volumes[2].source.path``; empty for the file.
-    line
-        Line in the file, counted from 1; None if there is none to name.
-    message
-        What is wrong and what was expected.
-    """
-
-    path: str
-    line: int | None
-    message: str
-
-
-class ConfigurationError(NubladoError):
-    """A configuration file cannot be used; carries everything wrong with it."""
-
-    def __init__(self, file: str, problems: Sequence[ConfigurationProblem]) -> None:
-        self.file = file
-        self.problems = tuple(problems)
-        lines = [
-            f"{file}:{p.line or 1}: {p.path + ': ' if p.path else ''}{p.message}"
-            for p in problems
-        ]
-        super().__init__("\n".join(lines))
-
-
-class InvalidEnvironmentError(NubladoError):
-    """Environment variables of the process cannot be used.
-
-    Parameters
-    ----------
-    problems
-        What is wrong with each variable, beginning with its name.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
-
-
-# --- Operations ----------------------------------------------------------
-
-
-class OperationCancelledError(NubladoError):
-    """The operation was cancelled while it waited."""
-
-
-class OperationTimeoutError(NubladoError):
-    """An operation used up its time.
-
-    Attributes
-    ----------
-    waited_for
-        What it was waiting for, where that is known better than by its
-        operation.
-    """
-
-    waited_for: str | None = None
-
-    def __init__(self, operation: str, seconds: float) -> None:
-        super().__init__(f"{operation} timed out after {seconds}")
-        self.operation = operation
-        self.seconds = seconds
-
-
-class LabPodEndedError(NubladoError):
-    """The pod of a lab ended before or instead of starting.
-
-    Parameters
-    ----------
-    message
-        How it ended, in words.
-    end
-        Why, as one of few words.
-    """
-
-    def __init__(self, message: str, end: str) -> None:
-        super().__init__(message)
-        self.end = end
-
-
-class LabPodVanishedError(NubladoError):
-    """The pod of a lab was deleted while it was waited for.
-
-    Parameters
-    ----------
-    message
-        What has happened, in words.
-    end
-        Why it was deleted, as one of few words.
-    """
-
-    def __init__(self, message: str, end: str) -> None:
-        super().__init__(message)
-        self.end = end
-
-
-class SpawnInterruptedError(NubladoError):
-    """A spawn was cut off by a crash of the service, and cannot go on."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The service was interrupted before your lab had started, try again"
-        )
-
-
-class FsadminPodError(NubladoError):
-    """The pod for the administration of file systems ended instead of running."""
-
-
-class ForeignObjectError(NubladoError):
-    """An object has a name that is ours, but somebody else has made it."""
-
-    def __init__(self, object_name: str) -> None:
-        super().__init__(
-            f"{object_name} exists, but the controller has not made it; delete it, or"
-            " configure another name"
-        )
-
-
-class PrepullError(NubladoError):
-    """A pod could not make its node pull an image."""
-
-
-class MissingSecretError(NubladoError):
-    """A secret, or a key of one, that the configuration names does not exist."""
-
-
-class MalformedLabError(NubladoError):
-    """The Kubernetes objects of a lab are malformed."""
-
-
-# --- Outside systems -----------------------------------------------------
-
-
-class KubernetesError(NubladoError):
-    """A request to Kubernetes failed.
-
-    Parameters
-    ----------
-    message
-        What was attempted, such as ``Error creating object``.
-    kind
-        Kind of the object.
-    namespace, name
-        Which object; either may be None.
-    status
-        HTTP status; None if there was no response.
-    body
-        What Kubernetes responded, or why it did not. Must not hold
-        anything secret.
-
-    Attributes
-    ----------
-    fate_unknown
-        Whether the request, or an earlier attempt of it, may have taken effect
-        all the same.
-    is_outage
-        Whether the server was away, or had just come back.
-    """
-
-    fate_unknown = False
-    is_outage = False
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        kind: str,
-        namespace: str | None = None,
-        name: str | None = None,
-        status: int | None = None,
-        body: str | None = None,
-    ) -> None:
-        self.message = message
-        self.kind = kind
-        self.namespace = namespace
-        self.name = name
-        self.status = status
-        self.body = body
-        super().__init__(self._text())
-
-    @property
-    def object_name(self) -> str:
-        """``Kind namespace/name``, as far as they are known."""
-        path = "/".join(part for part in (self.namespace, self.name) if part)
-        return f"{self.kind} {path}" if path else self.kind
-
-    def _text(self) -> str:
-        status = f", status {self.status}" if self.status is not None else ""
-        text = f"{self.message} ({self.object_name}{status})"
-        return f"{text}: {self.body}" if self.body else text
-
-
-class KubernetesNotFoundError(KubernetesError):
-    """The object does not exist (404)."""
-
-
-class KubernetesConflictError(KubernetesError):
-    """The object exists already, or has changed meanwhile (409).
-
-    If the fate of an earlier attempt is unknown, it may conflict with that.
-    """
-
-
-class DiscoveryError(NubladoError):
-    """The service discovery failed, or its response cannot be used."""
-
-
-class GafaelfawrError(NubladoError):
-    """Gafaelfawr failed, or its response cannot be understood."""
-
-
-class GafaelfawrUnavailableError(GafaelfawrError):
-    """Gafaelfawr does not respond, or only that it cannot."""
-
-
-class DockerRegistryError(NubladoError):
-    """A Docker registry failed, or its response cannot be understood.
-
-    ``retry_after`` is how many seconds it wants to be left alone, if it says so.
-    """
-
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class RegistryEmptyError(NubladoError):
-    """A registry has none of the images that it had."""
-
-
-class GoogleRegistryError(NubladoError):
-    """Google Artifact Registry failed."""
