@@ -48,7 +48,7 @@ def test_last_words_are_told_everywhere(hasty: Stack) -> None:
     (spawn,) = requests.get(f"{admin}/v1/history/rachel", timeout=SECONDS).json()[
         "history"
     ]
-    assert (spawn["cause"], spawn["reason"]) == ("timed out", words)
+    assert (spawn["cause"], spawn["reason"]) == ("timed out in init containers", words)
     status = requests.get(f"{admin}/v1/status", timeout=SECONDS).json()
     (failure,) = [f for f in status["failures"] if f["user"] == "rachel"]
     assert words in failure["message"]
