@@ -9,6 +9,7 @@ from http import HTTPStatus
 from nublado.exceptions import (
     ClientRequestError,
     CrossSiteError,
+    ForeignFormError,
     InvalidTokenError,
     LoginUnavailableError,
     MaintenanceError,
@@ -105,6 +106,11 @@ _WORDS: Mapping[type[Exception], ErrorWords] = {
             "Open the page from the start of this platform. If that does not help, tell"
             " its operators what is said below."
         ),
+    ),
+    ForeignFormError: ErrorWords(
+        Text("This page is too old"),
+        Text("It was open for too long, or the service has been restarted since."),
+        Text("Nothing has been done. Go back, load the page anew, and try again."),
     ),
     ClientRequestError: ErrorWords(
         Text("That did not work"),

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, g, has_request_context, render_template, request
 
 from nublado.handlers.context import process
-from nublado.pages.languages import DEFAULT, LANGUAGES, Language, language
+from nublado.pages.languages import DEFAULT, Language, language, preferred
 from nublado.pages.look import look
 from nublado.pages.templates import prepare
 
@@ -30,8 +30,7 @@ def prepare_templates(app: Flask) -> None:
 
 def speak_language_of_reader() -> None:
     """Render what follows in the language that the request prefers."""
-    name = request.accept_languages.best_match(LANGUAGES, DEFAULT)
-    g.language = language(name or DEFAULT)
+    g.language = language(preferred(request.accept_languages))
 
 
 def _current_language() -> Language:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from nublado.exceptions import PermissionDeniedError, UnknownUserError
@@ -25,7 +25,7 @@ from nublado.handlers.describe import (
 )
 from nublado.handlers.form_tokens import form_token, sender_of_form
 from nublado.handlers.negotiation import VARIES_BY, wants_page
-from nublado.handlers.page import render_page
+from nublado.handlers.page import render_page, speak_language_of_reader
 from nublado.pages.favicon import favicon
 from nublado.services.progress.page import Progress
 
@@ -59,6 +59,7 @@ def lab_progress(username: str) -> Response:
     check_username(username)
     if authenticated_username() != username:
         raise PermissionDeniedError
+    speak_language_of_reader()
     try:
         shown = process().progress.describe(username)
     except UnknownUserError:
@@ -143,7 +144,7 @@ def _no_lab(username: str) -> Response:
 def _version(content: str) -> str:
     """Identify what a page says, notices of operators included."""
     notices = hash(repr(process().notices.current)) & 0xFFFFFFFF
-    return f"{content}-{notices:x}"
+    return f"{content}-{notices:x}-{g.language.name}"
 
 
 def _unchanged(version: str) -> Response:

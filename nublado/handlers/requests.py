@@ -100,6 +100,7 @@ def _begin() -> None:
 def _end(_: BaseException | None) -> None:
     if g.pop("counted", False):
         process().load.end()
+    structlog.contextvars.clear_contextvars()
 
 
 def request_id(given: str) -> str:

@@ -87,8 +87,12 @@ class StateAnswers:
             or not self._context.wait_up(Part.LABS, 0.0)
         ):
             return None
-        state = self._context.labs.table.state(path[len(self._prefix) :])
-        return None if state is None else self._rendered(state)
+        username = path[len(self._prefix) :]
+        state = self._context.labs.table.state(username)
+        if state is None:
+            self._bodies.pop(username, None)
+            return None
+        return self._rendered(state)
 
     def _rendered(self, state: LabState) -> bytes:
         """A state as JSON, made once for each."""

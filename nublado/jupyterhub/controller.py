@@ -288,6 +288,10 @@ def _outages() -> Iterator[None]:
         raise UnavailableError(f"the lab controller cannot be reached: {reason}") from e
 
 
+_MOST_CHOSEN = 512
+"""Longest value of the form; what JupyterHub remembers may come from elsewhere."""
+
+
 def _choice(options: Mapping[str, Any]) -> dict[str, str]:
     """Take what the form can choose again; each is one text, alone or in a list."""
     values = {}
@@ -296,7 +300,11 @@ def _choice(options: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(given, list) and len(given) == 1:
             (given,) = given
         values[name] = given
-    return {name: value for name, value in values.items() if isinstance(value, str)}
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, str) and len(value) <= _MOST_CHOSEN
+    }
 
 
 def _authorization(token: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ https://babel.pocoo.org/en/latest/messages.html
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
@@ -26,7 +27,14 @@ from babel.units import format_unit
 
 from nublado.models.domain.text import Memory, Plural, Text
 
-__all__ = ["DEFAULT", "LANGUAGES", "Language", "catalogue_path", "language"]
+__all__ = [
+    "DEFAULT",
+    "LANGUAGES",
+    "Language",
+    "catalogue_path",
+    "language",
+    "preferred",
+]
 
 DEFAULT = "en"
 LANGUAGES = (DEFAULT, "fr")
@@ -46,6 +54,26 @@ def catalogue_path(name: str) -> Path:
 def language(name: str) -> Language:
     """Find a language of `LANGUAGES`."""
     return Language(name)
+
+
+def preferred(accepted: Iterable[tuple[str, float]]) -> str:
+    """Choose the language of a reader.
+
+    Parameters
+    ----------
+    accepted
+        What their browser accepts, by quality, such as ``("fr-CA", 0.7)``. A region
+        makes no difference; ``*`` stands for the default.
+
+    References
+    ----------
+    https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
+    """
+    for tag, quality in sorted(accepted, key=lambda one: -one[1]):
+        name = tag.replace("_", "-").partition("-")[0].lower()
+        if quality > 0 and (name in LANGUAGES or name == "*"):
+            return DEFAULT if name == "*" else name
+    return DEFAULT
 
 
 class Language:

@@ -23,7 +23,7 @@ from http import HTTPStatus
 from typing import Any
 
 import urllib3
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
 from urllib3.util.ssl_match_hostname import CertificateError
@@ -213,7 +213,8 @@ class _Reader:
         self._parser = HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._head_bytes = 0
+        self._status = 0
+        self._received = 0
         self._body_bytes = 0
         self._has_begun = False
         self._has_head = False
@@ -236,18 +237,18 @@ class _Reader:
                 self._take(data)
             else:
                 self._end()
-        status = self._parser.get_status_code()
-        return Response(status, self._headers, b"".join(self._body))
+        return Response(self._status, self._headers, b"".join(self._body))
 
     def _take(self, data: bytes) -> None:
+        self._received += 0 if self._has_head else len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as e:
+        except (HttpParserError, HttpParserUpgrade) as e:
             if not self._is_whole:
                 raise http.client.HTTPException(f"Response is no HTTP: {e}") from e
             # What comes behind it was not asked for.
             self.is_kept = False
-        if self._head_bytes > _MOST_HEAD_BYTES:
+        if not self._has_head and self._received > _MOST_HEAD_BYTES:
             raise http.client.LineTooLong("response")
         promised = int(self._headers.get("content-length") or 0)
         if max(promised, self._body_bytes) > self._most_bytes:
@@ -273,7 +274,6 @@ class _Reader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         if not self._has_head:
-            self._head_bytes += len(name) + len(value) + len(": \r\n")
             text = value.decode("latin-1").strip()
             self._headers[name.decode("latin-1").lower()] = text
 
@@ -283,6 +283,7 @@ class _Reader:
             self._headers.clear()
         elif not self._is_whole:
             self._has_head = True
+            self._status = self._parser.get_status_code()
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body."""

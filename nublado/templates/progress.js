@@ -49,10 +49,15 @@ function tick() {
   if (late && total > Number(late)) byId("late").hidden = false;
 }
 
+function localTime(time) {
+  const moment = new Date(time.dateTime), language = document.documentElement.lang;
+  return time.classList.contains("dated") ? moment.toLocaleString(language) : moment.toLocaleTimeString(language);
+}
+
 function showLocalTimes() {
   const times = document.querySelectorAll("time");
   if (!times.length || isNaN(new Date(times[0].dateTime))) return;
-  for (const time of times) time.textContent = new Date(time.dateTime).toLocaleTimeString(document.documentElement.lang);
+  for (const time of times) time.textContent = localTime(time);
   if (byId("zone")) byId("zone").hidden = true;
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import requests
 
 from nublado.sandbox.stack import Stack
 from tests.e2e.users import SECONDS, User
+from tests.waiting import wait_for
 
 JSON = {"Content-Type": "application/json"}
 
@@ -383,3 +385,21 @@ def test_request_id_is_kept(stack: Stack) -> None:
     assert answer.headers["X-Request-ID"] == "abc-123"
     answer = requests.get(url, headers={"X-Request-ID": "a b<script>"}, timeout=SECONDS)
     assert len(answer.headers["X-Request-ID"]) == 16
+
+
+def test_a_request_leaves_its_id_to_no_other(stack: Stack) -> None:
+    assert stack.log_file
+    log = Path(stack.log_file)
+
+    def malformed() -> list[str]:
+        return [line for line in log.read_text().splitlines() if "Malformed" in line]
+
+    before = len(malformed())
+    url = f"{stack.api_url}/spawner/v1/labs/nobody"
+    headers = {"X-Request-ID": "somebody-else"}
+    assert requests.get(url, headers=headers, timeout=SECONDS).status_code == 404
+    path = urlsplit(f"{stack.api_url}/spawner/v1/labs").path
+    answer = exchange(stack, f"GET {path} HTTP/1.1\r\nX: a\0b\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    wait_for(lambda: len(malformed()) > before)
+    assert "somebody-else" not in malformed()[-1]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from nublado.models.domain.text import Plural, Text
-from nublado.pages.languages import LANGUAGES, language
+from nublado.pages.languages import LANGUAGES, language, preferred
 
 ENGLISH, FRENCH = language("en"), language("fr")
 NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -82,3 +82,24 @@ def test_amounts() -> None:
     assert ENGLISH.memory(1.5 * 2**30) == "1.5 GB"
     assert ENGLISH.number(1234.5) == "1,234.5"
     assert plain(FRENCH.number(0.25)) == "0,25"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "name"),
+    [
+        ([], "en"),
+        ([("fr", 1)], "fr"),
+        ([("fr-CA", 1), ("en-US", 0.7), ("en", 0.7)], "fr"),
+        ([("fr-CH", 1), ("en", 0.1)], "fr"),
+        ([("en-US", 1), ("fr", 0.1)], "en"),
+        ([("fr", 0.1), ("en-US", 1)], "en"),
+        ([("de", 1), ("fr", 0.5)], "fr"),
+        ([("fr", 0), ("de", 1)], "en"),
+        ([("*", 1), ("fr", 0.5)], "en"),
+        ([("FR_BE", 1)], "fr"),
+    ],
+)
+def test_language_that_a_reader_prefers(
+    accepted: list[tuple[str, float]], name: str
+) -> None:
+    assert preferred(accepted) == name

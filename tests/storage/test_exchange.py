@@ -176,7 +176,7 @@ def test_connection_that_the_server_has_closed_is_replaced(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
         b"HTTP/1.1 20\r\n\r\n",
         b"220 mail.example.org ESMTP\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 60_000 + b"\r\n",
     ],
 )
 def test_what_breaks_off_or_is_no_response_is_an_error(
@@ -253,3 +253,23 @@ def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(urllib3.exceptions.NewConnectionError):
         Pool("127.0.0.1", port).exchange("GET", "/", {}, None, _SECONDS)
+
+
+@pytest.mark.parametrize(
+    "excess",
+    [b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 "],
+)
+def test_response_is_the_one_that_was_asked_for(
+    server: ByteServer, pool: Pool, excess: bytes
+) -> None:
+    server.scripts = [[[_plain(b"one") + excess]], [[_plain(b"two")]]]
+    assert _get(pool) == Response(200, {"content-length": "3"}, b"one")
+    assert _get(pool).data == b"two"
+
+
+def test_another_protocol_is_an_error(server: ByteServer, pool: Pool) -> None:
+    switch = b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    server.scripts = [[[switch]], [[_plain(b"two")]]]
+    with pytest.raises(ProtocolError):
+        _get(pool)
+    assert _get(pool).data == b"two"

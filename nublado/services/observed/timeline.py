@@ -94,12 +94,15 @@ def is_resumed(events: Sequence[Event]) -> bool:
     return bool(events) and events[0].step is Step.RESUMED
 
 
-def was_fetched(events: Iterable[Event]) -> bool | None:
-    """Whether a node had to fetch the image of the lab; None if nobody said yet."""
+def was_fetched(events: Sequence[Event]) -> bool | None:
+    """Whether a node had to fetch the image of the lab; None if nobody said yet.
+
+    Of a spawn that an earlier process began with, the beginning may be unknown.
+    """
     reasons = {event.reason for event in events if event.container == NOTEBOOK}
     if "Pulling" in reasons:
         return True
-    return False if "Pulled" in reasons else None
+    return False if "Pulled" in reasons and not is_resumed(events) else None
 
 
 def _marks(

@@ -43,8 +43,8 @@ class LabEnd:
 _STOPPED = {
     Asker.USER: Text("You have stopped it."),
     Asker.HUB: Text(
-        "JupyterHub has stopped it: you asked it to, or nobody had used the lab for a"
-        " while."
+        "JupyterHub has stopped it: you or an operator asked it to, it took too long to"
+        " start, or nobody had used the lab for a while."
     ),
     Asker.OPERATOR: Text("An operator of this platform has stopped it."),
     Asker.SERVICE: Text("What was left of it has been cleared away."),

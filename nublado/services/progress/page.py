@@ -198,9 +198,11 @@ class Progress:
         return self.estimate is not None and self.seconds > self.estimate.late_after
 
     @property
-    def began(self) -> datetime:
-        """When the operation began."""
-        return datetime.fromtimestamp(self.started, UTC)
+    def asked_for(self) -> datetime | None:
+        """When the lab was asked for; None where unknown."""
+        if self.is_of_spawn:
+            return datetime.fromtimestamp(self.started, UTC)
+        return self.lab.created if self.lab is not None else None
 
     @property
     def version(self) -> str:
@@ -332,8 +334,10 @@ def _advice(story: Story, sizes: Sizes) -> Advice:
 
 
 def _stopped_by(story: Story, phase: Phase) -> Text | None:
-    is_told = phase is Phase.STOPPED or (
-        phase is Phase.STOPPING and story.asker is not Asker.SERVICE
+    is_told = (
+        phase is Phase.STOPPED
+        or (phase is Phase.STOPPING and story.asker is not Asker.SERVICE)
+        or (phase is Phase.CANCELLED and story.asker is not Asker.USER)
     )
     if not is_told or story.asker is None:
         return None

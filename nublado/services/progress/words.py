@@ -88,6 +88,7 @@ _STEPS: Mapping[SpawnPhase | DeletionPhase, _StepWords] = {
     ),
 }
 _IMAGE_WAS_THERE = Text("Image was on the machine already")
+_IMAGE_READY = Text("Image ready")
 
 
 def words_of_phase(phase: Phase, *, of_deletion: bool) -> Text:
@@ -119,6 +120,8 @@ def words_of_step(step: LabStep, *, fetched: bool | None) -> Text:
     match step.mark:
         case Mark.DONE if step.phase is SpawnPhase.PULLED and fetched is False:
             return _IMAGE_WAS_THERE
+        case Mark.DONE if step.phase is SpawnPhase.PULLED and fetched is None:
+            return _IMAGE_READY
         case Mark.DONE:
             return words.done
         case Mark.NOW:

@@ -58,6 +58,12 @@ def test_images_of_init_containers_are_part_of_getting_ready() -> None:
     assert was_fetched(log((Step.PULLED, "Pulled", "notebook"))) is False
 
 
+def test_a_resumed_spawn_may_not_know_whether_an_image_was_fetched() -> None:
+    resumed, pulled = (Step.RESUMED, None, None), (Step.PULLED, "Pulled", "notebook")
+    assert was_fetched(log(resumed, pulled)) is None
+    assert was_fetched(log(resumed, (Step.PULLING, "Pulling", "notebook"))) is True
+
+
 def test_the_present_phase_has_no_end() -> None:
     *before, last = timeline(log(*_SPAWN[:4]), accepted=0.0, began=0.5)
     assert (last.phase, last.began, last.ended) == (SpawnPhase.SCHEDULED, 4.0, None)

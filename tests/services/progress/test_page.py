@@ -131,8 +131,12 @@ def test_an_image_that_was_there_was_not_fetched(cluster: Cluster) -> None:
 def test_a_deletion_from_its_beginning_to_its_end(cluster: Cluster) -> None:
     service = cluster.service()
     service.spawn("rachel")
+    asked_for = page(service).asked_for
     service.labs.delete("rachel")
     progress = page(service)
+    assert asked_for is not None
+    assert progress.asked_for is not None
+    assert abs((progress.asked_for - asked_for).total_seconds()) < 0.1
     assert (progress.phase, str(progress.title)) == (
         Phase.STOPPED,
         "Your lab is not running",
@@ -185,6 +189,14 @@ def test_a_spawn_that_its_user_cancels(cluster: Cluster) -> None:
     progress = page(service)
     assert (progress.phase, progress.is_followed) == (Phase.CANCELLED, False)
     assert service.labs.table.state("rachel") is None
+
+
+def test_who_else_cancels_a_spawn_is_told(cluster: Cluster) -> None:
+    service = stuck_spawn(cluster)
+    service.labs.delete("rachel", Asker.OPERATOR)
+    progress = page(service)
+    assert progress.phase is Phase.CANCELLED
+    assert "An operator of this platform" in str(progress.stopped_by)
 
 
 def test_an_old_page_cancels_nothing(cluster: Cluster) -> None:
