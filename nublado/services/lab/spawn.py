@@ -17,6 +17,7 @@ from nublado.exceptions import (
     LabPodVanishedError,
     MissingSecretError,
     OperationCancelledError,
+    OperationTimeoutError,
 )
 from nublado.models.domain.failure import Cause, Failure
 from nublado.models.domain.gafaelfawr import GafaelfawrUser
@@ -58,8 +59,14 @@ from nublado.services.observed.pod_status import (
 )
 from nublado.services.observed.timeline import current_phase, was_fetched
 from nublado.services.operation import Operation, OperationKind
-from nublado.storage.kubernetes.pod import PodChanged, PodFollower, PodGone
+from nublado.storage.kubernetes.pod import (
+    PodChanged,
+    PodFollower,
+    PodGone,
+    past_notices,
+)
 from nublado.storage.kubernetes.resource import (
+    EVENT,
     NAMESPACE,
     POD,
     SECRET,
@@ -84,6 +91,7 @@ _WORK = (
 )
 _PROGRESS_CREATED = 30
 _DRAIN_SECONDS = 1.0
+_PAST_SECONDS = 10.0
 _SYNC_SECONDS = 5.0
 _ACCOUNT_PAUSE = 0.05
 _ACCOUNT_LONGEST_PAUSE = 1.0
@@ -283,7 +291,7 @@ class Spawn(Operation[LabState]):
         )
         spawn._pod = pod
         spawn._node = (pod.get("spec") or {}).get("nodeName")
-        spawn._steps = (spawn._find_pod,)
+        spawn._steps = (spawn._find_pod, spawn._report_past)
         return spawn
 
     # --- Begin -----------------------------------------------------------
@@ -494,6 +502,21 @@ class Spawn(Operation[LabState]):
             raise self._vanished()
         self._pod = found
         self._note_pod()
+
+    def _report_past(self) -> None:
+        """Report what happened to the pod before anybody here followed it."""
+        uid = uid_of(self._pod)
+        try:
+            events = self._cluster.list(
+                EVENT,
+                self.timeout.part(_PAST_SECONDS),
+                namespace=self._names.namespace,
+                fields=f"involvedObject.uid={uid}",
+            )
+            for notice in past_notices(events, uid):
+                self._reporter.report(notice)
+        except (KubernetesError, OperationTimeoutError) as e:
+            self._log.warning("Cannot read past events of pod", error=str(e))
 
     def _follow(self) -> LabState:
         """Wait until the pod has started, reporting what happens to it.

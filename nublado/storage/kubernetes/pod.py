@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +23,7 @@ __all__ = [
     "PodFollower",
     "PodGone",
     "PodNews",
+    "past_notices",
     "reduce_pod",
 ]
 
@@ -135,7 +136,7 @@ class PodFollower:
                     continue
             quiet_rounds = 0
             if "involvedObject" in change.object:
-                yield from _events(change, uid)
+                yield from _news(change, uid)
             elif uid_of(change.object) == uid:
                 version = version_of(change.object)
                 if change.type is ChangeType.DELETED:
@@ -152,7 +153,7 @@ class PodFollower:
         while (left := deadline - time.monotonic()) > 0:
             change = self._mailbox.receive(left)
             if change is not None and "involvedObject" in change.object:
-                yield from _events(change, uid_of(pod))
+                yield from _news(change, uid_of(pod))
 
     def _missed_change(self, version: str, quiet_rounds: int) -> Change | None:
         """Read the pod, in case the watch has missed a change of it.
@@ -181,11 +182,34 @@ class PodFollower:
         return Change(ChangeType.DELETED, known) if known is not None else None
 
 
-def _events(change: Change, uid: str) -> Iterator[PodNotice]:
-    event = change.object
+def past_notices(events: Iterable[JSON], uid: str) -> list[PodNotice]:
+    """Tell what events that were listed say of a pod, the oldest first.
+
+    Parameters
+    ----------
+    events
+        The events, as Kubernetes lists them.
+    uid
+        The pod that they have to be about.
+    """
+    reduced = (_reduce_event(event) for event in sorted(events, key=_last_seen))
+    return [notice for event in reduced for notice in _notices(event, uid)]
+
+
+def _last_seen(event: JSON) -> str:
+    metadata = event["metadata"]
+    seen = event.get("lastTimestamp") or event.get("eventTime")
+    return str(seen or metadata.get("creationTimestamp") or "")
+
+
+def _news(change: Change, uid: str) -> Iterator[PodNotice]:
+    if change.type is not ChangeType.DELETED:
+        yield from _notices(change.object, uid)
+
+
+def _notices(event: JSON, uid: str) -> Iterator[PodNotice]:
     involved = event["involvedObject"]
-    is_about_pod = involved.get("uid") in (None, uid)
-    if change.type is not ChangeType.DELETED and event["message"] and is_about_pod:
+    if event["message"] and involved.get("uid") in (None, uid):
         # Such as "spec.containers{notebook}".
         _, _, container = (involved.get("fieldPath") or "").partition("{")
         yield PodNotice(

@@ -586,6 +586,22 @@ def test_a_lab_that_runs_is_told_with_its_own_times(cluster: Cluster) -> None:
     assert sum(seconds) == pytest.approx(progress.seconds, abs=0.01)
 
 
+def test_a_spawn_that_is_resumed_knows_what_has_happened(cluster: Cluster) -> None:
+    cluster.control.settings(pull_rules={"sciplat/lab": 600.0})
+    earlier = cluster.service()
+    begin(earlier)
+    wait_for(lambda: "Fetching the image" in now(earlier))
+    earlier.stop()
+    service = cluster.service()
+    # Events are watched for somebody else already, and come only once.
+    service.labs.create(user("mary"), SPECIFICATION)
+    log = service.labs.operation("mary").events
+    wait_for(lambda: any(event.reason == "Pulling" for event in log.all()))
+    service.reconciler.reconcile()
+    wait_for(lambda: "Fetching the image" in now(service))
+    assert "done: Home directory ready" in marks(page(service))
+
+
 def test_places_that_are_not_known_are_not_linked(cluster: Cluster) -> None:
     service = cluster.service()
     service.labs.create(user("rachel"), replace(SPECIFICATION, env={}))
