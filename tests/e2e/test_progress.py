@@ -351,6 +351,8 @@ def test_who_wants_less_motion_gets_none(stack: Stack, user: User) -> None:
 @pytest.mark.parametrize("ending", ["kill", "stop"])
 def test_dropped_connection_loses_nothing(own_stack: Stack, ending: str) -> None:
     user = User(own_stack, "patient")
+    # The longer the image is missing, the longer the pauses between attempts.
+    own_stack.control.settings(pull_backoff=0.05)
     hold(own_stack, user)
     with start_browser() as browser:
         watch(browser, user)
