@@ -20,6 +20,11 @@ class EventType(StrEnum):
     COMPLETE = "complete"
     FAILED = "failed"
 
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing comes after it."""
+        return self in (EventType.COMPLETE, EventType.FAILED)
+
 
 class Step(StrEnum):
     """What an event means to the user of a lab."""
@@ -178,7 +183,7 @@ class EventLog:
             self._events.append(
                 Event(number, type_, message, progress, now, step, reason, container)
             )
-            self._closed = type_ in (EventType.COMPLETE, EventType.FAILED)
+            self._closed = type_.is_last
         self._tell()
 
     def _tell(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from flask import Response, request
 
-from nublado.events import Event, EventLog, EventType
+from nublado.events import Event, EventLog
 from nublado.exceptions import ServiceUnavailableError
 from nublado.services.streams import HEARTBEAT, Source, Stream, StreamWriter
 
@@ -29,7 +29,6 @@ for an event.
 """
 
 _RETRY_AFTER_SECONDS = 5
-_LAST = frozenset({EventType.COMPLETE, EventType.FAILED})
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -147,4 +146,4 @@ def _position(log: EventLog) -> int:
 
 
 def _is_over(log: EventLog) -> bool:
-    return log.last is not None and log.last.type in _LAST
+    return log.last is not None and log.last.type.is_last

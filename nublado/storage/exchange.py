@@ -17,6 +17,7 @@ import http.client
 import math
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -90,9 +91,10 @@ class Connection(HTTPConnection):
             Raised as by `Exchange.exchange`.
         """
         head = _head_of(method, path, self._host_header, headers, body)
+        deadline = time.monotonic() + seconds
         sock = self.opened(seconds)
         sock.sendall(head + body if body else head)
-        reader = _Reader(sock, most_bytes)
+        reader = _Reader(sock, deadline, most_bytes)
         response = reader.read()
         if not reader.is_kept:
             self.close()
@@ -136,7 +138,7 @@ class Exchange:
         method, path, headers, body
             The request.
         seconds
-            How long the server may keep silent, and connecting may take (5 s at most).
+            How long all of it may take, connecting 5 s at most.
         most_bytes
             How long the body of the response may be.
 
@@ -203,12 +205,15 @@ class _Reader:
     ----------
     sock
         Where it comes from.
+    deadline
+        Until when, by the monotonic clock.
     most_bytes
         How long its body may be.
     """
 
-    def __init__(self, sock: socket.socket, most_bytes: float) -> None:
+    def __init__(self, sock: socket.socket, deadline: float, most_bytes: float) -> None:
         self._sock = sock
+        self._deadline = deadline
         self._most_bytes = most_bytes
         self._parser = HttpResponseParser(self)
         self._headers: dict[str, str] = {}
@@ -232,12 +237,20 @@ class _Reader:
             Raised if it is longer than it may be.
         """
         while not self._is_whole:
-            data = self._sock.recv(_RECEIVE_BYTES)
+            data = self._receive()
             if data:
                 self._take(data)
             else:
                 self._end()
         return Response(self._status, self._headers, b"".join(self._body))
+
+    def _receive(self) -> bytes:
+        """Wait for more; a server that trickles gets no more time than another."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv(_RECEIVE_BYTES)
 
     def _take(self, data: bytes) -> None:
         self._received += 0 if self._has_head else len(data)

@@ -84,7 +84,7 @@ def phase(service: FileserverService) -> FilesPhase:
 
 
 def states(service: FileserverService) -> list[str]:
-    return [step.state.value for step in service.progress("rachel").steps]
+    return [step.mark.value for step in service.progress("rachel").steps]
 
 
 def refuse_by_quota(cluster: Cluster) -> None:

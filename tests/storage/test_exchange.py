@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ class ByteServer:
         self.port = self._listener.getsockname()[1]
         self.scripts: list[list[list[bytes]]] = []
         self.received: list[bytes] = []
+        self.between_pieces: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -52,7 +54,9 @@ class ByteServer:
                 for pieces in self.scripts.pop(0):
                     self.received.append(_request(sock))
                     for piece in pieces:
-                        sock.sendall(piece)
+                        with suppress(OSError):
+                            sock.sendall(piece)
+                        self.between_pieces()
 
 
 def _request(sock: socket.socket) -> bytes:
@@ -273,3 +277,14 @@ def test_another_protocol_is_an_error(server: ByteServer, pool: Pool) -> None:
     with pytest.raises(ProtocolError):
         _get(pool)
     assert _get(pool).data == b"two"
+
+
+def test_a_server_that_trickles_gets_no_more_time(
+    server: ByteServer, pool: Pool
+) -> None:
+    head, pause = b"HTTP/1.1 200 OK\r\n\r\n", threading.Event()
+    server.between_pieces = lambda: pause.wait(0.05)
+    server.scripts = [[[head, *([b"x"] * 600)]]]
+    with pytest.raises(ReadTimeoutError):
+        pool.exchange("GET", "/", {}, None, 0.5)
+    pause.set()

@@ -15,6 +15,7 @@ from nublado.services.fileserver.creation import Creation
 from nublado.services.fileserver.record import FileserverRecord
 from nublado.services.history import History
 from nublado.services.observed.fileserver import ObservedFileserver, Obstacle
+from nublado.services.observed.steps import Mark
 from nublado.services.operation import AnyOperation
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "FilesPhase",
     "FilesProgress",
     "FilesStep",
-    "StepState",
     "describe_files",
     "has_failed_lately",
 ]
@@ -48,20 +48,12 @@ class FilesPhase(StrEnum):
         return self in (FilesPhase.STARTING, FilesPhase.CLEARING)
 
 
-class StepState(StrEnum):
-    """How far a step is."""
-
-    DONE = "done"
-    NOW = "now"
-    LATER = "later"
-
-
 @dataclass(frozen=True, slots=True)
 class FilesStep:
     """A step on the way to a file server that can be used."""
 
     name: Text
-    state: StepState
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +220,9 @@ def _steps(observed: ObservedFileserver) -> Iterator[FilesStep]:
     present = len(_STEPS) if obstacle is None else _STEP_OF[obstacle]
     for number, name in enumerate(_STEPS):
         if number == present:
-            yield FilesStep(name, StepState.NOW)
+            yield FilesStep(name, Mark.NOW)
         else:
-            yield FilesStep(
-                name, StepState.DONE if number < present else StepState.LATER
-            )
+            yield FilesStep(name, Mark.DONE if number < present else Mark.AHEAD)
 
 
 def _failure(creation: Creation) -> FilesFailure:

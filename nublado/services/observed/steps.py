@@ -19,8 +19,6 @@ __all__ = [
     "spawn_steps",
 ]
 
-_END_TYPES = (EventType.COMPLETE, EventType.FAILED)
-
 
 class DeletionPhase(StrEnum):
     """What a deletion spends its time with, in this order."""
@@ -143,7 +141,7 @@ def deletion_steps(
 
 def _end(events: Sequence[Event]) -> Event | None:
     """The last event of an operation that is over."""
-    return events[-1] if events and events[-1].type in _END_TYPES else None
+    return events[-1] if events and events[-1].type.is_last else None
 
 
 def _last_mark(end: Event | None, *, cancelled: bool) -> Mark:

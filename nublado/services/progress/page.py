@@ -39,8 +39,6 @@ from nublado.services.progress.words import Phase, words_of_phase, words_of_step
 
 __all__ = ["Known", "Progress", "ShownStep", "describe_progress"]
 
-_END_TYPES = (EventType.COMPLETE, EventType.FAILED)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
@@ -178,8 +176,10 @@ class Progress:
 
     @property
     def events(self) -> tuple[ShownEvent, ...]:
-        """What has happened so far."""
-        return show_events(self.story.events)
+        """What has happened so far, and to the lab since."""
+        ended = [ShownEvent(EventType.ERROR, e.moment, e.details) for e in self.ends]
+        shown = [*show_events(self.story.events), *ended]
+        return tuple(sorted(shown, key=lambda event: event.moment))
 
     @property
     def support(self) -> str:
@@ -257,7 +257,7 @@ def describe_progress(known: Known) -> Progress:
         now=known.now,
         operation=known.operation.events.id,
         heard=len(heard),
-        is_followed=not (heard and heard[-1].type in _END_TYPES),
+        is_followed=not (heard and heard[-1].type.is_last),
         lab=lab,
         image=known.image,
         node=story.node,

@@ -20,7 +20,6 @@ from nublado.services.operation import AnyOperation
 
 __all__ = ["Story", "StoryKind", "story_of"]
 
-_END_TYPES = (EventType.COMPLETE, EventType.FAILED)
 _UNASKED = (Asker.HUB, Asker.SERVICE)
 
 
@@ -90,7 +89,7 @@ class Story:
     @property
     def end(self) -> Event | None:
         """Its last event; None while it goes on."""
-        if self.events and self.events[-1].type in _END_TYPES:
+        if self.events and self.events[-1].type.is_last:
             return self.events[-1]
         return None
 

@@ -528,6 +528,19 @@ def test_why_it_failed_is_not_hidden_by_clearing_away(cluster: Cluster) -> None:
     assert page(service).phase is Phase.STOPPED
 
 
+def test_what_has_happened_is_told_in_its_order(cluster: Cluster) -> None:
+    service = cluster.service()
+    service.spawn("rachel")
+    _finish(exit_code=3)(cluster)
+    wait_for(lambda: page(service).ends)
+    service.labs.delete("rachel")
+    progress = page(service)
+    moments = [event.moment for event in progress.events]
+    assert moments == sorted(moments)
+    assert progress.events[0].message == progress.ends[0].details
+    assert progress.events[-1].message == "Lab for rachel deleted"
+
+
 def test_reconciliation_does_not_hide_it_either(cluster: Cluster) -> None:
     cluster.control.faults({"method": "POST", "path": "/pods$", "status": 422})
     service = cluster.service()
