@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from nublado.config.environment import Environment
 from nublado.models.domain.failure import Cause
 from nublado.models.domain.kubernetes import JSON
-from nublado.services.alerts import Alerts
 from nublado.services.fileserver.progress import (
     _CAUSES,
     _OBSTACLES,
@@ -19,16 +15,16 @@ from nublado.services.fileserver.progress import (
     FilesProgress,
 )
 from nublado.services.fileserver.service import FileserverService
-from nublado.services.history import History
 from nublado.services.observed.fileserver import Obstacle
-from nublado.services.waiting import WaitingRoom
-from nublado.wiring import make_cluster, make_fileservers
 from tests.cluster import Cluster, user
+from tests.fileservers import (
+    CONFIG,
+    NAMESPACE,
+    RACHEL,
+    MakeService,
+    maker_of_services,
+)
 from tests.waiting import wait_for
-
-CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
-NAMESPACE = "fileservers"
-RACHEL = user("rachel").info
 
 
 @pytest.fixture
@@ -37,35 +33,10 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
-MakeService = Callable[[float], FileserverService]
-
-
 @pytest.fixture
 def make_service(cluster: Cluster) -> Iterator[MakeService]:
-    """Make what manages file servers, which may take so many seconds to start."""
-    cleanup: list[Callable[[], None]] = []
-
-    def make(creation_timeout: float) -> FileserverService:
-        config = cluster.config.fileserver
-        assert config is not None
-        connection = make_cluster(cluster.client(), cluster.config)
-        service = make_fileservers(
-            config=replace(config, creation_timeout=creation_timeout),
-            volumes=cluster.config.lab.volumes,
-            platform=Environment(external_url="https://data.example.org").platform,
-            cluster=connection,
-            alerts=Alerts("test", None),
-            history=History(),
-            waiting=WaitingRoom(1),
-        )
-        connection.start()
-        cleanup.extend([connection.stop, service.stop])
-        connection.wait_synced(10)
-        return service
-
-    yield make
-    for end in reversed(cleanup):
-        end()
+    with maker_of_services(cluster) as make:
+        yield make
 
 
 @pytest.fixture

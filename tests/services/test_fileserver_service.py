@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nublado.config.environment import Environment
 from nublado.exceptions import (
     FileserverCreationError,
     FileserverDeletionError,
     UnknownUserError,
 )
 from nublado.models.domain.kubernetes import JSON
-from nublado.services.alerts import Alerts
 from nublado.services.fileserver.service import FileserverService
-from nublado.services.history import History
-from nublado.services.waiting import WaitingRoom
-from nublado.wiring import make_cluster, make_fileservers
-from tests.cluster import Cluster, user
+from tests.cluster import Cluster
+from tests.fileservers import (
+    CONFIG,
+    NAMESPACE,
+    RACHEL,
+    MakeService,
+    maker_of_services,
+)
 from tests.waiting import wait_for
 
-CONFIG = Path(__file__).parent.parent / "data" / "configs" / "files.yaml"
-NAMESPACE = "fileservers"
-RACHEL = user("rachel").info
 KINDS = ("GafaelfawrIngress", "Ingress", "Service", "Job", "Pod")
-
-MakeService = Callable[[], FileserverService]
 
 
 @pytest.fixture
@@ -40,31 +36,8 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def make_service(cluster: Cluster) -> Iterator[MakeService]:
-    """Make what manages file servers, as each process has it."""
-    cleanup: list[Callable[[], None]] = []
-
-    def make() -> FileserverService:
-        config = cluster.config.fileserver
-        assert config is not None
-        connection = make_cluster(cluster.client(), cluster.config)
-        service = make_fileservers(
-            config=config,
-            volumes=cluster.config.lab.volumes,
-            platform=Environment(external_url="https://data.example.org").platform,
-            cluster=connection,
-            alerts=Alerts("test", None),
-            history=History(),
-            waiting=WaitingRoom(1000),
-        )
-        connection.start()
-        cleanup.append(connection.stop)
-        connection.wait_synced(10)
-        cleanup.append(service.stop)
-        return service
-
-    yield make
-    for end in reversed(cleanup):
-        end()
+    with maker_of_services(cluster) as make:
+        yield make
 
 
 @pytest.fixture

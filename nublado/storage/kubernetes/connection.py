@@ -59,7 +59,7 @@ class Connections:
         method, path, headers, body
             The request.
         seconds
-            How long the server may keep silent.
+            How long it may take; through a proxy, how long that may keep silent.
 
         Raises
         ------
