@@ -14,9 +14,10 @@ from nublado.framing import Framing
 
 __all__ = ["Connection", "Outbox"]
 
-_STATE_OF_LABS = re.compile(
-    rb"GET /[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*)?|user-status) HTTP/"
+_IN_MEMORY = re.compile(
+    rb"GET /[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*(?:/events)?)?|user-status) HTTP/"
 )
+_CREATION = re.compile(rb"POST /[^\s?]*/spawner/v1/labs/[^\s?/]*/create HTTP/")
 _READ_OF_STATE = re.compile(
     rb"(?:GET|HEAD) (?:/|/healthz|/readyz|/metrics"
     rb"|/[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*)?|user-status))(?:\?\S*)? HTTP/"
@@ -48,8 +49,10 @@ class Connection(TConn):  # type: ignore[misc]
         Whether all of it was there when a thread took it.
     reads_state
         Whether the request that is being answered only reads what is in memory.
-    is_spared
-        Whether it has a thread that is kept for reads of state.
+    asks_for_a_lab
+        Whether the request that is being answered is one for a new lab.
+    has_thread
+        Whether it has one of the threads that answer most requests.
     is_polled
         Whether the main loop looks whether there is something to read.
     is_handed_over
@@ -73,17 +76,21 @@ class Connection(TConn):  # type: ignore[misc]
         self.framing = Framing()
         self.is_whole = False
         self.reads_state = False
-        self.is_spared = False
+        self.asks_for_a_lab = False
+        self.has_thread = False
         self.is_polled = False
         self.is_handed_over = False
         self._close_gently = close_gently
 
     @property
-    def asks_for_labs(self) -> bool:
-        """Whether all that has come is one request for the state of labs."""
+    def asks_what_is_known(self) -> bool:
+        """Whether all that has come is one request that memory alone can answer.
+
+        That is one for the state of labs, or for the events of a lab.
+        """
         return (
             self.framing.is_all(self.received)
-            and _STATE_OF_LABS.match(self.received) is not None
+            and _IN_MEMORY.match(self.received) is not None
         )
 
     def close(self, graceful: bool = False) -> None:
@@ -103,6 +110,7 @@ class Connection(TConn):  # type: ignore[misc]
         if self.parser is None:
             self.parser = http.get_parser(self.cfg, (), self.client)
         self.reads_state = _READ_OF_STATE.match(self.received) is not None
+        self.asks_for_a_lab = _CREATION.match(self.received) is not None
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
         self.framing = Framing()

@@ -11,6 +11,7 @@ import logging
 import queue
 import sys
 import threading
+import time
 import traceback
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -32,6 +33,8 @@ _QUIET_LOGGERS = ("apscheduler", "google", "kubernetes", "urllib3")
 
 _FLUSH_SECONDS = 2.0
 """How long the end of the process waits for lines to be written."""
+
+_GATHER_SECONDS = 0.01
 
 _TOGGLE_SECONDS = 15 * 60.0
 
@@ -87,7 +90,7 @@ class _BackgroundHandler(logging.Handler):
         super().close()
 
     def _write(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             try:
                 line = item if isinstance(item, str) else self._handler.format(item)
                 self._handler.stream.write(line + "\n")
@@ -96,6 +99,17 @@ class _BackgroundHandler(logging.Handler):
             except Exception:  # noqa: BLE001
                 traceback.print_exc(file=sys.stderr)
         self._handler.stream.flush()
+
+    def _next(self) -> logging.LogRecord | str | None:
+        """Take the next line; where there was none, let more come before it is written.
+
+        To be woken for each line would cost its thread more than logging it.
+        """
+        is_idle = self._queue.empty()
+        item = self._queue.get()
+        if is_idle and item is not None:
+            time.sleep(_GATHER_SECONDS)
+        return item
 
 
 def configure_logging(

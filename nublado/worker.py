@@ -1,9 +1,10 @@
 """The gunicorn worker: who comes when, who waits where, and a stop without loss.
 
 Requests are read by the main loop, without blocking, and reach a thread once
-they are whole: slow clients cost a socket, not a thread. Whoever asks for the
-state of labs, which is in memory, gets it from the main loop itself. Event streams
-are handed over to the writer of streams, as are connections that have to be closed.
+they are whole: slow clients cost a socket, not a thread. Whoever asks for what is in
+memory, the state of labs and their events, gets it from the main loop itself. Event
+streams are handed over to the writer of streams, as are connections that have to be
+closed.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from nublado.connection import Connection, Outbox
 from nublado.context import ProcessContext
 from nublado.framing import Progress
 from nublado.handlers.stream import HANDED_OVER
+from nublado.request_threads import RequestThreads
 from nublado.services.streams import Stream
 from nublado.startup import Part
 
 __all__ = ["Worker"]
 
-_START_SECONDS = 30.0
 _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 30.0
 _MOST_BUFFERED_BYTES = 64 * 1024 * 1024
@@ -49,7 +50,6 @@ _RECEIVE_BYTES = 64 * 1024
 _MOST_ACCEPTED = 64
 _NOTIFY_SECONDS = 1.0
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-_READERS = 8
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS = {
@@ -86,9 +86,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._reading: dict[Connection, float] = {}
         self._buffered = 0
-        self._busy = 0
         self._notified = 0.0
-        self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -104,16 +102,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return context
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Create all threads now.
-
-        Starting one takes longer than most requests when hundreds come at once.
-        """
-        pool: ThreadPoolExecutor = super().get_thread_pool()
-        together = threading.Barrier(self.cfg.threads + 1)
-        for _ in range(self.cfg.threads):
-            pool.submit(together.wait, _START_SECONDS)
-        together.wait(_START_SECONDS)
-        return pool
+        """Create all threads; gunicorn is given those that it would have."""
+        self._threads = RequestThreads(self.cfg.threads)
+        return self._threads.others
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: requests are answered until the service has stopped.
@@ -208,18 +199,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._give_up(connection)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Let a thread answer a request; reads of state find one at any time."""
-        spare = conn.reads_state and self._busy >= self.cfg.threads
-        conn.is_spared = spare
-        self._busy += not spare
-        pool = self._readers if spare else self.tpool
-        pool.submit(self.handle, conn).add_done_callback(
+        """Let a thread answer a request."""
+        if conn.asks_for_a_lab:
+            self.context.labs.surge.arrive()
+        self._threads.submit(conn, self.handle).add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
         )
 
     def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
         """Keep or close a connection, or take its next request up at once."""
-        self._busy -= not conn.is_spared
+        self._threads.note_answered(conn)
+        if conn.asks_for_a_lab:
+            self.context.labs.surge.answer()
         is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
         ahead = conn.parser.unreader.take_buffered() if is_kept else b""
         if ahead:
@@ -312,7 +303,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         What comes behind it would have to wait on the stack.
         """
         return (
-            connection.asks_for_labs
+            connection.asks_what_is_known
             and self.alive
             and self.context.wait_up(Part.LABS, 0.0)
         )

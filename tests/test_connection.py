@@ -31,7 +31,7 @@ def connection(sockets: tuple[socket.socket, socket.socket]) -> Connection:
         (b"GET /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n", True),
         (b"GET /nublado/spawner/v1/labs HTTP/1.1\r\n\r\n", True),
         (b"GET /n/spawner/v1/user-status HTTP/1.1\r\nA: b\r\n\r\n", True),
-        (b"GET /nublado/spawner/v1/labs/rachel/events HTTP/1.1\r\n\r\n", False),
+        (b"GET /nublado/spawner/v1/labs/rachel/events HTTP/1.1\r\n\r\n", True),
         (b"GET /nublado/spawner/v1/labs/a?b=c HTTP/1.1\r\n\r\n", False),
         (b"HEAD /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n", False),
         (b"DELETE /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n", False),
@@ -46,12 +46,12 @@ def connection(sockets: tuple[socket.socket, socket.socket]) -> Connection:
         ),
     ],
 )
-def test_one_question_for_labs_is_told_from_everything_else(
+def test_one_question_for_what_is_known_is_told_from_everything_else(
     connection: Connection, received: bytes, asks: bool
 ) -> None:
     connection.received += received
     assert connection.framing.progress(connection.received) is Progress.WHOLE
-    assert connection.asks_for_labs is asks
+    assert connection.asks_what_is_known is asks
 
 
 def test_response_is_sent_in_one_piece(

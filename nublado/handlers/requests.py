@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
 import structlog
@@ -37,6 +38,7 @@ COMMON_HEADERS = (
 )
 """Headers of every response that does not say otherwise."""
 
+_MOST_ADDRESSES = 1024
 _START_SECONDS = 1.0
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -66,6 +68,7 @@ class TrustedProxies:
         self._direct = wsgi_app
         self._proxied = ProxyFix(wsgi_app, x_for=1, x_proto=1, x_host=1)
         self._networks = tuple(networks)
+        self._is_trusted = lru_cache(_MOST_ADDRESSES)(self._look_up)
 
     def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
         """Handle a request."""
@@ -73,7 +76,7 @@ class TrustedProxies:
         application = self._proxied if proxied else self._direct
         return application(environ, start_response)
 
-    def _is_trusted(self, address: str) -> bool:
+    def _look_up(self, address: str) -> bool:
         try:
             remote = ipaddress.ip_address(address)
         except ValueError:

@@ -312,11 +312,14 @@ def _release_frames(error: BaseException | None) -> None:
 class Gate(Protocol):
     """Holds operations back for a moment."""
 
-    def note(self) -> None:
-        """Note that an operation has been submitted."""
+    def wait(self, submitted: float) -> None:
+        """Wait until an operation may begin.
 
-    def wait(self) -> None:
-        """Wait until operations may begin."""
+        Parameters
+        ----------
+        submitted
+            When it was submitted, by the monotonic clock.
+        """
 
     def end(self) -> None:
         """Hold nothing back any more."""
@@ -341,7 +344,9 @@ class OperationPool:
         self._lock = threading.Lock()
         self._closed = False
         self._active: set[AnyOperation] = set()
-        self._held: queue.SimpleQueue[AnyOperation | None] = queue.SimpleQueue()
+        self._held: queue.SimpleQueue[tuple[float, AnyOperation] | None] = (
+            queue.SimpleQueue()
+        )
         self._dispatcher = threading.Thread(
             target=self._dispatch, name=f"{name}-dispatcher", daemon=True
         )
@@ -367,8 +372,7 @@ class OperationPool:
             if self._gate is None:
                 self._threads.submit(self._run, operation)
             else:
-                self._gate.note()
-                self._held.put(operation)
+                self._held.put((time.monotonic(), operation))
             return True
 
     def close(self) -> None:
@@ -403,9 +407,10 @@ class OperationPool:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _dispatch(self) -> None:
-        while (operation := self._held.get()) is not None:
+        while (held := self._held.get()) is not None:
+            submitted, operation = held
             if self._gate is not None:
-                self._gate.wait()
+                self._gate.wait(submitted)
             self._threads.submit(self._run, operation)
 
     def _run(self, operation: AnyOperation) -> None:

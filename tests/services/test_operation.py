@@ -212,12 +212,12 @@ def test_a_closed_pool_takes_nothing(pool: OperationPool) -> None:
 def test_operations_wait_at_the_gate_until_it_ends() -> None:
     class Closed:
         over = threading.Event()
-        submitted = 0
+        asked = threading.Event()
+        submitted = 0.0
 
-        def note(self) -> None:
-            self.submitted += 1
-
-        def wait(self) -> None:
+        def wait(self, submitted: float) -> None:
+            self.submitted = submitted
+            self.asked.set()
             self.over.wait(60)
 
         def end(self) -> None:
@@ -226,8 +226,10 @@ def test_operations_wait_at_the_gate_until_it_ends() -> None:
     gate = Closed()
     pool = OperationPool("test", gate=gate)
     work = Work(lambda _: "result", resumable=False)
+    began = time.monotonic()
     pool.submit(work)
-    assert gate.submitted == 1
+    wait_for(gate.asked.is_set)
+    assert began <= gate.submitted <= time.monotonic()
     assert not work.begun.is_set()
     pool.close()
     wait_for(work.begun.is_set)

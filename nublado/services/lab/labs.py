@@ -80,6 +80,8 @@ class LabService:
         Notes labs that end unasked.
     inspector
         Looks at labs, for operators.
+    surge
+        Is told of requests for labs, by whoever receives and answers them.
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class LabService:
         self.inspector = LabInspector(labs)
         self._images = images
         self._waiting = waiting
-        self._spawns = OperationPool("spawn", gate=Surge())
+        self.surge = Surge()
+        self._spawns = OperationPool("spawn", gate=self.surge)
         self._deletions = OperationPool("delete")
         self._readers = ThreadPoolExecutor(_READERS, "read-pods")
         self._stopping = Cancellation()

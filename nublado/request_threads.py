@@ -1,0 +1,88 @@
+"""The threads that answer requests: which of them takes which request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from nublado.connection import Connection
+from nublado.turns import Turns
+
+__all__ = ["RequestThreads", "started_pool"]
+
+_START_SECONDS = 30.0
+_READERS = 8
+_CREATES_AT_A_TIME = 2
+
+Answer = Callable[[Connection], bool]
+
+
+class RequestThreads:
+    """Threads for the three sorts of requests, none of which waits for another.
+
+    ===============  =========================================================
+    what is asked    who answers
+    ===============  =========================================================
+    a lab            half as many threads as there are for all else, of which
+                     few are busy at a time: hundreds of users may want one at
+                     the same moment
+    what is known    as all else, or while all those threads are taken, a few
+                     that are kept for that
+    all else         `NUBLADO_THREADS`
+    ===============  =========================================================
+
+    Used by the main loop only.
+
+    Parameters
+    ----------
+    number
+        How many threads there are for all else.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.others = started_pool(number, "requests")
+        self._creates = started_pool(max(1, number // 2), "creates")
+        self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
+        self._turns = Turns(_CREATES_AT_A_TIME)
+        self._number = number
+        self._taken = 0
+
+    def submit(self, connection: Connection, answer: Answer) -> Future[bool]:
+        """Let a thread answer the request that a connection has brought."""
+        if connection.asks_for_a_lab:
+            return self._creates.submit(self._in_turn, connection, answer)
+        if connection.reads_state and self._taken >= self._number:
+            return self._readers.submit(answer, connection)
+        self._taken += 1
+        connection.has_thread = True
+        return self.others.submit(answer, connection)
+
+    def note_answered(self, connection: Connection) -> None:
+        """Count a thread as free again that has answered a request."""
+        self._taken -= connection.has_thread
+        connection.has_thread = False
+
+    def _in_turn(self, connection: Connection, answer: Answer) -> bool:
+        with self._turns.taken():
+            return answer(connection)
+
+
+def started_pool(number: int, name: str) -> ThreadPoolExecutor:
+    """Make a pool whose threads all run already.
+
+    Starting one takes longer than most requests when hundreds come at once.
+
+    Parameters
+    ----------
+    number
+        How many threads.
+    name
+        What they are called.
+    """
+    pool = ThreadPoolExecutor(number, name)
+    together = threading.Barrier(number + 1)
+    for _ in range(number):
+        pool.submit(together.wait, _START_SECONDS)
+    together.wait(_START_SECONDS)
+    return pool

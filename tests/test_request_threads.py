@@ -1,0 +1,94 @@
+"""Which threads answer which requests, and that none waits for another sort."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from gunicorn.config import Config
+
+from nublado.connection import Connection
+from nublado.request_threads import RequestThreads
+
+_LONG = 60.0
+_CREATION = (
+    b"POST /n/spawner/v1/labs/rachel/create HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+)
+_STATE = b"GET /n/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n"
+_PAGE = b"GET /n/spawner/v1/images HTTP/1.1\r\n\r\n"
+
+
+class Answers:
+    """Answers requests once it is told to, and knows which threads do that."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.names: list[str] = []
+
+    def __call__(self, _: Connection) -> bool:
+        self.names.append(threading.current_thread().name.rpartition("_")[0])
+        return self.may.wait(_LONG)
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    answers = Answers()
+    yield answers
+    answers.may.set()
+
+
+@pytest.fixture
+def threads() -> RequestThreads:
+    return RequestThreads(2)
+
+
+def _connection(received: bytes) -> Connection:
+    sock, other = socket.socketpair()
+    other.close()
+    connection = Connection(Config(), sock, ("", 1), ("", 2), socket.socket.close)
+    connection.received += received
+    connection.hand_to_parser()
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("received", "name"),
+    [(_CREATION, "creates"), (_STATE, "requests"), (_PAGE, "requests")],
+)
+def test_threads_by_request(
+    threads: RequestThreads, answers: Answers, received: bytes, name: str
+) -> None:
+    answers.may.set()
+    assert threads.submit(_connection(received), answers).result(_LONG)
+    assert answers.names == [name]
+
+
+def test_what_is_known_finds_a_thread_while_all_are_taken(
+    threads: RequestThreads, answers: Answers
+) -> None:
+    taken = [_connection(_PAGE) for _ in range(2)]
+    for connection in taken:
+        threads.submit(connection, answers)
+    quick = Answers()
+    quick.may.set()
+    assert threads.submit(_connection(_STATE), quick).result(_LONG)
+    assert quick.names == ["reads-of-state"]
+    for connection in taken:
+        threads.note_answered(connection)
+    assert not any(connection.has_thread for connection in taken)
+
+
+def test_waiting_creations_keep_nobody_else_waiting(
+    threads: RequestThreads, answers: Answers
+) -> None:
+    for _ in range(20):
+        threads.submit(_connection(_CREATION), answers)
+    quick = Answers()
+    quick.may.set()
+    for _ in range(5):
+        connection = _connection(_PAGE)
+        assert threads.submit(connection, quick).result(_LONG)
+        threads.note_answered(connection)
+    assert set(quick.names) == {"requests"}
