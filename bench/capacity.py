@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import compileall
 import json
 import math
 import os
@@ -28,6 +29,7 @@ from pathlib import Path
 import aiohttp
 import requests
 
+import nublado
 from nublado.descriptors import raise_descriptor_limit
 from nublado.sandbox import DEMO_CONFIG
 from nublado.sandbox.stack import Stack
@@ -453,6 +455,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
     raise_descriptor_limit()
+    # As an installed package has it: else each start would compile all code anew.
+    compileall.compile_dir(Path(nublado.__file__).parent, quiet=1)
     threading.stack_size(256 * 1024)
     print(_machine(), flush=True)
     runs = []

@@ -46,7 +46,7 @@ accesslog = None
 
 # Most of what a surge makes stays for long: looking through all of it again and
 # again for garbage, as by default, takes 7 % of the time and finds next to none.
-_COLLECT = (10_000, 10, 10)
+_COLLECT = (2_000, 10, 10)
 
 # Signals upon which gunicorn would run two workers, be it for a moment, or none.
 _TWO_WORKERS = ("hup", "ttin", "ttou", "winch")

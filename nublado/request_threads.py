@@ -24,7 +24,7 @@ class RequestThreads:
     ===============  =========================================================
     what is asked    who answers
     ===============  =========================================================
-    a lab            half as many threads as there are for all else, of which
+    a lab            a quarter of the threads that there are for all else, of which
                      few are busy at a time: hundreds of users may want one at
                      the same moment
     what is known    as all else, or while all those threads are taken, a few
@@ -42,7 +42,7 @@ class RequestThreads:
 
     def __init__(self, number: int) -> None:
         self.others = started_pool(number, "requests")
-        self._creates = started_pool(max(1, number // 2), "creates")
+        self._creates = started_pool(max(1, number // 4), "creates")
         self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         self._turns = Turns(_CREATES_AT_A_TIME)
         self._number = number
