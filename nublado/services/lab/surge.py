@@ -8,21 +8,25 @@ import time
 __all__ = ["Surge"]
 
 _MANY = 4
-_LONGEST_SECONDS = 3.0
+_HELD_SECONDS = 3.0
+_PAUSE_SECONDS = 0.04
+_LONGEST_SECONDS = 10.0
 
 
 class Surge:
     """Knows how many users wait for a response, and lets work wait meanwhile.
 
     Spawns compete for the processor with the requests of users who have not
-    had a response yet. They begin once few are left of these, but none waits
-    long: until it has made its first objects, a crash loses it.
+    had a response yet. They begin once few are left of these. But until it has
+    made its first objects, a crash loses a spawn: after 3 s they begin anyway, one
+    after the other, so that users still get responses meanwhile; after 10 s at once.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._unanswered = 0
         self._over = False
+        self._last_began = 0.0
 
     def arrive(self) -> None:
         """Count a request for a lab that has come."""
@@ -44,13 +48,15 @@ class Surge:
         submitted
             When what waits here was submitted, by the monotonic clock.
         """
-        latest = submitted + _LONGEST_SECONDS
         with self._changed:
+            begin = max(submitted + _HELD_SECONDS, self._last_began + _PAUSE_SECONDS)
+            begin = min(begin, submitted + _LONGEST_SECONDS)
             while not self._over and self._unanswered >= _MANY:
-                left = latest - time.monotonic()
+                left = begin - time.monotonic()
                 if left <= 0:
-                    return
+                    break
                 self._changed.wait(left)
+            self._last_began = time.monotonic()
 
     def end(self) -> None:
         """Let nothing wait any more."""

@@ -61,6 +61,20 @@ def test_work_that_has_waited_long_begins_anyway(surge: Surge) -> None:
     assert Spawner(surge, time.monotonic() - 2.95).begun.wait(_LONG)
 
 
+def test_work_that_has_waited_begins_bit_by_bit(surge: Surge) -> None:
+    for _ in range(10):
+        surge.arrive()
+    began = time.monotonic()
+    for _ in range(6):
+        surge.wait(began - 5.0)
+    assert time.monotonic() - began >= 5 * 0.04
+    # None waits for ever, whatever the others do.
+    began = time.monotonic()
+    for _ in range(1000):
+        surge.wait(began - _LONG)
+    assert time.monotonic() - began < 1000 * 0.04
+
+
 def test_nothing_waits_at_the_end(surge: Surge) -> None:
     for _ in range(10):
         surge.arrive()
