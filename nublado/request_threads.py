@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,6 +15,7 @@ __all__ = ["RequestThreads", "started_pool"]
 _START_SECONDS = 30.0
 _READERS = 8
 _CREATES_AT_A_TIME = 2
+_PATIENCE_SECONDS = 30.0
 
 Answer = Callable[[Connection], bool]
 
@@ -24,9 +26,10 @@ class RequestThreads:
     ===============  =========================================================
     what is asked    who answers
     ===============  =========================================================
-    a lab            a quarter of the threads that there are for all else, of which
+    a lab            half as many threads as there are for all else, of which
                      few are busy at a time: hundreds of users may want one at
-                     the same moment
+                     the same moment. If Gafaelfawr hangs, those that have waited
+                     for 30 s are refused: by then, nobody listens any more
     what is known    as all else, or while all those threads are taken, a few
                      that are kept for that
     all else         `NUBLADO_THREADS`
@@ -38,20 +41,38 @@ class RequestThreads:
     ----------
     number
         How many threads there are for all else.
+    patience
+        After how many seconds a request for a lab is refused.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, patience: float = _PATIENCE_SECONDS) -> None:
         self.others = started_pool(number, "requests")
-        self._creates = started_pool(max(1, number // 4), "creates")
+        self._creates = started_pool(max(1, number // 2), "creates")
         self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         self._turns = Turns(_CREATES_AT_A_TIME)
         self._number = number
+        self._patience = patience
         self._taken = 0
 
-    def submit(self, connection: Connection, answer: Answer) -> Future[bool]:
-        """Let a thread answer the request that a connection has brought."""
+    def submit(
+        self, connection: Connection, answer: Answer, refuse: Answer
+    ) -> Future[bool]:
+        """Let a thread answer the request that a connection has brought.
+
+        Parameters
+        ----------
+        connection
+            The connection.
+        answer
+            Answers, and tells whether the connection can be kept.
+        refuse
+            Does that in its place, if the request has waited for too long.
+        """
         if connection.asks_for_a_lab:
-            return self._creates.submit(self._in_turn, connection, answer)
+            latest = time.monotonic() + self._patience
+            return self._creates.submit(
+                self._in_turn, connection, answer, refuse, latest
+            )
         if connection.reads_state and self._taken >= self._number:
             return self._readers.submit(answer, connection)
         self._taken += 1
@@ -63,9 +84,12 @@ class RequestThreads:
         self._taken -= connection.has_thread
         connection.has_thread = False
 
-    def _in_turn(self, connection: Connection, answer: Answer) -> bool:
+    def _in_turn(
+        self, connection: Connection, answer: Answer, refuse: Answer, latest: float
+    ) -> bool:
         with self._turns.taken():
-            return answer(connection)
+            is_late = time.monotonic() > latest
+            return refuse(connection) if is_late else answer(connection)
 
 
 def started_pool(number: int, name: str) -> ThreadPoolExecutor:

@@ -202,7 +202,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Let a thread answer a request."""
         if conn.asks_for_a_lab:
             self.context.labs.surge.arrive()
-        self._threads.submit(conn, self.handle).add_done_callback(
+        self._threads.submit(conn, self.handle, self._refuse).add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
         )
 
@@ -378,6 +378,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.context.streams.finish(sock, outbox.rest)
             return False
         return is_kept
+
+    def _refuse(self, conn: Connection) -> bool:
+        """Refuse a request that has waited for a thread for too long."""
+        self.log.warning("Request from %s has waited for too long", conn.client)
+        _send_error(conn.sock, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+        return False
 
     def _hand_over(self, conn: Connection) -> None:
         """Leave a socket to the writer of streams."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,10 @@ def threads() -> RequestThreads:
     return RequestThreads(2)
 
 
+def _never(_: Connection) -> bool:
+    raise AssertionError("refused")
+
+
 def _connection(received: bytes) -> Connection:
     sock, other = socket.socketpair()
     other.close()
@@ -61,7 +66,7 @@ def test_threads_by_request(
     threads: RequestThreads, answers: Answers, received: bytes, name: str
 ) -> None:
     answers.may.set()
-    assert threads.submit(_connection(received), answers).result(_LONG)
+    assert threads.submit(_connection(received), answers, _never).result(_LONG)
     assert answers.names == [name]
 
 
@@ -70,10 +75,10 @@ def test_what_is_known_finds_a_thread_while_all_are_taken(
 ) -> None:
     taken = [_connection(_PAGE) for _ in range(2)]
     for connection in taken:
-        threads.submit(connection, answers)
+        threads.submit(connection, answers, _never)
     quick = Answers()
     quick.may.set()
-    assert threads.submit(_connection(_STATE), quick).result(_LONG)
+    assert threads.submit(_connection(_STATE), quick, _never).result(_LONG)
     assert quick.names == ["reads-of-state"]
     for connection in taken:
         threads.note_answered(connection)
@@ -84,11 +89,24 @@ def test_waiting_creations_keep_nobody_else_waiting(
     threads: RequestThreads, answers: Answers
 ) -> None:
     for _ in range(20):
-        threads.submit(_connection(_CREATION), answers)
+        threads.submit(_connection(_CREATION), answers, _never)
     quick = Answers()
     quick.may.set()
     for _ in range(5):
         connection = _connection(_PAGE)
-        assert threads.submit(connection, quick).result(_LONG)
+        assert threads.submit(connection, quick, _never).result(_LONG)
         threads.note_answered(connection)
     assert set(quick.names) == {"requests"}
+
+
+def test_creations_that_wait_for_too_long_are_refused(answers: Answers) -> None:
+    threads = RequestThreads(2, patience=0.05)
+    first = threads.submit(_connection(_CREATION), answers, _never)
+    late = Answers()
+    late.may.set()
+    second = threads.submit(_connection(_CREATION), _never, late)
+    assert not second.done()
+    time.sleep(0.1)
+    answers.may.set()
+    assert (first.result(_LONG), second.result(_LONG)) == (True, True)
+    assert late.names == ["creates"]
