@@ -10,7 +10,7 @@ __all__ = ["Surge"]
 _MANY = 4
 _HELD_SECONDS = 3.0
 _PAUSE_SECONDS = 0.04
-_LONGEST_SECONDS = 10.0
+_LONGEST_SECONDS = 15.0
 
 
 class Surge:
@@ -19,7 +19,7 @@ class Surge:
     Spawns compete for the processor with the requests of users who have not
     had a response yet. They begin once few are left of these. But until it has
     made its first objects, a crash loses a spawn: after 3 s they begin anyway, one
-    after the other, so that users still get responses meanwhile; after 10 s at once.
+    after the other, so that users still get responses meanwhile; after 15 s at once.
     """
 
     def __init__(self) -> None:
