@@ -43,6 +43,11 @@ class RequestThreads:
         How many threads there are for all else.
     patience
         After how many seconds a request for a lab is refused.
+
+    Attributes
+    ----------
+    others
+        The threads for all else.
     """
 
     def __init__(self, number: int, patience: float = _PATIENCE_SECONDS) -> None:
@@ -50,9 +55,14 @@ class RequestThreads:
         self._creates = started_pool(max(1, number // 2), "creates")
         self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         self._turns = Turns(_CREATES_AT_A_TIME)
+        self._taken = 0
         self._number = number
         self._patience = patience
-        self._taken = 0
+
+    @property
+    def busy(self) -> int:
+        """How many of the threads for all else have a request."""
+        return min(self._taken, self._number)
 
     def submit(
         self, connection: Connection, answer: Answer, refuse: Answer

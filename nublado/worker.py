@@ -1,31 +1,23 @@
 """The gunicorn worker: who comes when, who waits where, and a stop without loss.
 
-Requests are read by the main loop, without blocking, and reach a thread once
-they are whole: slow clients cost a socket, not a thread. Whoever asks for what is in
-memory, the state of labs and their events, gets it from the main loop itself. Event
-streams are handed over to the writer of streams, as are connections that have to be
-closed.
+What the main loop has read (`nublado.reception`) is answered by a thread, or by the
+main loop itself, where somebody asks for what is in memory: the state of labs and their
+events. Event streams are handed over to the writer of streams, as are connections that
+have to be closed.
 """
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import re
-import selectors
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from gunicorn import util
 from gunicorn.http.errors import (
     LimitRequestHeaders,
     LimitRequestLine,
@@ -35,23 +27,16 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from nublado.connection import Connection, Outbox
 from nublado.context import ProcessContext
-from nublado.framing import Progress
 from nublado.handlers.stream import HANDED_OVER
+from nublado.raw_responses import head_of_stream, send_error
+from nublado.reception import Reception
 from nublado.request_threads import RequestThreads
 from nublado.services.streams import Stream
 from nublado.startup import Part
 
 __all__ = ["Worker"]
 
-_HEAD_SECONDS = 10.0
-_BODY_SECONDS = 30.0
-_MOST_BUFFERED_BYTES = 64 * 1024 * 1024
-_RECEIVE_BYTES = 64 * 1024
-_MOST_ACCEPTED = 64
 _NOTIFY_SECONDS = 1.0
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-_EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -72,7 +57,7 @@ class _StreamBegins(Exception):  # noqa: N818
         self.headers = headers
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(Reception):
     """Serves requests in threads."""
 
     wsgi: Any
@@ -83,9 +68,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Serve until the end; called in the process of the worker."""
-        self._spare = os.open(os.devnull, os.O_RDONLY)
-        self._reading: dict[Connection, float] = {}
-        self._buffered = 0
         self._notified = 0.0
         super().init_process()
 
@@ -145,7 +127,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             threading.Thread(target=self.context.stop, name="stop").start()
         return False
 
-    # --- Connections, in the main loop -----------------------------------
+    # --- Requests, in the main loop --------------------------------------
 
     def notify(self) -> None:
         """Tell gunicorn's master that the loop goes round, once in a while."""
@@ -154,50 +136,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._notified = now
             super().notify()
 
-    def accept(self, listener: Any) -> None:
-        """Accept the connections that have come, as far as there is room."""
-        for _ in range(_MOST_ACCEPTED):
-            if not self._accept_one(listener):
-                return
-
-    def _accept_one(self, listener: Any) -> bool:
-        """Accept a connection, and begin to read its first request."""
-        try:
-            sock, client = listener.accept()
-        except BlockingIOError:
-            return False
-        except OSError as e:
-            if e.errno in _NO_DESCRIPTORS:
-                self._refuse_one(listener)
-            elif e.errno != errno.ECONNABORTED:
-                self.log.exception("Cannot accept a connection")
-            return False
-        if self.nr_conns >= self.worker_connections - 1:
-            self._shed_one()
-        self.nr_conns += 1
-        address, close = listener.getsockname(), self._close_gently
-        self._read(Connection(self.cfg, sock, client, address, close))
-        return True
-
-    def _close_gently(self, sock: socket.socket) -> None:
-        self.context.streams.close(sock)
-
-    def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
-        """Read the next request of a connection that was kept."""
-        del client
-        self.keepalived_conns.remove(conn)
-        self._read(conn)
-
-    def murder_pending(self) -> None:
-        """Close connections that take too long to send a request.
-
-        During a stop, those that have sent nothing are not waited for.
-        """
-        now = time.monotonic()
-        for connection, deadline in list(self._reading.items()):
-            if deadline <= now or not (self.alive or connection.received):
-                self._give_up(connection)
-
     def enqueue_req(self, conn: Connection) -> None:
         """Let a thread answer a request."""
         if conn.asks_for_a_lab:
@@ -205,10 +143,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._threads.submit(conn, self.handle, self._refuse).add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
         )
+        self.context.load.busy = self._threads.busy
 
     def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
         """Keep or close a connection, or take its next request up at once."""
         self._threads.note_answered(conn)
+        self.context.load.busy = self._threads.busy
         if conn.asks_for_a_lab:
             self.context.labs.surge.answer()
         is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
@@ -220,73 +160,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
             conn.is_polled = bool(is_kept)
 
-    def _read(self, connection: Connection) -> None:
-        """Wait for a request, and take what has come of it already."""
-        self._reading[connection] = time.monotonic() + _HEAD_SECONDS
-        self._buffered += len(connection.received)
-        self._poll(connection, partial(self._receive, connection))
-        if connection.received:
-            self._go_on(connection, Progress.HEAD)
-        if connection in self._reading:
-            self._receive(connection, connection.sock)
+    def close_gently(self, sock: socket.socket) -> None:
+        """Leave a socket to the writer of streams, which closes it."""
+        self.context.streams.close(sock)
 
-    def _poll(
-        self, connection: Connection, callback: Callable[[socket.socket], None]
-    ) -> None:
-        """Have something called whenever there is something to read."""
-        poll = self.poller.modify if connection.is_polled else self.poller.register
-        poll(connection.sock, selectors.EVENT_READ, callback)
-        connection.is_polled = True
-
-    def _stop_polling(self, connection: Connection) -> None:
-        if connection.is_polled:
-            connection.is_polled = False
-            self.poller.unregister(connection.sock)
-
-    def _receive(self, connection: Connection, sock: socket.socket) -> None:
-        before = connection.framing.progress(connection.received)
-        try:
-            data = sock.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._leave(connection)
-            self._forget(connection)
-            return
-        connection.received += data
-        self._buffered += len(data)
-        if data:
-            self._go_on(connection, before)
-            self._keep_buffers_small()
-        elif connection.received:
-            self._dispatch(connection)
-        else:
-            self._leave(connection)
-            self._forget(connection)
-
-    def _go_on(self, connection: Connection, before: Progress) -> None:
-        """Wait for the rest of a request, or have it answered."""
-        progress = connection.framing.progress(connection.received)
-        if progress is Progress.REFUSED and not connection.framing.has_head:
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            self._give_up(connection, status, "bad_request")
-        elif progress in (Progress.WHOLE, Progress.REFUSED):
-            connection.is_whole = progress is Progress.WHOLE
-            self._dispatch(connection)
-        elif progress is Progress.BODY and before is Progress.HEAD:
-            self._reading[connection] = time.monotonic() + _BODY_SECONDS
-            if _EXPECT.search(connection.received):
-                # A client that does not take that much takes no more.
-                with suppress(OSError):
-                    connection.sock.send(_CONTINUE)
-
-    def _keep_buffers_small(self) -> None:
-        """Give up the largest of the requests that are coming in, if it must be."""
-        if self._buffered > _MOST_BUFFERED_BYTES:
-            largest = max(self._reading, key=lambda reading: len(reading.received))
-            self._give_up(largest, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
-
-    def _dispatch(self, connection: Connection) -> None:
+    def dispatch(self, connection: Connection) -> None:
         """Have a request answered: by a thread, unless that waits for nothing."""
         self._leave(connection)
         is_quick = self._can_answer_here(connection)
@@ -317,48 +195,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             self._forget(connection, graceful=True)
 
-    def _give_up(
-        self,
-        connection: Connection,
-        status: HTTPStatus = HTTPStatus.REQUEST_TIMEOUT,
-        type_: str = "request_timeout",
-    ) -> None:
-        self._leave(connection)
-        if connection.received:
-            self.log.info("Request from %s: %s", connection.client, status.phrase)
-            _send_error(connection.sock, status, type_)
-        self._forget(connection, graceful=bool(connection.received))
-
-    def _leave(self, connection: Connection) -> None:
-        """Read no more of a request, of which there is enough or too little."""
-        del self._reading[connection]
-        self._buffered -= len(connection.received)
-
-    def _forget(self, connection: Connection, *, graceful: bool = False) -> None:
-        self._stop_polling(connection)
-        self.nr_conns -= 1
-        connection.close(graceful)
-
-    def _shed_one(self) -> None:
-        """Close the connection that is missed least: an idle one, or a slow one."""
-        if self.keepalived_conns:
-            self._forget(self.keepalived_conns.popleft())
-        elif self._reading:
-            connection = next(iter(self._reading))
-            self._leave(connection)
-            self._forget(connection)
-
-    def _refuse_one(self, listener: Any) -> None:
-        """Without descriptors, make room; else the loop would spin or die."""
-        self._shed_one()
-        os.close(self._spare)
-        try:
-            listener.accept()[0].close()
-        except OSError as e:
-            self.log.debug("Cannot even refuse a connection: %s", e)
-        finally:
-            self._spare = os.open(os.devnull, os.O_RDONLY)
-
     # --- Requests, in a thread -------------------------------------------
 
     def handle(self, conn: Connection) -> bool:
@@ -382,7 +218,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _refuse(self, conn: Connection) -> bool:
         """Refuse a request that has waited for a thread for too long."""
         self.log.warning("Request from %s has waited for too long", conn.client)
-        _send_error(conn.sock, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+        send_error(conn.sock, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
         return False
 
     def _hand_over(self, conn: Connection) -> None:
@@ -399,7 +235,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return bool(super().handle_request(req, conn))
         except _StreamBegins as begin:
             chunked = req.version >= (1, 1)
-            head = _head_of_stream(begin.status, begin.headers, chunked=chunked)
+            head = head_of_stream(begin.status, begin.headers, chunked=chunked)
             self._hand_over(conn)
             sock = conn.sock.sock
             self.context.streams.write(sock, head, begin.stream, chunked=chunked)
@@ -431,38 +267,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         del req
         if isinstance(exc, ParseException):
             self.log.info("Malformed request from %s: %s", addr, exc)
-            _send_error(
+            send_error(
                 client,
                 _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST),
                 "bad_request",
             )
         else:
             self.log.error("Request failed outside of the application", exc_info=exc)
-            _send_error(client, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error")
-
-
-def _head_of_stream(
-    status: str, headers: Iterable[tuple[str, str]], *, chunked: bool
-) -> bytes:
-    lines = [
-        f"HTTP/1.1 {status}",
-        f"Date: {util.http_date()}",
-        "Connection: close",
-        *(["Transfer-Encoding: chunked"] if chunked else []),
-        *(f"{k}: {v}" for k, v in headers if k.lower() != "content-length"),
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _send_error(sock: Any, status: HTTPStatus, type_: str) -> None:
-    """Send an error of the one shape, as far as the client takes it."""
-    body = json.dumps({"detail": [{"type": type_, "msg": status.phrase}]})
-    head = (
-        f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
-        "Content-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    try:
-        sock.sendall((head + body).encode())
-    except OSError:
-        return
+            send_error(client, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error")

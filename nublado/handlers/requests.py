@@ -87,7 +87,6 @@ class TrustedProxies:
 
 def register_request_hooks(app: Flask) -> None:
     """Give requests an id, refuse those that come too early or late, log them."""
-    app.before_request(_begin)
     app.before_request(_identify)
     app.before_request(_drop_trailing_slash)
     app.before_request(_check_up)
@@ -95,14 +94,7 @@ def register_request_hooks(app: Flask) -> None:
     app.teardown_request(_end)
 
 
-def _begin() -> None:
-    process().load.begin()
-    g.counted = True
-
-
 def _end(_: BaseException | None) -> None:
-    if g.pop("counted", False):
-        process().load.end()
     structlog.contextvars.clear_contextvars()
 
 

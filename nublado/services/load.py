@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import threading
+from dataclasses import dataclass
 
 __all__ = ["RequestLoad"]
 
 
+@dataclass(slots=True)
 class RequestLoad:
-    """Counts requests that threads are busy with.
+    """How busy the threads are that answer requests, as the worker says.
 
     Parameters
     ----------
     limit
-        How many there may be at a time.
+        How many threads there are, without those for what comes by the hundred.
+    busy
+        How many of them have a request.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._lock = threading.Lock()
-        self._busy = 0
-
-    @property
-    def busy(self) -> int:
-        """How many there are."""
-        return self._busy
-
-    def begin(self) -> None:
-        """Count a request that begins."""
-        with self._lock:
-            self._busy += 1
-
-    def end(self) -> None:
-        """Count a request as over."""
-        with self._lock:
-            self._busy -= 1
+    limit: int
+    busy: int = 0

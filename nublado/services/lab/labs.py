@@ -105,8 +105,12 @@ class LabService:
         labs.cluster.listen(NAMESPACE, self.observe_namespace)
 
     def queues(self) -> dict[str, int]:
-        """How many spawns and deletions have begun or wait."""
-        return {"spawns": self._spawns.active, "deletions": self._deletions.active}
+        """How many spawns and deletions have begun or wait, and requests for labs."""
+        return {
+            "creates": self.surge.unanswered,
+            "spawns": self._spawns.active,
+            "deletions": self._deletions.active,
+        }
 
     def stop(self) -> None:
         """Stop all operations at their next step, leaving what they made.

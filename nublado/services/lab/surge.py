@@ -28,6 +28,11 @@ class Surge:
         self._over = False
         self._last_began = 0.0
 
+    @property
+    def unanswered(self) -> int:
+        """How many users wait for a response."""
+        return self._unanswered
+
     def arrive(self) -> None:
         """Count a request for a lab that has come."""
         with self._changed:
