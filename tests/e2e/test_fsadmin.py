@@ -239,7 +239,7 @@ def test_restart_while_it_is_created(stack: Stack, end: str) -> None:
         " headers={'X-Auth-Request-User': 'admin'})"
     )
     client = subprocess.Popen(
-        [shutil.which("python3") or "python3", "-c", code, url],
+        [sys.executable, "-c", code, url],
         stderr=subprocess.DEVNULL,
     )
     try:
