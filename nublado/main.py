@@ -15,6 +15,7 @@ from nublado.handlers.admin import admin
 from nublado.handlers.desk import desk
 from nublado.handlers.docs import docs
 from nublado.handlers.errors import register_error_handlers
+from nublado.handlers.event_answers import EventAnswers
 from nublado.handlers.fileservers import files, fileservers
 from nublado.handlers.form import form
 from nublado.handlers.form_tokens import FormTokens
@@ -66,9 +67,11 @@ def create_app(context: ProcessContext | None = None) -> Flask:
         context.config.path_prefix,
         fileserver.path_prefix if fileserver else FILES_PREFIX,
     )
-    proxied = TrustedProxies(app.wsgi_app, context.environment.trusted_proxies)
+    all_labs = f"{context.config.path_prefix}{labs.url_prefix}/labs/"
+    quick = EventAnswers(app.wsgi_app, context, all_labs)
+    proxied = TrustedProxies(quick, context.environment.trusted_proxies)
     app.wsgi_app = StateAnswers(  # type: ignore[method-assign]
-        app, proxied, context, f"{context.config.path_prefix}{labs.url_prefix}/labs/"
+        app, proxied, context, all_labs
     )
     context.start()
     return app

@@ -259,7 +259,8 @@ class Worker(Reception):
         if not status.startswith("200"):
             self.context.streams.release(stream.owner)
             return body  # type: ignore[no-any-return]
-        body.close()
+        if hasattr(body, "close"):
+            body.close()
         raise _StreamBegins(stream, status, headers)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:

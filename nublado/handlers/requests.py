@@ -28,6 +28,7 @@ from nublado.startup import Part
 __all__ = [
     "COMMON_HEADERS",
     "TrustedProxies",
+    "log_request",
     "register_request_hooks",
     "request_id",
 ]
@@ -157,17 +158,39 @@ def _log(response: Response) -> Response:
     if request.path not in _QUIET_PATHS:
         # JupyterHub asks for the state of each lab all the time.
         is_poll = response.status_code == HTTPStatus.OK and _needs() is Needs.STATE
-        _logger.log(
+        log_request(
             logging.DEBUG if is_poll else logging.INFO,
-            "Request",
             method=request.method,
             path=request.path,
             status=response.status_code,
-            seconds=round(seconds, 4),
+            seconds=seconds,
             user=request.headers.get("X-Auth-Request-User"),
             remote=request.remote_addr,
         )
     return response
+
+
+def log_request(
+    level: int,
+    *,
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    user: str | None,
+    remote: str | None,
+) -> None:
+    """Write the line about a request that has been answered."""
+    _logger.log(
+        level,
+        "Request",
+        method=method,
+        path=path,
+        status=status,
+        seconds=round(seconds, 4),
+        user=user,
+        remote=remote,
+    )
 
 
 def _method() -> str:

@@ -16,7 +16,14 @@ from nublado.events import Event, EventLog
 from nublado.exceptions import ServiceUnavailableError
 from nublado.services.streams import HEARTBEAT, Source, Stream, StreamWriter
 
-__all__ = ["HANDED_OVER", "RETRY", "event_stream", "open_stream"]
+__all__ = [
+    "HANDED_OVER",
+    "RETRY",
+    "STREAM_HEADERS",
+    "event_stream",
+    "open_stream",
+    "source_of",
+]
 
 HANDED_OVER = "nublado.stream"
 """Key of the WSGI environment under which the worker finds the stream."""
@@ -29,7 +36,13 @@ for an event.
 """
 
 _RETRY_AFTER_SECONDS = 5
-_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+"""Headers of every event stream."""
 
 
 def event_stream(log: EventLog, writer: StreamWriter, username: str) -> Response:
@@ -52,10 +65,31 @@ def event_stream(log: EventLog, writer: StreamWriter, username: str) -> Response
     ServiceUnavailableError
         Raised if there are too many streams.
     """
-    position = _position(log)
-    if log.closed and position and position == len(log.all()) and _is_over(log):
+    source = source_of(log, request.headers.get("Last-Event-ID", ""))
+    if source is None:
         return Response(status=204)
-    return open_stream(LogSource(log, position), writer, username)
+    return open_stream(source, writer, username)
+
+
+def source_of(log: EventLog, last_event_id: str) -> LogSource | None:
+    """Make the source of what a client has not had yet.
+
+    Parameters
+    ----------
+    log
+        Events of an operation.
+    last_event_id
+        What the client says of the last event that it has had.
+
+    Returns
+    -------
+    LogSource or None
+        None if it has had all, and no more will come.
+    """
+    position = _position(log, last_event_id)
+    if log.closed and position and position == len(log.all()) and _is_over(log):
+        return None
+    return LogSource(log, position)
 
 
 def open_stream(source: Source, writer: StreamWriter, owner: str | None) -> Response:
@@ -75,9 +109,7 @@ def open_stream(source: Source, writer: StreamWriter, owner: str | None) -> Resp
     ServiceUnavailableError
         Raised if there are too many streams.
     """
-    response = Response(
-        content_type="text/event-stream; charset=utf-8", headers=_HEADERS
-    )
+    response = Response(headers=STREAM_HEADERS)
     if request.method == "HEAD":
         return response
     if not writer.admit(owner):
@@ -137,9 +169,9 @@ def _frame(log: EventLog, event: Event) -> bytes:
     return f"{head}data: {json.dumps(data)}\n\n".encode()
 
 
-def _position(log: EventLog) -> int:
+def _position(log: EventLog, last_event_id: str) -> int:
     """How many events of this operation the client has had."""
-    operation, _, number = request.headers.get("Last-Event-ID", "").rpartition(":")
+    operation, _, number = last_event_id.rpartition(":")
     if operation != log.id or not (number.isascii() and number.isdigit()):
         return 0
     return min(int(number[:9]), len(log.all()))
