@@ -11,6 +11,8 @@ from gunicorn import util
 
 __all__ = ["head_of_stream", "send_error"]
 
+_RETRY_AFTER_SECONDS = 5
+
 
 def head_of_stream(
     status: str, headers: Iterable[tuple[str, str]], *, chunked: bool
@@ -35,11 +37,23 @@ def head_of_stream(
 
 
 def send_error(sock: Any, status: HTTPStatus, type_: str) -> None:
-    """Send an error of the one shape, as far as the client takes it."""
+    """Send an error of the one shape, as far as the client takes it.
+
+    Parameters
+    ----------
+    sock
+        Connection to the client.
+    status
+        HTTP status.
+    type_
+        Type of the error.
+    """
+    is_passing = status == HTTPStatus.SERVICE_UNAVAILABLE
+    retry = f"Retry-After: {_RETRY_AFTER_SECONDS}\r\n" if is_passing else ""
     body = json.dumps({"detail": [{"type": type_, "msg": status.phrase}]})
     head = (
         f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
-        "Content-Type: application/json\r\n"
+        f"Content-Type: application/json\r\n{retry}"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     try:
