@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -73,11 +73,14 @@ class Browser:
         self.log_in(ingress, username, path)
 
     def wait_for_text(self, css: str, text: str) -> None:
-        """Wait until an element has a text, which may come with a new element."""
+        """Wait until an element has a text, which may come with a new element.
+
+        While a page is replaced, the driver fails in more ways than one.
+        """
         WebDriverWait(
             self.driver,
             _SECONDS,
-            ignored_exceptions=[StaleElementReferenceException],
+            ignored_exceptions=[WebDriverException],
         ).until(
             lambda driver: any(
                 text in element.text
