@@ -12,16 +12,33 @@ from gunicorn.workers.gthread import TConn
 
 from nublado.framing import Framing
 
-__all__ = ["Connection", "Outbox"]
+__all__ = ["Connection", "Outbox", "RequestKinds"]
 
-_IN_MEMORY = re.compile(
-    rb"GET /[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*(?:/events)?)?|user-status) HTTP/"
-)
-_CREATION = re.compile(rb"POST /[^\s?]*/spawner/v1/labs/[^\s?/]*/create HTTP/")
-_READ_OF_STATE = re.compile(
-    rb"(?:GET|HEAD) (?:/|/healthz|/readyz|/metrics"
-    rb"|/[^\s?]*/spawner/v1/(?:labs(?:/[^\s?/]*)?|user-status))(?:\?\S*)? HTTP/"
-)
+
+class RequestKinds:
+    """Tells by the first line of a request what it asks for.
+
+    Only exact paths count: behind any other prefix there may be pages of which the
+    handler waits, and what is in memory is told by the main loop.
+
+    Parameters
+    ----------
+    prefix
+        Path prefix of the service.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        api = re.escape(f"{prefix}/spawner/v1/").encode()
+        user = rb"[^\s?/%]+"
+        state = rb"labs(?:/%b)?|user-status" % user
+        self.in_memory = re.compile(
+            rb"GET %b(?:%b|labs/%b/events) HTTP/" % (api, state, user)
+        )
+        self.creation = re.compile(rb"POST %blabs/%b/create HTTP/" % (api, user))
+        self.read_of_state = re.compile(
+            rb"(?:GET|HEAD) (?:/|/healthz|/readyz|/metrics|%b(?:%b))(?:\?\S*)? HTTP/"
+            % (api, state)
+        )
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -38,6 +55,8 @@ class Connection(TConn):  # type: ignore[misc]
     close_gently
         Closes a socket so that its client gets all that was sent, without
         waiting for that.
+    kinds
+        Tells what requests ask for.
 
     Attributes
     ----------
@@ -68,6 +87,7 @@ class Connection(TConn):  # type: ignore[misc]
         client: Any,
         server: Any,
         close_gently: Callable[[socket.socket], None],
+        kinds: RequestKinds,
     ) -> None:
         super().__init__(cfg, sock, client, server)
         # Where its requests are parsed, it must not wait for the client.
@@ -81,6 +101,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.is_polled = False
         self.is_handed_over = False
         self._close_gently = close_gently
+        self._kinds = kinds
 
     @property
     def asks_what_is_known(self) -> bool:
@@ -90,7 +111,7 @@ class Connection(TConn):  # type: ignore[misc]
         """
         return (
             self.framing.is_all(self.received)
-            and _IN_MEMORY.match(self.received) is not None
+            and self._kinds.in_memory.match(self.received) is not None
         )
 
     def close(self, graceful: bool = False) -> None:
@@ -109,8 +130,8 @@ class Connection(TConn):  # type: ignore[misc]
         """
         if self.parser is None:
             self.parser = http.get_parser(self.cfg, (), self.client)
-        self.reads_state = _READ_OF_STATE.match(self.received) is not None
-        self.asks_for_a_lab = _CREATION.match(self.received) is not None
+        self.reads_state = bool(self._kinds.read_of_state.match(self.received))
+        self.asks_for_a_lab = bool(self._kinds.creation.match(self.received))
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
         self.framing = Framing()

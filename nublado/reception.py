@@ -20,7 +20,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from nublado.connection import Connection
+from nublado.connection import Connection, RequestKinds
 from nublado.framing import Progress
 from nublado.raw_responses import send_error
 
@@ -37,7 +37,15 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Reception(ThreadWorker):  # type: ignore[misc]
-    """Accepts connections, and reads requests."""
+    """Accepts connections, and reads requests.
+
+    Attributes
+    ----------
+    kinds
+        Tells what requests ask for; known once the application is loaded.
+    """
+
+    kinds: RequestKinds
 
     def init_process(self) -> None:
         """Serve until the end; called in the process of the worker."""
@@ -76,7 +84,8 @@ class Reception(ThreadWorker):  # type: ignore[misc]
             self._shed_one()
         self.nr_conns += 1
         address, close = listener.getsockname(), self.close_gently
-        self._read(Connection(self.cfg, sock, client, address, close))
+        connection = Connection(self.cfg, sock, client, address, close, self.kinds)
+        self._read(connection)
         return True
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:

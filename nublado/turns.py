@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 __all__ = ["Turns"]
 
-_BUSY_SECONDS = 0.1
+_BUSY_SECONDS = 0.02
 
 
 class Turns:

@@ -25,7 +25,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from nublado.connection import Connection, Outbox
+from nublado.connection import Connection, Outbox, RequestKinds
 from nublado.context import ProcessContext
 from nublado.handlers.stream import HANDED_OVER
 from nublado.raw_responses import head_of_stream, send_error
@@ -76,6 +76,7 @@ class Worker(Reception):
         super().load_wsgi()
         self._application = self.wsgi
         self.wsgi = self._respond
+        self.kinds = RequestKinds(self.context.config.path_prefix)
 
     @property
     def context(self) -> ProcessContext:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.config import Config
 
-from nublado.connection import Connection, Outbox
+from nublado.connection import Connection, Outbox, RequestKinds
 from nublado.framing import Progress
 
 
@@ -22,7 +22,14 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def connection(sockets: tuple[socket.socket, socket.socket]) -> Connection:
-    return Connection(Config(), sockets[0], ("", 1), ("", 2), socket.socket.close)
+    return Connection(
+        Config(),
+        sockets[0],
+        ("", 1),
+        ("", 2),
+        socket.socket.close,
+        RequestKinds("/nublado"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,18 +37,24 @@ def connection(sockets: tuple[socket.socket, socket.socket]) -> Connection:
     [
         (b"GET /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n", True),
         (b"GET /nublado/spawner/v1/labs HTTP/1.1\r\n\r\n", True),
-        (b"GET /n/spawner/v1/user-status HTTP/1.1\r\nA: b\r\n\r\n", True),
+        (b"GET /nublado/spawner/v1/user-status HTTP/1.1\r\nA: b\r\n\r\n", True),
         (b"GET /nublado/spawner/v1/labs/rachel/events HTTP/1.1\r\n\r\n", True),
         (b"GET /nublado/spawner/v1/labs/a?b=c HTTP/1.1\r\n\r\n", False),
+        # Behind another prefix there may be a page that waits.
+        (b"GET /files/spawner/v1/labs HTTP/1.1\r\n\r\n", False),
+        (b"GET /files/spawner/v1/user-status HTTP/1.1\r\n\r\n", False),
+        (b"GET /files/x/spawner/v1/labs/rachel/events HTTP/1.1\r\n\r\n", False),
+        (b"GET /files/nublado/spawner/v1/labs HTTP/1.1\r\n\r\n", False),
+        (b"GET /nublado/spawner/v1/labs/a%2fcreate HTTP/1.1\r\n\r\n", False),
         (b"HEAD /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n", False),
         (b"DELETE /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n", False),
         (b"GET /nublado/spawner/v1/images HTTP/1.1\r\n\r\n", False),
         # What follows would have to wait for the answer.
-        (2 * b"GET /n/spawner/v1/labs HTTP/1.1\r\n\r\n", False),
-        (b"GET /n/spawner/v1/labs HTTP/1.1\r\nContent-Length: 1\r\n\r\na", False),
+        (2 * b"GET /nublado/spawner/v1/labs HTTP/1.1\r\n\r\n", False),
+        (b"GET /nublado/spawner/v1/labs HTTP/1.1\r\nContent-Length: 1\r\n\r\na", False),
         (
-            b"GET /n/spawner/v1/labs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"0\r\n\r\n",
+            b"GET /nublado/spawner/v1/labs HTTP/1.1\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             False,
         ),
     ],

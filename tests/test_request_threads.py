@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.config import Config
 
-from nublado.connection import Connection
+from nublado.connection import Connection, RequestKinds
 from nublado.request_threads import RequestThreads
 
 _LONG = 60.0
 _CREATION = (
-    b"POST /n/spawner/v1/labs/rachel/create HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+    b"POST /nublado/spawner/v1/labs/rachel/create HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 )
-_STATE = b"GET /n/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n"
-_PAGE = b"GET /n/spawner/v1/images HTTP/1.1\r\n\r\n"
+_STATE = b"GET /nublado/spawner/v1/labs/rachel HTTP/1.1\r\n\r\n"
+_PAGE = b"GET /nublado/spawner/v1/images HTTP/1.1\r\n\r\n"
 
 
 class Answers:
@@ -52,7 +52,9 @@ def _never(_: Connection) -> bool:
 def _connection(received: bytes) -> Connection:
     sock, other = socket.socketpair()
     other.close()
-    connection = Connection(Config(), sock, ("", 1), ("", 2), socket.socket.close)
+    connection = Connection(
+        Config(), sock, ("", 1), ("", 2), socket.socket.close, RequestKinds("/nublado")
+    )
     connection.received += received
     connection.hand_to_parser()
     return connection

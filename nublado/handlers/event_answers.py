@@ -86,6 +86,7 @@ class EventAnswers:
         if (
             path != f"{self._prefix}{username}{_END}"
             or environ["REQUEST_METHOD"] != "GET"
+            or "HTTP_UPGRADE" in environ
             or not USERNAME_PATTERN.fullmatch(username)
             or self._context.stopping
             or not self._context.wait_up(Part.LABS, 0.0)

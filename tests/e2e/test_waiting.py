@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import requests
@@ -102,6 +103,10 @@ def test_nothing_waits_for_those_who_wait_for_a_silent_login_service(
     callers = Callers()
     user = User(narrow, "hopeful")
     callers.call(3 * THREADS, user.create)
+    # Pages of file servers, which look like questions for what is in memory.
+    for path in ("labs", "user-status", "labs/hopeful/events"):
+        url = f"{narrow.service.url}/files/spawner/v1/{path}"
+        callers.call(1, partial(requests.get, url, headers=user.headers))
 
     def asked() -> int:
         hits: int = narrow.control("GET", "/faults")["rules"][0]["hits"]
@@ -120,4 +125,4 @@ def test_nothing_waits_for_those_who_wait_for_a_silent_login_service(
     # None of those has been answered that came first.
     assert not any(future.done() for future in callers.futures)
     narrow.control("DELETE", "/faults")
-    assert set(callers.statuses()) <= {201, 409, 500, 503}
+    assert set(callers.statuses()) <= {200, 201, 409, 500, 503}

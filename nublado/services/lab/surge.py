@@ -7,7 +7,7 @@ import time
 
 __all__ = ["Surge"]
 
-_MANY = 4
+_MANY = 8
 _HELD_SECONDS = 3.0
 _PAUSE_SECONDS = 0.04
 _LONGEST_SECONDS = 15.0

@@ -37,17 +37,17 @@ def surge() -> Iterator[Surge]:
 
 
 def test_nothing_waits_for_a_few(surge: Surge) -> None:
-    for _ in range(3):
+    for _ in range(7):
         surge.arrive()
     surge.wait(time.monotonic())
     assert Spawner(surge).begun.wait(_LONG)
 
 
 def test_work_begins_once_few_are_left(surge: Surge) -> None:
-    for _ in range(10):
+    for _ in range(20):
         surge.arrive()
     spawner = Spawner(surge)
-    for _ in range(6):
+    for _ in range(12):
         surge.answer()
     assert not spawner.begun.wait(0.05)
     surge.answer()
@@ -55,14 +55,14 @@ def test_work_begins_once_few_are_left(surge: Surge) -> None:
 
 
 def test_work_that_has_waited_long_begins_anyway(surge: Surge) -> None:
-    for _ in range(10):
+    for _ in range(20):
         surge.arrive()
     assert Spawner(surge, time.monotonic() - _LONG).begun.wait(_LONG)
     assert Spawner(surge, time.monotonic() - 2.95).begun.wait(_LONG)
 
 
 def test_work_that_has_waited_begins_bit_by_bit(surge: Surge) -> None:
-    for _ in range(10):
+    for _ in range(20):
         surge.arrive()
     began = time.monotonic()
     for _ in range(6):
@@ -76,7 +76,7 @@ def test_work_that_has_waited_begins_bit_by_bit(surge: Surge) -> None:
 
 
 def test_nothing_waits_at_the_end(surge: Surge) -> None:
-    for _ in range(10):
+    for _ in range(20):
         surge.arrive()
     spawners = [Spawner(surge) for _ in range(3)]
     surge.end()
