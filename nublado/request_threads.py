@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from nublado.connection import Connection
 from nublado.turns import Turns
 
-__all__ = ["RequestThreads", "started_pool"]
+__all__ = ["RequestThreads"]
 
 _START_SECONDS = 30.0
 _READERS = 8
@@ -51,8 +51,8 @@ class RequestThreads:
     """
 
     def __init__(self, number: int, patience: float = _PATIENCE_SECONDS) -> None:
-        self.others = started_pool(number, "requests")
-        self._creates = started_pool(max(1, number // 2), "creates")
+        self.others = _started_pool(number, "requests")
+        self._creates = _started_pool(max(1, number // 2), "creates")
         self._readers = ThreadPoolExecutor(_READERS, "reads-of-state")
         self._turns = Turns(_CREATES_AT_A_TIME)
         self._taken = 0
@@ -102,17 +102,10 @@ class RequestThreads:
             return refuse(connection) if is_late else answer(connection)
 
 
-def started_pool(number: int, name: str) -> ThreadPoolExecutor:
+def _started_pool(number: int, name: str) -> ThreadPoolExecutor:
     """Make a pool whose threads all run already.
 
     Starting one takes longer than most requests when hundreds come at once.
-
-    Parameters
-    ----------
-    number
-        How many threads.
-    name
-        What they are called.
     """
     pool = ThreadPoolExecutor(number, name)
     together = threading.Barrier(number + 1)

@@ -35,7 +35,7 @@ class Turns:
 
     def __init__(self, number: int, seconds: float = _BUSY_SECONDS) -> None:
         self._number = number
-        self.seconds = seconds
+        self._seconds = seconds
         self._line = threading.Lock()
         self._changed = threading.Condition()
         self._ends: dict[int, float] = {}
@@ -63,4 +63,4 @@ class Turns:
                     self._changed.wait(left)
                 else:
                     del self._ends[oldest]
-            self._ends[me] = time.monotonic() + self.seconds
+            self._ends[me] = time.monotonic() + self._seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -18,6 +17,7 @@ class Workers:
 
     def __init__(self, turns: Turns, number: int) -> None:
         self.at_work: set[int] = set()
+        self.most = 0
         self.over = [threading.Event() for _ in range(number)]
         self._turns = turns
         self.threads = [
@@ -29,8 +29,9 @@ class Workers:
     def _work(self, number: int) -> None:
         with self._turns.taken():
             self.at_work.add(number)
+            self.most = max(self.most, len(self.at_work))
             self.over[number].wait(_LONG)
-        self.at_work.discard(number)
+            self.at_work.discard(number)
 
     def finish(self) -> None:
         for over in self.over:
@@ -40,41 +41,22 @@ class Workers:
             assert not thread.is_alive()
 
 
-def test_no_more_are_busy_than_there_are_turns() -> None:
-    workers = Workers(Turns(2, _LONG), 5)
-    wait_for(lambda: len(workers.at_work) == 2)
-    time.sleep(0.05)
-    assert len(workers.at_work) == 2
-    workers.finish()
-
-
-def test_next_begins_when_one_ends() -> None:
-    workers = Workers(Turns(1, _LONG), 3)
-    for _ in range(3):
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_more_are_busy_than_there_are_turns(number: int) -> None:
+    workers = Workers(Turns(number, _LONG), 6)
+    for _ in range(6):
         wait_for(lambda: bool(workers.at_work))
-        (number,) = workers.at_work
-        workers.over[number].set()
-        wait_for(lambda number=number: number not in workers.at_work)  # type: ignore[misc]
+        one = min(workers.at_work)
+        workers.over[one].set()
+        wait_for(lambda one=one: one not in workers.at_work)  # type: ignore[misc]
     workers.finish()
+    assert 1 <= workers.most <= number
 
 
 def test_whoever_takes_long_holds_nobody_up() -> None:
     workers = Workers(Turns(1, 0.01), 4)
     wait_for(lambda: len(workers.at_work) == 4)
     workers.finish()
-
-
-def test_a_turn_that_was_lost_is_not_given_back() -> None:
-    turns = Turns(1, 0.01)
-    slow = Workers(turns, 2)
-    wait_for(lambda: len(slow.at_work) == 2)
-    slow.finish()
-    turns.seconds = _LONG
-    quick = Workers(turns, 3)
-    wait_for(lambda: len(quick.at_work) == 1)
-    time.sleep(0.05)
-    assert len(quick.at_work) == 1
-    quick.finish()
 
 
 def test_a_failure_ends_the_turn() -> None:

@@ -15,7 +15,12 @@ from structlog.contextvars import bound_contextvars
 
 from nublado.constants import USERNAME_PATTERN
 from nublado.context import ProcessContext
-from nublado.handlers.requests import COMMON_HEADERS, log_request, request_id
+from nublado.handlers.requests import (
+    COMMON_HEADERS,
+    WSGIApplication,
+    log_request,
+    request_id,
+)
 from nublado.handlers.stream import HANDED_OVER, STREAM_HEADERS, source_of
 from nublado.metrics import REQUEST_SECONDS
 from nublado.services.streams import Stream
@@ -24,8 +29,6 @@ from nublado.startup import Part
 __all__ = ["EventAnswers"]
 
 _END = "/events"
-
-WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class EventAnswers:

@@ -6,9 +6,10 @@ import ipaddress
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, redirect, request
@@ -28,10 +29,13 @@ from nublado.startup import Part
 __all__ = [
     "COMMON_HEADERS",
     "TrustedProxies",
+    "WSGIApplication",
     "log_request",
     "register_request_hooks",
     "request_id",
 ]
+
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 COMMON_HEADERS = (
     ("Cache-Control", "no-store"),

@@ -14,15 +14,13 @@ from typing import Any, cast
 from flask import Flask, Response
 
 from nublado.context import ProcessContext
-from nublado.handlers.requests import COMMON_HEADERS, request_id
+from nublado.handlers.requests import COMMON_HEADERS, WSGIApplication, request_id
 from nublado.metrics import REQUEST_SECONDS
 from nublado.models.domain.lab import LabState
 from nublado.models.v1.lab import dump_lab_state
 from nublado.startup import Part
 
 __all__ = ["StateAnswers"]
-
-WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class StateAnswers:
